@@ -179,5 +179,3 @@ class ProjectConnector(ABC):
     def changes_since(self, cursor: str | None) -> tuple[Iterable[Event], str]:
         """Return events that webhooks may have missed, and the next cursor."""
         raise NotImplementedError
-
-

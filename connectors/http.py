@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,11 +17,14 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from ledger.errors import OutcomeUnknownError, PermanentError, TransientError
 
 TIMEOUT_SECONDS = 30
-"""How long one request may take to connect or to send its next byte."""
+"""How long one request may take to connect, to send its next byte, and to send its whole body."""
 MOST_BYTES = 16 * 1024 * 1024
 """The longest answer that is read."""
 
@@ -60,11 +64,14 @@ class Http(Protocol):
 class OutgoingHttp:
     """The real port, on `requests`. One per process; it keeps connections open."""
 
-    def __init__(self, *, allow_private: bool = False) -> None:
+    def __init__(
+        self, *, allow_private: bool = False, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self._allow_private = allow_private
+        self._timeout = timeout_seconds
         self._session = requests.Session()
         self._session.trust_env = False
-        adapter = HTTPAdapter(max_retries=0, pool_maxsize=4)
+        adapter = HTTPAdapter(max_retries=0) if allow_private else _PublicAdapter(max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -72,61 +79,137 @@ class OutgoingHttp:
         """Send over a real socket; see `Http.send`."""
         where = self._checked(request.url)
         try:
-            answer = self._session.request(
+            with self._session.request(
                 request.method,
                 request.url,
                 headers=dict(request.headers),
                 data=request.body,
-                timeout=TIMEOUT_SECONDS,
+                timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
-            )
-            body = answer.raw.read(MOST_BYTES + 1, decode_content=True)
+            ) as answer:
+                body = self._body(where, answer)
+        except ValueError as error:
+            # The address or a header cannot be written, so nothing was. The error itself is
+            # not chained, because it may repeat a credential.
+            raise PermanentError(
+                f"{where}: the request cannot be written ({type(error).__name__}) - check the "
+                "address and the credentials in workspace.yaml for stray characters"
+            ) from None
         except requests.ConnectTimeout as error:
-            raise TransientError(f"{where}: no connection within {TIMEOUT_SECONDS} s") from error
+            raise TransientError(f"{where}: no connection within {self._timeout} s") from error
         except requests.ConnectionError as error:
             if _was_never_sent(error):
                 raise TransientError(f"{where}: cannot connect") from error
             raise OutcomeUnknownError(f"{where}: the connection broke before the answer") from error
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise OutcomeUnknownError(f"{where}: no answer ({type(error).__name__})") from error
-        except Exception as error:  # urllib3 raises its own kinds while the body is read.
-            if type(error).__module__.startswith("urllib3"):
-                raise OutcomeUnknownError(f"{where}: the answer broke off") from error
-            raise
-        finally:
-            if "answer" in locals():
-                answer.close()
-        if len(body) > MOST_BYTES:
-            raise OutcomeUnknownError(f"{where}: the answer is longer than {MOST_BYTES} bytes")
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(status=answer.status_code, headers=headers, body=body)
 
+    def _body(self, where: str, answer: requests.Response) -> bytes:
+        """Return the whole body; raise OutcomeUnknownError if it is too long or takes too long."""
+        deadline = time.monotonic() + self._timeout
+        body = bytearray()
+        # read1 returns what has arrived, so that a body that trickles in cannot hold us up.
+        while piece := answer.raw.read1(64 * 1024, decode_content=True):
+            body += piece
+            if len(body) > MOST_BYTES:
+                raise OutcomeUnknownError(f"{where}: the answer is longer than {MOST_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise OutcomeUnknownError(f"{where}: the answer took over {self._timeout} s")
+        return bytes(body)
+
     def _checked(self, url: str) -> str:
-        parts = urlsplit(url)
-        where = parts.hostname or url
-        if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise PermanentError(f"{where}: not an http address - check the address in workspace.yaml")
-        if self._allow_private:
-            return where
-        if parts.scheme != "https":
-            raise PermanentError(f"{where}: only https is allowed - write https:// in workspace.yaml")
+        """Return the host for messages; raise PermanentError for an address that is not allowed."""
         try:
-            found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise TransientError(f"{where}: the name cannot be resolved") from error
-        for *_, address in found:
-            if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-                raise PermanentError(
-                    f"{where}: is a private address - set BILLHOOK_ALLOW_PRIVATE=yes if that is meant"
-                )
+            parts = urlsplit(url)
+            where = parts.hostname or "no host"
+            is_http = parts.scheme in ("https", "http") and bool(parts.hostname)
+        except ValueError:
+            where, is_http = "the address", False
+        if not is_http:
+            raise PermanentError(
+                f"{where}: not an http address - check the address in workspace.yaml"
+            )
+        if parts.scheme != "https" and not self._allow_private:
+            raise PermanentError(
+                f"{where}: only https is allowed - write https:// in workspace.yaml"
+            )
         return where
+
+
+def _public_socket(connection: HTTPConnection) -> socket.socket:
+    """Return a socket to an address of the connection's host that was checked to be public.
+
+    The name is resolved once, and the very address that was checked is connected to: a name
+    that answers differently the second time (DNS rebinding) gains nothing. The host's own
+    name stays in the certificate check and in the Host header.
+    """
+    host = connection.host
+    try:
+        found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise TransientError(f"{host}: the name cannot be resolved") from error
+    for *_, address in found:
+        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
+            raise PermanentError(
+                f"{host}: is a private address - set BILLHOOK_ALLOW_PRIVATE=yes if that is meant"
+            )
+    timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
+    for family, kind, protocol, _, address in found:
+        public = socket.socket(family, kind, protocol)
+        public.settimeout(timeout)
+        try:
+            public.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            public.connect(address)
+        except OSError:
+            public.close()
+            continue
+        return public
+    raise TransientError(f"{host}: cannot connect")
+
+
+class _PublicHttp(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _public_socket(self)
+
+
+class _PublicHttps(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _public_socket(self)
+
+
+class _PublicHttpPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHttp
+
+
+class _PublicHttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHttps
+
+
+class _PublicAdapter(HTTPAdapter):
+    """Connects to public addresses only, whatever a name resolves to."""
+
+    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]
+        pools = {"http": _PublicHttpPool, "https": _PublicHttpsPool}
+        self.poolmanager.pool_classes_by_scheme = pools
 
 
 def _was_never_sent(error: requests.ConnectionError) -> bool:
     """Return whether the connection could not even be made, so nothing reached the other side."""
     names = {type(cause).__name__ for cause in _causes(error)}
-    return bool(names & {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"})
+    return bool(
+        names
+        & {
+            "NewConnectionError",
+            "NameResolutionError",
+            "ConnectTimeoutError",
+            # The certificate is refused before the request is written.
+            "SSLCertVerificationError",
+        }
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -138,4 +221,3 @@ def _causes(error: BaseException) -> list[BaseException]:
             found.append(cause)
             pending += [*cause.args, cause.__cause__, getattr(cause, "reason", None)]
     return found
-

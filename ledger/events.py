@@ -75,7 +75,7 @@ class Event:
     billable: bool | None = None
     labels: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """The tool's own fields that rules may reach by path; JSON values, numbers as `Decimal` or int."""
+    """The tool's own fields that rules may reach by path: JSON values, decimals as `Decimal`."""
     about: str | None = None
     """Names the remembered thing (`issue:10014`) whose `Fact` fills in what is None here."""
 

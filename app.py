@@ -1,0 +1,59 @@
+"""The web process: `create_app()` puts the parts together and holds no logic.
+
+Flask's command line finds it too: `flask --help` lists what people can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+import logs
+from console import api, health, views
+from console.commands import COMMANDS
+from ledger.errors import ConfigurationError
+from ledger.inbox import Inbox
+from line import Line
+from webhooks.receiver import receiver
+
+
+def create_app(line: Line | None = None, environ: Mapping[str, str] | None = None) -> Flask:
+    """Return the web application.
+
+    A mistake in the settings ends the process with all of them listed, one line each.
+    """
+    app = Flask(__name__, static_folder="console/static", template_folder="console/templates")
+    for command in COMMANDS:
+        app.cli.add_command(command)
+    try:
+        line = line or Line.from_env(environ)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
+    app.extensions["billhook"] = line
+    app.config.update(
+        SECRET_KEY=line.settings.secret_key,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=(line.settings.base_url or "").startswith("https://"),
+    )
+    inbox = Inbox(line.database, line.clock)
+    app.register_blueprint(
+        receiver(inbox, line.endpoint, line.clock, line.doorbell, most_bytes=line.settings.max_body)
+    )
+    app.register_blueprint(views.blueprint)
+    app.register_blueprint(health.blueprint)
+    api.register(app)
+    return app
+
+
+def create_web() -> Flask:
+    """Return the application for a web server; end the process if an endpoint has no secret."""
+    app = create_app()
+    line: Line = app.extensions["billhook"]
+    logs.set_up(line.settings.log_level)
+    book = line.book()
+    mistakes = line.missing(book) if book else []
+    if mistakes:
+        raise SystemExit("\n".join(mistakes))
+    return app

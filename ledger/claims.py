@@ -1,0 +1,173 @@
+"""Claiming rows: one worker at a time holds a row, for as long as its lease runs.
+
+A claim is one conditional UPDATE that writes a fresh token into the rows. Whoever finishes
+must still hold that token (the fence); otherwise the lease ran out and somebody else has
+the rows. Attempts are counted when work begins, so that a row that kills its worker is
+set aside in the end.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, and_, case, func, literal, or_, select, update
+
+from .errors import StaleClaimError
+
+LEASE_SECONDS: Final = 20
+"""How long a claim lasts without being renewed; what a killed worker held is free again then."""
+NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""The `next_at` of a row that only a person can set going again."""
+MOST_ATTEMPTS: Final = 8
+"""After as many failed attempts a row no longer waits, a person has to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows of one table that one worker holds until `LEASE_SECONDS` from now."""
+
+    table: Table
+    token: str
+    ids: Sequence[int]
+    attempt: int
+    """Which attempt this is, from 1; of several rows the highest."""
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+
+def waits(table: Table, state: str, now: datetime) -> Any:
+    """Return the condition under which a row may be claimed now."""
+    return and_(
+        table.c.state == state,
+        table.c.next_at <= now,
+        or_(table.c.lease_until.is_(None), table.c.lease_until < now),
+    )
+
+
+def claim(
+    connection: Connection,
+    table: Table,
+    state: str,
+    now: datetime,
+    most: int,
+    condition: Any = None,
+) -> Claim:
+    """Claim up to `most` waiting rows, oldest first; the claim is empty if nothing waits.
+
+    Rows that failed before are claimed one at a time, so that one bad row cannot hold up
+    the good ones around it.
+    """
+    waiting = waits(table, state, now)
+    if condition is not None:
+        waiting = and_(waiting, condition)
+    first = connection.execute(
+        select(table.c.id, table.c.attempts).where(waiting).order_by(table.c.id).limit(1)
+    ).first()
+    if first is None:
+        return Claim(table, "", (), 0)
+    alone = first.attempts > 0
+    chosen = select(table.c.id).where(waiting).order_by(table.c.id).limit(1 if alone else most)
+    if not alone:
+        chosen = chosen.where(table.c.attempts == 0)
+    if connection.dialect.name != "sqlite":
+        chosen = chosen.with_for_update(skip_locked=True)
+    token = secrets.token_hex(16)
+    rows = connection.execute(
+        update(table)
+        .where(table.c.id.in_(chosen.scalar_subquery()))
+        .values(
+            lease_token=token,
+            lease_until=now + timedelta(seconds=LEASE_SECONDS),
+            attempts=table.c.attempts + 1,
+        )
+        .returning(table.c.id, table.c.attempts)
+    ).all()
+    return Claim(
+        table, token, sorted(row.id for row in rows), max((row.attempts for row in rows), default=0)
+    )
+
+
+def hold(connection: Connection, claimed: Claim) -> list[int]:
+    """Lock the claimed rows for this transaction and return those that are still ours."""
+    query = select(claimed.table.c.id).where(
+        claimed.table.c.id.in_(claimed.ids), claimed.table.c.lease_token == claimed.token
+    )
+    if connection.dialect.name != "sqlite":
+        query = query.order_by(claimed.table.c.id).with_for_update()
+    return sorted(connection.scalars(query))
+
+
+def hold_one(connection: Connection, claimed: Claim) -> int:
+    """Lock the one claimed row and return its id; raise StaleClaimError if it is lost."""
+    held = hold(connection, claimed)
+    if len(held) != 1:
+        raise StaleClaimError("another worker holds this row now")
+    return held[0]
+
+
+def renew(connection: Connection, claimed: Claim, now: datetime) -> None:
+    """Make the lease run from now; raise StaleClaimError if a row is no longer ours."""
+    table = claimed.table
+    done = connection.execute(
+        update(table)
+        .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
+        .values(lease_until=now + timedelta(seconds=LEASE_SECONDS))
+    )
+    if done.rowcount != len(claimed.ids):
+        raise StaleClaimError("another worker holds this row now")
+
+
+def released(next_at: datetime | None = None) -> dict[str, Any]:
+    """Return the column values that end a lease after success, for use in an UPDATE."""
+    values: dict[str, Any] = {"lease_token": None, "lease_until": None, "attempts": 0}
+    if next_at is not None:
+        values["next_at"] = next_at
+    return values
+
+
+def postponed(now: datetime, attempt: int, *, at_least: int = 0) -> dict[str, Any]:
+    """Return the column values that end a lease after a failure: wait 1, 2, 4 ... 300 seconds."""
+    seconds = max(min(2 ** max(attempt - 1, 0), 300), at_least)
+    return {
+        "lease_token": None,
+        "lease_until": None,
+        "next_at": now + timedelta(seconds=seconds),
+    }
+
+
+def give_back(
+    connection: Connection,
+    claimed: Claim,
+    now: datetime,
+    *,
+    hopeless: dict[str, Any],
+    at_least: int = 0,
+) -> None:
+    """End a claim whose work broke: try again later, after `at_least` seconds.
+
+    After `MOST_ATTEMPTS` the rows get the values of `hopeless` instead, which set them aside
+    with a reason; they stay in the database and in plain sight.
+    """
+    table = claimed.table
+    is_hopeless = table.c.attempts >= MOST_ATTEMPTS
+    values = postponed(now, claimed.attempt, at_least=at_least)
+    for name, value in hopeless.items():
+        column = table.c[name]
+        values[name] = case(
+            (is_hopeless, literal(value, column.type)), else_=values.get(name, column)
+        )
+    connection.execute(
+        update(table)
+        .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
+        .values(values)
+    )
+
+
+def count_waiting(connection: Connection, table: Table, state: str, now: datetime) -> int:
+    """Return how many rows could be claimed now."""
+    return connection.scalar(select(func.count()).where(waits(table, state, now))) or 0

@@ -1,0 +1,130 @@
+"""How the line items of one subject follow its present value: pure, and the heart of promise two.
+
+A billed line never changes. While a line is open it is simply replaced; once it is billed,
+a change is a line that takes the old one back and, if anything is left to bill, a new one.
+So the lines of a subject always add up to its present value, whatever happened before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """One priced fact. `amount` is minor units and equals quantity x unit price, rounded once."""
+
+    customer: str
+    project: str | None
+    item: str | None
+    person: str | None
+    on: date
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    currency: str
+    amount: int
+    seconds: int
+    rule: str
+    mapping_version: str
+    grouping: tuple[str, ...]
+    """Entries with equal grouping are printed as one line; empty: a line of its own."""
+    schedule: str
+    period_from: date
+    period_to: date
+    steps: tuple[str, ...]
+    """Every number on the way from the event to the amount, in words."""
+    event_id: int
+    corrects_id: int | None = None
+    """The billed line that this one takes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLine:
+    """A line item that the ledger holds for the subject: open or billed, never withdrawn."""
+
+    id: int
+    is_billed: bool
+    line: LineItem
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to change so that the lines say the present value."""
+
+    withdraw: tuple[int, ...] = ()
+    add: tuple[LineItem, ...] = ()
+
+
+def standing(known: Sequence[KnownLine]) -> list[KnownLine]:
+    """Return the billed lines that no other billed line has taken back."""
+    taken_back = {each.line.corrects_id for each in known if each.is_billed}
+    return [
+        each
+        for each in known
+        if each.is_billed and each.line.corrects_id is None and each.id not in taken_back
+    ]
+
+
+def plan(known: Sequence[KnownLine], wanted: LineItem | None, *, event_id: int) -> Plan:
+    """Return what makes the lines add up to `wanted` (None: nothing is to be billed)."""
+    target: list[LineItem] = []
+    is_billed = False
+    for billed in standing(known):
+        if wanted is not None and not is_billed and _same_money(billed.line, wanted):
+            is_billed = True
+        else:
+            target.append(taking_back(billed, event_id))
+    if wanted is not None and not is_billed:
+        target.append(wanted)
+    return _towards(known, target)
+
+
+def plan_beside(known: Sequence[KnownLine], wanted: LineItem | None) -> Plan:
+    """Return what leaves the billed lines alone and has just `wanted` open beside them.
+
+    So a cumulative time is billed by its change, and a held subject stays as it was billed.
+    """
+    return _towards(known, [] if wanted is None else [wanted])
+
+
+def taking_back(billed: KnownLine, event_id: int) -> LineItem:
+    """Return the line that takes a billed one back to the last minor unit."""
+    line = billed.line
+    return replace(
+        line,
+        quantity=-line.quantity,
+        amount=-line.amount,
+        seconds=-line.seconds,
+        steps=(f"takes back line item {billed.id}: {line.amount} becomes {-line.amount}",),
+        event_id=event_id,
+        corrects_id=billed.id,
+    )
+
+
+def _towards(known: Sequence[KnownLine], target: list[LineItem]) -> Plan:
+    missing = list(target)
+    withdraw = []
+    for each in known:
+        if each.is_billed:
+            continue
+        if each.line in missing:
+            missing.remove(each.line)
+        else:
+            withdraw.append(each.id)
+    return Plan(tuple(withdraw), tuple(missing))
+
+
+def _same_money(billed: LineItem, wanted: LineItem) -> bool:
+    """Return whether the customer would see no difference in money or time."""
+    return (
+        billed.customer == wanted.customer
+        and billed.currency == wanted.currency
+        and billed.quantity == wanted.quantity
+        and billed.unit_price == wanted.unit_price
+        and billed.amount == wanted.amount
+        and billed.seconds == wanted.seconds
+    )

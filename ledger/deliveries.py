@@ -1,0 +1,444 @@
+"""Normalize, the storing half: what deliveries say becomes events, facts and present values.
+
+Facts apply by version, not by arrival: whatever order deliveries come in, and however often
+they are repeated, the same event is the present one in the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from .claims import Claim, hold, hold_one, released
+from .database import insert_for
+from .events import UNDOES, Delivery, Event, Fact, Reading, canonical_json
+from .tables import delivery, event, fact, hint, subject
+
+HINT: Final = "invoice.changed"
+_ID: Final[BindParameter[int]] = bindparam("row_id")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """A delivery that waits to be read."""
+
+    id: int
+    source: str
+    request: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery: what it says, or why it says nothing."""
+
+    id: int
+    endpoint: str
+    state: str
+    """normalized, ignored, unsupported or unreadable."""
+    reading: Reading
+    reason: str | None = None
+
+
+def load(connection: Connection, claimed: Claim) -> list[StoredDelivery]:
+    """Return the claimed deliveries."""
+    rows = connection.execute(
+        select(
+            delivery.c.id,
+            delivery.c.source,
+            delivery.c.endpoint,
+            delivery.c.headers,
+            delivery.c.body,
+            delivery.c.received_at,
+        )
+        .where(delivery.c.id.in_(claimed.ids))
+        .order_by(delivery.c.id)
+    )
+    return [
+        StoredDelivery(
+            row.id,
+            row.source,
+            Delivery(
+                headers=row.headers,
+                body=row.body,
+                received_at=row.received_at,
+                endpoint=row.endpoint,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def record(
+    connection: Connection,
+    claimed: Claim,
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    *,
+    askable: frozenset[str],
+) -> None:
+    """Store what the claimed deliveries say and end the claim.
+
+    `askable` names the endpoints whose tool can be asked about things that are only named.
+    """
+    ours = set(hold(connection, claimed))
+    done = [outcome for outcome in outcomes if outcome.id in ours]
+    told = [(outcome.id, said) for outcome in done for said in outcome.reading.events]
+    facts = [(outcome.endpoint, said) for outcome in done for said in outcome.reading.facts]
+    learn(connection, facts, now)
+    _record_events(connection, told, now, askable=askable)
+    if done:
+        connection.execute(
+            update(delivery)
+            .where(delivery.c.id == _ID)
+            .values(
+                state=bindparam("new_state"),
+                reason=bindparam("new_reason"),
+                events=bindparam("new_events"),
+                **released(),
+            ),
+            [
+                {
+                    "row_id": outcome.id,
+                    "new_state": outcome.state,
+                    "new_reason": outcome.reason,
+                    "new_events": len(outcome.reading.events),
+                }
+                for outcome in done
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A thing that events name, and that its tool can be asked about."""
+
+    endpoint: str
+    about: str
+
+
+def load_wanted(connection: Connection, claimed: Claim) -> Wanted:
+    """Return the claimed thing to ask about."""
+    row = connection.execute(
+        select(fact.c.endpoint, fact.c.about).where(fact.c.id == claimed.ids[0])
+    ).one()
+    return Wanted(row.endpoint, row.about)
+
+
+def answer(
+    connection: Connection,
+    claimed: Claim,
+    wanted: Wanted,
+    told: Fact | None,
+    problem: str,
+    now: datetime,
+) -> None:
+    """End a claim with what the tool told, or with the problem if it told nothing."""
+    fact_id = hold_one(connection, claimed)
+    if told is not None:
+        learn(connection, [(wanted.endpoint, told)], now)
+        return
+    connection.execute(
+        update(fact)
+        .where(fact.c.id == fact_id)
+        .values(state="unknown", reason=problem, **released())
+    )
+    wake(
+        connection,
+        and_(subject.c.endpoint == wanted.endpoint, subject.c.about == wanted.about),
+        now,
+    )
+
+
+def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: datetime) -> None:
+    """Remember what was told about things, newest version first, and wake what names them."""
+    newest: dict[tuple[str, str], Fact] = {}
+    for endpoint, told in facts:
+        key = (endpoint, told.about)
+        if key not in newest or _rank(told) > _rank(newest[key]):
+            newest[key] = told
+    if not newest:
+        return
+    known = _known_facts(connection, newest)
+    fresh = {key: told for key, told in sorted(newest.items()) if _is_news(told, known.get(key))}
+    if not fresh:
+        return
+    statement = insert_for(connection, fact)
+    excluded = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["endpoint", "about"],
+            set_={
+                name: excluded[name]
+                for name in (
+                    *("state", "version", "digest", "project", "item", "title"),
+                    *("labels", "fields", "reason", "attempts", "lease_token", "lease_until"),
+                )
+            },
+            where=or_(
+                fact.c.state != "known",
+                excluded.version > fact.c.version,
+                and_(excluded.version == fact.c.version, excluded.digest > fact.c.digest),
+            ),
+        ),
+        [
+            {
+                "endpoint": endpoint,
+                "about": about,
+                "state": "known",
+                "version": told.version,
+                "digest": _content(told),
+                "project": told.project,
+                "item": told.item,
+                "title": told.title,
+                "labels": list(told.labels),
+                "fields": dict(told.fields),
+                "reason": None,
+                "attempts": 0,
+                "lease_token": None,
+                "lease_until": None,
+                "next_at": now,
+            }
+            for (endpoint, about), told in fresh.items()
+        ],
+    )
+    changed = [
+        key
+        for key, told in fresh.items()
+        if key not in known or known[key].state != "known" or known[key].digest != _content(told)
+    ]
+    if changed:
+        wake(connection, tuple_(subject.c.endpoint, subject.c.about).in_(changed), now)
+
+
+def wake(connection: Connection, which: Any, now: datetime) -> int:
+    """Make subjects wait for mapping again; return how many there are."""
+    return connection.execute(
+        update(subject).where(which).values(state="waiting", next_at=now, attempts=0)
+    ).rowcount
+
+
+def _rank(told: Fact) -> tuple[int, str]:
+    return told.version, _content(told)
+
+
+def _content(told: Fact) -> str:
+    """Return what a fact says, whenever it was said; it also decides between equal versions."""
+    said = [told.project, told.item, told.title, told.labels, dict(told.fields)]
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def _known_facts(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[Any, Any]:
+    rows = connection.execute(
+        select(fact.c.endpoint, fact.c.about, fact.c.state, fact.c.version, fact.c.digest).where(
+            tuple_(fact.c.endpoint, fact.c.about).in_(list(keys))
+        )
+    )
+    return {(row.endpoint, row.about): row for row in rows}
+
+
+def _is_news(told: Fact, known: Any) -> bool:
+    return known is None or known.state != "known" or _rank(told) > (known.version, known.digest)
+
+
+def _record_events(
+    connection: Connection,
+    told: Sequence[tuple[int, Event]],
+    now: datetime,
+    *,
+    askable: frozenset[str],
+) -> None:
+    unique: dict[tuple[str, str, str, str], tuple[int, Event]] = {}
+    for delivery_id, said in told:
+        unique.setdefault(
+            (said.endpoint, said.subject, said.kind, said.digest()), (delivery_id, said)
+        )
+    if not unique:
+        return
+    found = connection.execute(
+        insert_for(connection, event)
+        .on_conflict_do_nothing()
+        .returning(event.c.id, event.c.endpoint, event.c.subject, event.c.kind, event.c.digest),
+        [_event_row(delivery_id, said, key[3]) for key, (delivery_id, said) in unique.items()],
+    ).all()
+    fresh = [
+        (row.id, unique[(row.endpoint, row.subject, row.kind, row.digest)][1], row.digest)
+        for row in found
+    ]
+    hints = [(row_id, said) for row_id, said, _ in fresh if said.kind == HINT]
+    if hints:
+        connection.execute(
+            insert(hint),
+            [
+                {
+                    "event_id": row_id,
+                    "endpoint": said.endpoint,
+                    "subject": said.subject,
+                    "state": "waiting",
+                    "attempts": 0,
+                    "next_at": now,
+                }
+                for row_id, said in hints
+            ],
+        )
+    _expect_facts(connection, [said for _, said, _ in fresh], now, askable=askable)
+    _apply(connection, [row for row in fresh if row[1].kind != HINT], now)
+
+
+def _event_row(delivery_id: int, said: Event, digest: str) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery_id,
+        "endpoint": said.endpoint,
+        "source": said.source,
+        "subject": said.subject,
+        "kind": said.kind,
+        "version": said.version,
+        "digest": digest,
+        "occurred_at": said.occurred_at,
+        "on": said.on,
+        "project": said.project,
+        "item": said.item,
+        "title": said.title,
+        "person": said.person,
+        "person_name": said.person_name,
+        "seconds": said.seconds,
+        "billable": said.billable,
+        "labels": list(said.labels),
+        "fields": dict(said.fields),
+        "about": said.about,
+    }
+
+
+def _expect_facts(
+    connection: Connection, told: Iterable[Event], now: datetime, *, askable: frozenset[str]
+) -> None:
+    """Make a place for each thing that is named but not known, so that telling it wakes the event.
+
+    The place is made in the transaction that stores the event: whoever tells the fact at the
+    same time waits for it, so no wake-up is missed.
+    """
+    named = sorted({(said.endpoint, said.about) for said in told if said.about is not None})
+    if not named:
+        return
+    connection.execute(
+        insert_for(connection, fact).on_conflict_do_nothing(),
+        [
+            {
+                "endpoint": endpoint,
+                "about": about,
+                "state": "wanted" if endpoint in askable else "unknown",
+                "version": 0,
+                "digest": "",
+                "labels": [],
+                "fields": {},
+                "attempts": 0,
+                "next_at": now,
+            }
+            for endpoint, about in named
+        ],
+    )
+
+
+def _apply(connection: Connection, fresh: Sequence[tuple[int, Event, str]], now: datetime) -> None:
+    """Make the newest event of each subject its present one, unless a newer one is there."""
+    newest: dict[tuple[str, str], tuple[int, Event, str]] = {}
+    for row_id, said, digest in fresh:
+        key = (said.endpoint, said.subject)
+        tie = _tie(said, digest)
+        if key not in newest or (said.version, tie) > (newest[key][1].version, newest[key][2]):
+            newest[key] = (row_id, said, tie)
+    if not newest:
+        return
+    statement = insert_for(connection, subject)
+    excluded = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["endpoint", "name"],
+            set_={
+                name: excluded[name]
+                for name in (
+                    *("event_id", "kind", "version", "tie", "about", "item", "seconds"),
+                    *("state", "attempts", "next_at"),
+                )
+            },
+            where=or_(
+                excluded.version > subject.c.version,
+                and_(excluded.version == subject.c.version, excluded.tie > subject.c.tie),
+            ),
+        ),
+        [
+            {
+                "endpoint": endpoint,
+                "name": name,
+                "event_id": row_id,
+                "kind": said.kind,
+                "version": said.version,
+                "tie": tie,
+                "about": said.about,
+                "item": said.item,
+                "seconds": 0 if said.kind in UNDOES else (said.seconds or 0),
+                "state": "waiting",
+                "held_seconds": 0,
+                "excluded_seconds": 0,
+                "attempts": 0,
+                "next_at": now,
+            }
+            for (endpoint, name), (row_id, said, tie) in sorted(newest.items())
+        ],
+    )
+
+
+def _tie(said: Event, digest: str) -> str:
+    # Of two facts with the same version the one that takes back wins, else the greater digest:
+    # any rule will do that does not depend on who came first.
+    return ("1" if said.kind in UNDOES else "0") + digest
+
+
+def event_from_row(row: Mapping[Any, Any]) -> Event:
+    """Return a stored event (a row's mapping) as it was told."""
+    return Event(
+        kind=row["kind"],
+        source=row["source"],
+        endpoint=row["endpoint"],
+        subject=row["subject"],
+        version=row["version"],
+        occurred_at=row["occurred_at"],
+        on=row["on"],
+        project=row["project"],
+        item=row["item"],
+        title=row["title"],
+        person=row["person"],
+        person_name=row["person_name"],
+        seconds=row["seconds"],
+        billable=row["billable"],
+        labels=tuple(row["labels"]),
+        fields=row["fields"],
+        about=row["about"],
+    )
+
+
+def fact_from_row(row: Mapping[Any, Any]) -> Fact:
+    """Return a remembered fact (a row's mapping) as it was told."""
+    return Fact(
+        about=row["about"],
+        version=row["version"],
+        project=row["project"],
+        item=row["item"],
+        title=row["title"],
+        labels=tuple(row["labels"]),
+        fields=row["fields"],
+    )

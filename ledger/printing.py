@@ -1,0 +1,84 @@
+"""From line items to the lines on the paper: entries are summed up, every cent stays explained.
+
+The amount of an entry is fixed when it is priced. Entries that are printed together show
+the sum of their quantities; where that, times the unit price, is not the sum of their
+amounts, one line named `ROUNDING` carries the difference. So the total is the same
+however entries are spread over invoices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from .corrections import LineItem
+from .invoices import PrintedLine
+from .money import exponent, line_amount
+
+ROUNDING: Final = "Rounding"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedLine:
+    """A line item with its number in the ledger."""
+
+    id: int
+    line: LineItem
+
+
+def print_lines(
+    lines: Sequence[NumberedLine], corrected: Mapping[int, str]
+) -> tuple[PrintedLine, ...]:
+    """Return the lines of an invoice, in an order that does not depend on arrival.
+
+    `corrected` gives the invoice reference of each billed line that is taken back here.
+    """
+    together: dict[tuple[object, ...], list[NumberedLine]] = {}
+    for each in sorted(lines, key=_order):
+        together.setdefault(_printed_together(each, corrected), []).append(each)
+    printed = [_print(group, corrected) for group in together.values()]
+    currency = lines[0].line.currency if lines else ""
+    difference = sum(each.line.amount for each in lines) - sum(line.amount for line in printed)
+    if difference:
+        unit_price = Decimal(difference).scaleb(-exponent(currency))
+        printed.append(PrintedLine(ROUNDING, Decimal("1.00"), unit_price, difference))
+    return tuple(printed)
+
+
+def _printed_together(each: NumberedLine, corrected: Mapping[int, str]) -> tuple[object, ...]:
+    line = each.line
+    reference = corrected.get(line.corrects_id or 0, "")
+    own = () if line.grouping else (each.id,)
+    return (line.rule, line.grouping, line.unit_price, line.project, reference, *own)
+
+
+def _print(group: Sequence[NumberedLine], corrected: Mapping[int, str]) -> PrintedLine:
+    first = group[0].line
+    quantity = sum((each.line.quantity for each in group), Decimal(0))
+    description = first.description
+    if first.corrects_id is not None:
+        description = f"Correction to {corrected[first.corrects_id]}: {description}"
+    return PrintedLine(
+        description=description,
+        quantity=quantity,
+        unit_price=first.unit_price,
+        amount=line_amount(quantity, first.unit_price, first.currency).minor,
+        line_items=tuple(each.id for each in group),
+    )
+
+
+def _order(each: NumberedLine) -> tuple[object, ...]:
+    line = each.line
+    return (
+        line.project or "",
+        line.rule,
+        line.grouping,
+        line.on,
+        line.description,
+        line.unit_price,
+        line.quantity,
+        line.corrects_id or 0,
+        each.id,
+    )

@@ -1,0 +1,339 @@
+"""Push, the storing half: every change at a billing system is written down before it is tried.
+
+An intent holds the idempotency key and the hash of what it was made for. After an uncertain
+result nothing is created before our reference has been looked up there; a key is renewed
+only when the look-up has proven that nothing came of the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from .auditlog import note
+from .claims import NEVER, Claim, hold_one, postponed, released
+from .deliveries import wake
+from .invoices import InvoiceDraft, draft_from_json
+from .printing import NumberedLine, print_lines
+from .subjects import changed, line_from_row
+from .tables import approval, intent, invoice, line_item, subject
+
+KEY_MARGIN: Final = timedelta(hours=1)
+"""How long before the end of its life a key is no longer relied on."""
+QUIET: Final = timedelta(seconds=60)
+"""How long after an uncertain request a look-up that finds nothing proves its absence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One change at a billing system, as it was written down."""
+
+    id: int
+    operation: str
+    idempotency_key: str
+    generation: int
+    state: str
+    created_at: datetime
+    changed_at: datetime
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Return whether it may or may not have been carried out."""
+        return self.state in ("sent", "uncertain")
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One approved invoice on its way out, as it stands in the ledger."""
+
+    invoice_id: int
+    reference: str
+    connector: str
+    draft: InvoiceDraft
+    revision: int
+    after_push: str
+    remote_customer: str | None
+    remote_id: str | None
+
+
+def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
+    """Freeze the claimed invoice and return it, ready to go out; its lines are billed from now on.
+
+    Return None if its lines are no longer what was approved: it is assembled again first.
+    """
+    invoice_id = hold_one(connection, claimed)
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    if not row["is_frozen"] and not _freeze(connection, row, now):
+        return None
+    return Push(
+        invoice_id=invoice_id,
+        reference=row["reference"],
+        connector=row["connector"],
+        draft=draft_from_json(row["content"]),
+        revision=row["revision"],
+        after_push=row["after_push"],
+        remote_customer=row["remote_customer"],
+        remote_id=row["remote_id"],
+    )
+
+
+def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bool:
+    approved = connection.scalar(
+        select(approval.c.content_hash)
+        .where(approval.c.invoice_id == row["id"])
+        .order_by(approval.c.id.desc())
+        .limit(1)
+    )
+    frozen = connection.execute(
+        update(line_item)
+        .where(line_item.c.invoice_id == row["id"], line_item.c.state == "open")
+        .values(state="billed")
+        .returning(line_item.c.id)
+    ).scalars()
+    ids = list(frozen)
+    lines = [
+        NumberedLine(each["id"], line_from_row(each))
+        for each in connection.execute(select(line_item).where(line_item.c.id.in_(ids))).mappings()
+    ]
+    corrected_ids = [each.line.corrects_id for each in lines if each.line.corrects_id]
+    corrected = {
+        found.id: found.reference
+        for found in connection.execute(
+            select(line_item.c.id, invoice.c.reference)
+            .join(invoice, invoice.c.id == line_item.c.invoice_id)
+            .where(line_item.c.id.in_(corrected_ids))
+        )
+    }
+    printed = [line.as_json() for line in print_lines(lines, corrected)]
+    if approved != row["content_hash"] or printed != row["content"]["lines"]:
+        connection.execute(update(line_item).where(line_item.c.id.in_(ids)).values(state="open"))
+        connection.execute(
+            update(invoice).where(invoice.c.id == row["id"]).values(state="draft", **released(now))
+        )
+        note(
+            connection,
+            now,
+            actor="billhook",
+            action="invoice.approval_void",
+            entity=f"invoice:{row['reference']}",
+            before="approved",
+            state="draft",
+        )
+        changed(connection, [row["customer"]], now)
+        return False
+    connection.execute(update(invoice).where(invoice.c.id == row["id"]).values(is_frozen=True))
+    return True
+
+
+def intend(
+    connection: Connection, push: Push, operation: str, now: datetime, *, generation: int = 1
+) -> Intent:
+    """Return the latest intent of an operation, written down now if there is none yet."""
+    known = _latest(connection, push.invoice_id, push.revision, operation)
+    if known is not None and known.generation >= generation:
+        return known
+    key = hashlib.sha256(
+        "|".join(
+            [push.connector, push.reference, str(push.revision), operation, str(generation)]
+        ).encode()
+    ).hexdigest()
+    connection.execute(
+        insert(intent).values(
+            invoice_id=push.invoice_id,
+            operation=_operation(operation, push.revision),
+            idempotency_key=key,
+            generation=generation,
+            content_hash=push.draft.content_hash(),
+            state="intended",
+            created_at=now,
+            changed_at=now,
+        )
+    )
+    known = _latest(connection, push.invoice_id, push.revision, operation)
+    if known is None:
+        raise AssertionError("an intent that was just written is there")
+    return known
+
+
+def _operation(operation: str, revision: int) -> str:
+    return f"{operation}:{revision}"
+
+
+def _latest(
+    connection: Connection, invoice_id: int, revision: int, operation: str
+) -> Intent | None:
+    row = connection.execute(
+        select(intent)
+        .where(
+            intent.c.invoice_id == invoice_id,
+            intent.c.operation == _operation(operation, revision),
+        )
+        .order_by(intent.c.generation.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    return Intent(
+        row.id,
+        operation,
+        row.idempotency_key,
+        row.generation,
+        row.state,
+        row.created_at,
+        row.changed_at,
+    )
+
+
+def mark(
+    connection: Connection,
+    intended: Intent,
+    state: str,
+    now: datetime,
+    *,
+    remote_id: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Write down how far an intent has come: sent, uncertain, confirmed, refused or absent."""
+    connection.execute(
+        update(intent)
+        .where(intent.c.id == intended.id)
+        .values(state=state, remote_id=remote_id, reason=reason, changed_at=now)
+    )
+
+
+def needs_new_key(intended: Intent, key_life: timedelta, now: datetime) -> bool:
+    """Return whether the old key cannot be relied on, once a look-up has found nothing.
+
+    Either its life is nearly over, or it has answered with an error for so long that the
+    request behind it is surely over.
+    """
+    if now - intended.created_at >= key_life - KEY_MARGIN:
+        return True
+    return intended.state == "uncertain" and now - intended.changed_at >= QUIET
+
+
+def save_customer(connection: Connection, push: Push, remote_customer: str) -> None:
+    """Remember the customer's id at the billing system."""
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.id == push.invoice_id)
+        .values(remote_customer=remote_customer)
+    )
+
+
+def save_remote(
+    connection: Connection, push: Push, *, remote_id: str, number: str | None, url: str | None
+) -> None:
+    """Remember where the invoice stands at the billing system."""
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.id == push.invoice_id)
+        .values(remote_id=remote_id, remote_number=number, remote_url=url)
+    )
+
+
+def finish(connection: Connection, claimed: Claim, push: Push, now: datetime) -> None:
+    """End the push: the invoice is at the billing system with our lines and our total."""
+    hold_one(connection, claimed)
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.id == push.invoice_id)
+        .values(state="pushed", problem=None, sync_at=now, **released(now))
+    )
+    note(
+        connection,
+        now,
+        actor="billhook",
+        action="invoice.pushed",
+        entity=f"invoice:{push.reference}",
+        before="approved",
+        state="pushed",
+        content_hash=push.draft.content_hash(),
+        total=push.draft.total.minor,
+    )
+
+
+def stop(
+    connection: Connection,
+    claimed: Claim,
+    push: Push,
+    problem: str,
+    now: datetime,
+    *,
+    wait_seconds: int | None,
+) -> None:
+    """End this attempt with a problem in plain sight; try again after a wait, or never."""
+    hold_one(connection, claimed)
+    values = postponed(now, claimed.attempt, at_least=wait_seconds or 0)
+    if wait_seconds is None:
+        values["next_at"] = NEVER
+    connection.execute(
+        update(invoice).where(invoice.c.id == push.invoice_id).values(problem=problem, **values)
+    )
+    note(
+        connection,
+        now,
+        actor="billhook",
+        action="invoice.push_stopped",
+        entity=f"invoice:{push.reference}",
+        problem=problem,
+    )
+
+
+def take_back(
+    connection: Connection, claimed: Claim, push: Push, problem: str, now: datetime
+) -> None:
+    """Undo the freezing of an invoice that the billing system refused and does not hold.
+
+    Its lines are open again, and it is blocked until the next change or a new approval.
+    """
+    hold_one(connection, claimed)
+    lines = update(line_item).where(line_item.c.invoice_id == push.invoice_id)
+    connection.execute(lines.values(state="open"))
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.id == push.invoice_id)
+        .values(
+            state="blocked",
+            is_frozen=False,
+            reasons=[problem],
+            remote_id=None,
+            revision=push.revision + 1,
+            **released(now),
+        )
+    )
+    subjects = select(line_item.c.subject_id).where(line_item.c.invoice_id == push.invoice_id)
+    wake(connection, subject.c.id.in_(subjects), now)
+    note(
+        connection,
+        now,
+        actor="billhook",
+        action="invoice.refused",
+        entity=f"invoice:{push.reference}",
+        before="approved",
+        state="blocked",
+        problem=problem,
+    )
+
+
+def try_again(connection: Connection, reference: str, actor: str, now: datetime) -> bool:
+    """Set an approved invoice going again that had stopped; return False if there is none."""
+    done = connection.execute(
+        update(invoice)
+        .where(invoice.c.reference == reference, invoice.c.state == "approved")
+        .values(problem=None, next_at=now, attempts=0)
+    )
+    if done.rowcount == 1:
+        note(
+            connection,
+            now,
+            actor=actor,
+            action="invoice.push_again",
+            entity=f"invoice:{reference}",
+        )
+    return done.rowcount == 1

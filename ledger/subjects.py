@@ -1,0 +1,325 @@
+"""Map, the storing half: subjects whose value changed are judged and their line items follow.
+
+What a fact is worth is judged by `mappings/`; here the judgement becomes line items that
+always add up to the subject's present value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, tuple_, update
+
+from .claims import Claim, hold, released
+from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
+from .database import insert_for
+from .deliveries import event_from_row, fact_from_row, wake
+from .errors import StaleClaimError
+from .events import UNDOES, Event
+from .tables import customer, event, fact, line_item, subject
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a fact is worth by the rules: a line, nothing, or a question to a person."""
+
+    state: str
+    """priced, nothing or held."""
+    customer: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    line: LineItem | None = None
+    """Only where priced; its `event_id` is set here."""
+
+
+Judge = Callable[[Event], Verdict]
+GONE: Final = Verdict("gone", reason="the tool says that it no longer exists or was opened again")
+_ID: Final[BindParameter[int]] = bindparam("row_id")
+
+
+def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime) -> int:
+    """Judge the claimed subjects, bring their line items in line, end the claim.
+
+    Return how many there were. Raise StaleClaimError if a line was billed meanwhile; the
+    next attempt sees it.
+    """
+    ids = hold(connection, claimed)
+    if not ids:
+        return 0
+    rows = connection.execute(
+        select(event, subject.c.id.label("subject_id"), subject.c.seconds.label("present"))
+        .join(event, event.c.id == subject.c.event_id)
+        .where(subject.c.id.in_(ids))
+        .order_by(subject.c.id)
+    ).mappings()
+    subjects = [dict(row) for row in rows]
+    facts = _facts_for(connection, subjects)
+    lines = _lines_of(connection, ids)
+    rivals = _rivals(connection, subjects, now)
+    judged: list[dict[str, Any]] = []
+    withdraw: list[int] = []
+    add: list[dict[str, Any]] = []
+    touched: set[str] = set()
+    for row in subjects:
+        told = event_from_row(row)
+        known = lines.get(row["subject_id"], [])
+        if told.kind == "time.total" and (told.endpoint, told.about) in rivals:
+            # What was billed of it is taken back, because its entries are billed instead.
+            verdict = Verdict("nothing" if standing(known) else "held", reason=_RIVAL)
+        else:
+            verdict = _judged(told, facts.get((told.endpoint, told.about)), judge, known)
+        change = _change(verdict, known, told, row["id"])
+        withdraw += change.withdraw
+        add += [_line_row(line, row["subject_id"], now) for line in change.add]
+        touched |= {line.customer for line in change.add}
+        touched |= {each.line.customer for each in known if each.id in change.withdraw}
+        judged.append(_judged_row(row, verdict, known))
+    _withdraw(connection, withdraw)
+    if add:
+        connection.execute(insert(line_item), add)
+    connection.execute(
+        update(subject)
+        .where(subject.c.id == _ID)
+        .values(
+            {
+                name: bindparam(f"new_{name}")
+                for name in (
+                    "state",
+                    "reason",
+                    "customer",
+                    "rule",
+                    "held_seconds",
+                    "excluded_seconds",
+                )
+            }
+            | released()
+        ),
+        judged,
+    )
+    changed(connection, touched, now)
+    return len(ids)
+
+
+def changed(connection: Connection, customers: Iterable[str], now: datetime) -> None:
+    """Have the drafts of these customers assembled again."""
+    rows = [
+        {"key": key, "state": "waiting", "changes": 1, "attempts": 0, "next_at": now}
+        for key in sorted(customers)
+    ]
+    if rows:
+        connection.execute(
+            insert_for(connection, customer).on_conflict_do_update(
+                index_elements=["key"],
+                set_={
+                    "state": "waiting",
+                    "changes": customer.c.changes + 1,
+                    "attempts": 0,
+                    "next_at": now,
+                },
+            ),
+            rows,
+        )
+
+
+_RIVAL: Final = (
+    "the time of this work item arrives as single entries too; only the entries are billed - "
+    "switch off the older kind of webhook"
+)
+
+
+def _judged(told: Event, found: Any, judge: Judge, known: Sequence[KnownLine]) -> Verdict:
+    if told.kind in UNDOES:
+        return GONE
+    if found is not None and found["state"] == "known":
+        told = told.filled_in(fact_from_row(found))
+    elif told.project is None and told.about is not None:
+        return Verdict("held", reason=_missing(told, found))
+    if told.kind == "time.total":
+        return _judged_total(told, judge, known)
+    return judge(told)
+
+
+def _missing(told: Event, found: Any) -> str:
+    if found is not None and found["state"] == "wanted":
+        return f"which project {told.about} belongs to is being asked at {told.endpoint}"
+    if found is not None and found["reason"]:
+        return f"which project {told.about} belongs to is not known: {found['reason']}"
+    return (
+        f"no delivery has told which project {told.about} belongs to - it is filled in when one "
+        f"does; with a url and a token for {told.endpoint} in workspace.yaml it can be asked"
+    )
+
+
+def _judged_total(told: Event, judge: Judge, known: Sequence[KnownLine]) -> Verdict:
+    """Judge a cumulative time by its change since it was last billed."""
+    whole = judge(told)
+    if whole.line is None or any(
+        each.line.customer != whole.line.customer for each in standing(known)
+    ):
+        return whole
+    change = (told.seconds or 0) - sum(each.line.seconds for each in known if each.is_billed)
+    if change == 0:
+        return replace(whole, line=None)
+    verdict = judge(replace(told, seconds=abs(change)))
+    if change > 0 or verdict.line is None:
+        return verdict
+    line = verdict.line
+    return replace(
+        verdict,
+        line=replace(
+            line,
+            quantity=-line.quantity,
+            amount=-line.amount,
+            seconds=-line.seconds,
+            steps=(*line.steps, "less time than was billed: the line takes the difference back"),
+        ),
+    )
+
+
+def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id: int) -> Plan:
+    wanted = None if verdict.line is None else replace(verdict.line, event_id=event_id)
+    if verdict.state == "held":
+        return plan_beside(known, None)
+    if (
+        told.kind == "time.total"
+        and verdict.state == "priced"
+        and (
+            wanted is None or all(each.line.customer == wanted.customer for each in standing(known))
+        )
+    ):
+        return plan_beside(known, wanted)
+    return plan(known, wanted, event_id=event_id)
+
+
+def _judged_row(
+    row: Mapping[str, Any], verdict: Verdict, known: Sequence[KnownLine]
+) -> dict[str, Any]:
+    billed = sum(each.line.seconds for each in known if each.is_billed)
+    return {
+        "row_id": row["subject_id"],
+        "new_state": verdict.state,
+        "new_reason": verdict.reason,
+        "new_customer": verdict.customer,
+        "new_rule": verdict.rule,
+        "new_held_seconds": row["present"] - billed if verdict.state == "held" else 0,
+        "new_excluded_seconds": row["present"] if verdict.state == "nothing" else 0,
+    }
+
+
+def _facts_for(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
+    named = {(row["endpoint"], row["about"]) for row in rows if row["about"] is not None}
+    if not named:
+        return {}
+    found = connection.execute(
+        select(fact).where(tuple_(fact.c.endpoint, fact.c.about).in_(sorted(named)))
+    ).mappings()
+    return {(row["endpoint"], row["about"]): row for row in found}
+
+
+def _lines_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[KnownLine]]:
+    rows = connection.execute(
+        select(line_item)
+        .where(line_item.c.subject_id.in_(ids), line_item.c.state != "withdrawn")
+        .order_by(line_item.c.id)
+    ).mappings()
+    found: dict[int, list[KnownLine]] = {}
+    for row in rows:
+        known = KnownLine(row["id"], row["state"] == "billed", line_from_row(row))
+        found.setdefault(row["subject_id"], []).append(known)
+    return found
+
+
+def _rivals(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime
+) -> set[tuple[str, str]]:
+    """Return the work items whose cumulative time must not be billed beside their entries."""
+    named = {
+        (row["endpoint"], row["about"])
+        for row in rows
+        if row["about"] is not None and row["kind"].startswith("time.")
+    }
+    if not named:
+        return set()
+    same = tuple_(subject.c.endpoint, subject.c.about).in_(sorted(named))
+    if any(row["kind"] != "time.total" for row in rows):
+        wake(
+            connection, same & (subject.c.kind == "time.total") & (subject.c.state == "priced"), now
+        )
+    if all(row["kind"] != "time.total" for row in rows):
+        return set()
+    entries = connection.execute(
+        select(subject.c.endpoint, subject.c.about)
+        .where(same, subject.c.kind.in_(("time.logged", "time.removed")))
+        .distinct()
+    )
+    totals = {(row["endpoint"], row["about"]) for row in rows if row["kind"] == "time.total"}
+    return {(row.endpoint, row.about) for row in entries} & totals
+
+
+def _withdraw(connection: Connection, ids: Sequence[int]) -> None:
+    if not ids:
+        return
+    done = connection.execute(
+        update(line_item)
+        .where(line_item.c.id.in_(ids), line_item.c.state == "open")
+        .values(state="withdrawn", invoice_id=None)
+    )
+    if done.rowcount != len(ids):
+        raise StaleClaimError("a line item was billed meanwhile")
+
+
+def line_from_row(row: Mapping[Any, Any]) -> LineItem:
+    """Return a stored line item (a row's mapping)."""
+    return LineItem(
+        customer=row["customer"],
+        project=row["project"],
+        item=row["item"],
+        person=row["person"],
+        on=row["on"],
+        description=row["description"],
+        quantity=row["quantity"],
+        unit_price=row["unit_price"],
+        currency=row["currency"],
+        amount=row["amount"],
+        seconds=row["seconds"],
+        rule=row["rule"],
+        mapping_version=row["mapping_version"],
+        grouping=tuple(row["grouping"]),
+        schedule=row["schedule"],
+        period_from=row["period_from"],
+        period_to=row["period_to"],
+        steps=tuple(row["steps"]),
+        event_id=row["event_id"],
+        corrects_id=row["corrects_id"],
+    )
+
+
+def _line_row(line: LineItem, subject_id: int, now: datetime) -> dict[str, Any]:
+    return {
+        "subject_id": subject_id,
+        "event_id": line.event_id,
+        "customer": line.customer,
+        "project": line.project,
+        "item": line.item,
+        "person": line.person,
+        "on": line.on,
+        "description": line.description,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "currency": line.currency,
+        "amount": line.amount,
+        "seconds": line.seconds,
+        "rule": line.rule,
+        "mapping_version": line.mapping_version,
+        "grouping": list(line.grouping),
+        "schedule": line.schedule,
+        "period_from": line.period_from,
+        "period_to": line.period_to,
+        "steps": list(line.steps),
+        "corrects_id": line.corrects_id,
+        "state": "open",
+        "created_at": now,
+    }

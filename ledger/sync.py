@@ -1,0 +1,277 @@
+"""Sync back, the storing half: hints, what was paid, and what the project tools are told.
+
+A webhook of a billing system only hints; the invoice is fetched and its amounts are stored.
+The newest truth wins, also where it goes back (paid, then disputed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+
+from .auditlog import note
+from .claims import Claim, hold, hold_one, released
+from .database import insert_for
+from .payments import FINAL, Amounts, is_overdue, payment_of
+from .tables import event, hint, invoice, line_item, payment, report, subject
+
+POLL: Final = timedelta(hours=1)
+"""How often an invoice on which money may still move is looked at without a hint."""
+POLL_FINAL: Final = timedelta(days=7)
+"""How often one is looked at on which nothing should happen any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a billing system's webhook was about."""
+
+    id: int
+    endpoint: str
+    subject: str
+
+
+def load_hints(connection: Connection, claimed: Claim) -> list[Hint]:
+    """Return the claimed hints."""
+    rows = connection.execute(
+        select(hint.c.id, hint.c.endpoint, hint.c.subject).where(hint.c.id.in_(claimed.ids))
+    )
+    return [Hint(row.id, row.endpoint, row.subject) for row in rows]
+
+
+def follow(
+    connection: Connection,
+    claimed: Claim,
+    found: Mapping[int, Iterable[str]],
+    now: datetime,
+) -> None:
+    """Have the invoices looked at that the claimed hints are about; end the claim.
+
+    `found` gives the remote ids for each hint.
+    """
+    for hint_id in hold(connection, claimed):
+        remote_ids = list(found.get(hint_id, ()))
+        ours = connection.execute(
+            update(invoice).where(invoice.c.remote_id.in_(remote_ids)).values(sync_at=now)
+        ).rowcount
+        connection.execute(
+            update(hint)
+            .where(hint.c.id == hint_id)
+            .values(
+                state="followed" if ours else "unmatched",
+                reason=None if ours else "it is about no invoice of ours",
+                **released(),
+            )
+        )
+
+
+def due(now: datetime) -> Any:
+    """Return the condition under which a pushed invoice is looked at now."""
+    return invoice.c.sync_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An invoice that is at its billing system."""
+
+    invoice_id: int
+    connector: str
+    remote_id: str
+
+
+def load_pushed(connection: Connection, claimed: Claim) -> Pushed:
+    """Return the claimed invoice."""
+    row = connection.execute(
+        select(invoice.c.id, invoice.c.connector, invoice.c.remote_id).where(
+            invoice.c.id == claimed.ids[0]
+        )
+    ).one()
+    return Pushed(row.id, row.connector, row.remote_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """What a project tool is to be told."""
+
+    endpoint: str
+    marker: str
+    subject: str
+    content: dict[str, Any]
+
+
+def load_report(connection: Connection, claimed: Claim) -> DueReport:
+    """Return the claimed report."""
+    row = connection.execute(select(report).where(report.c.id == claimed.ids[0])).one()
+    return DueReport(row.endpoint, row.marker, row.subject, row.content)
+
+
+def record_payment(
+    connection: Connection, claimed: Claim, amounts: Amounts, now: datetime
+) -> str | None:
+    """Store what was fetched about the claimed invoice; return the payment word if it is new."""
+    invoice_id = hold_one(connection, claimed)
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).one()
+    last = connection.execute(
+        select(payment)
+        .where(payment.c.invoice_id == invoice_id)
+        .order_by(payment.c.id.desc())
+        .limit(1)
+    ).first()
+    observed_at = amounts.observed_at or now
+    word = payment_of(amounts)
+    values: dict[str, Any] = {
+        "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
+        "is_overdue": is_overdue(amounts, now.date()),
+        "problem": None,
+        **released(now),
+    }
+    is_stale = last is not None and observed_at < last.observed_at
+    if not is_stale and (last is None or _amounts(last) != _amounts_row(amounts, word)):
+        connection.execute(
+            insert(payment).values(
+                invoice_id=invoice_id,
+                due_on=amounts.due_on,
+                remote_version=amounts.version,
+                observed_at=observed_at,
+                **_amounts_row(amounts, word),
+            )
+        )
+    changed = None
+    if not is_stale and word != row.payment:
+        values["payment"] = changed = word
+        note(
+            connection,
+            now,
+            actor=row.connector,
+            action="invoice.payment",
+            entity=f"invoice:{row.reference}",
+            before=row.payment,
+            payment=word,
+            paid=amounts.paid,
+            total=amounts.total,
+            went_back=row.payment in ("paid", "refunded", "void") and word != row.payment,
+        )
+    connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
+    return changed
+
+
+_COMPARED: Final = (
+    *("payment", "document", "currency", "total", "paid", "credited", "refunded"),
+    *("disputed", "overpaid", "remaining", "is_settling"),
+)
+
+
+def _amounts(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _COMPARED}
+
+
+def _amounts_row(amounts: Amounts, word: str) -> dict[str, Any]:
+    return {
+        "payment": word,
+        "document": amounts.document,
+        "currency": amounts.currency,
+        "total": amounts.total,
+        "paid": amounts.paid,
+        "credited": amounts.credited,
+        "refunded": amounts.refunded,
+        "disputed": amounts.disputed,
+        "overpaid": amounts.overpaid,
+        "remaining": amounts.owed,
+        "is_settling": amounts.is_settling,
+    }
+
+
+def expect_reports(
+    connection: Connection, invoice_id: int, endpoints: Sequence[str], now: datetime
+) -> int:
+    """Have the project tools told how an invoice stands, for each piece of work on it.
+
+    Only tools whose endpoint is in `endpoints` are told. Return how many notes there are; one
+    that says the same already is left alone.
+    """
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    works = connection.execute(
+        select(
+            subject.c.endpoint,
+            subject.c.name,
+            line_item.c.item,
+            line_item.c.project,
+            event.c.fields,
+        )
+        .join(subject, subject.c.id == line_item.c.subject_id)
+        .join(event, event.c.id == line_item.c.event_id)
+        .where(line_item.c.invoice_id == invoice_id, subject.c.endpoint.in_(endpoints))
+        .order_by(line_item.c.id)
+    )
+    for work in works:
+        marker = f"{row['reference']}/{work.item or work.name}"
+        rows.setdefault(
+            (work.endpoint, marker),
+            {
+                "endpoint": work.endpoint,
+                "marker": marker,
+                "invoice_id": invoice_id,
+                "subject": work.name,
+                "content": {
+                    "item": work.item,
+                    "project": work.project,
+                    "fields": work.fields,
+                    "invoice": row["reference"],
+                    "state": _told_state(row),
+                    "url": row["remote_url"],
+                },
+                "state": "waiting",
+                "attempts": 0,
+                "next_at": now,
+            },
+        )
+    if rows:
+        statement = insert_for(connection, report)
+        excluded = statement.excluded
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["endpoint", "marker"],
+                set_={
+                    "content": excluded.content,
+                    "state": "waiting",
+                    "attempts": 0,
+                    "next_at": now,
+                },
+                where=or_(report.c.content != excluded.content, report.c.state == "failed"),
+            ),
+            [rows[key] for key in sorted(rows)],
+        )
+    return len(rows)
+
+
+def _told_state(row: RowMapping) -> str:
+    return str(row["payment"] or row["state"]).replace("_", " ")
+
+
+def told(connection: Connection, claimed: Claim, content: Any, place: str) -> None:
+    """End a claim: the tool says what `content` says. If it has changed since, it is told again."""
+    report_id = hold_one(connection, claimed)
+    connection.execute(
+        update(report)
+        .where(report.c.id == report_id)
+        .values(place=place, reason=None, **released())
+    )
+    connection.execute(
+        update(report)
+        .where(report.c.id == report_id, report.c.content == content)
+        .values(state="told")
+    )
+
+
+def not_told(connection: Connection, claimed: Claim, reason: str) -> None:
+    """End a claim: the tool cannot be told, and a person sees why."""
+    report_id = hold_one(connection, claimed)
+    connection.execute(
+        update(report)
+        .where(report.c.id == report_id)
+        .values(state="failed", reason=reason, **released())
+    )

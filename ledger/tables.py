@@ -1,0 +1,445 @@
+"""The tables of the ledger, and the column types that keep decimals exact and times aware.
+
+Every table that a stage works on has the same lease columns, see `claims.py`. Amounts are
+integer minor units; quantities and unit prices are exact decimals.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from .events import canonical_json
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime: timestamptz in PostgreSQL, sortable text in SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(27))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored: give it a time zone")
+        value = value.astimezone(UTC)
+        if dialect.name == "sqlite":
+            return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        moment: datetime = value
+        return moment.astimezone(UTC)
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A decimal that comes back exactly as it went in: numeric in PostgreSQL, text in SQLite."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(64))
+        return dialect.type_descriptor(Numeric())
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return f"{value:f}"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class CanonicalJson(TypeDecorator[Any]):
+    """JSON as canonical text: equal values are equal bytes, so they can be hashed."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else canonical_json(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column that is declared INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _lease() -> list[Column[Any]]:
+    """Return the columns by which one worker at a time holds a row, see `claims.py`."""
+    return [
+        Column("lease_token", String(32)),
+        Column("lease_until", UtcDateTime),
+        Column("attempts", Integer, nullable=False, default=0),
+        Column("next_at", UtcDateTime, nullable=False),
+    ]
+
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("delivery_id", String(255), nullable=False),  # "" where the tool sends none
+    Column("body_hash", String(64), nullable=False),
+    Column("headers", CanonicalJson, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("events", Integer, nullable=False, default=0),
+    *_lease(),
+    # The id is in a header that nobody signs, so the body counts too: a new body is never lost
+    # to a repeated id.
+    UniqueConstraint("endpoint", "delivery_id", "body_hash"),
+    Index("ix_delivery_state", "state", "next_at", "id"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("on", Date, nullable=False),
+    Column("project", Text),
+    Column("item", Text),
+    Column("title", Text),
+    Column("person", Text),
+    Column("person_name", Text),
+    Column("seconds", BigInteger),
+    Column("billable", Boolean),
+    Column("labels", CanonicalJson, nullable=False),
+    Column("fields", CanonicalJson, nullable=False),
+    Column("about", String(255)),
+    # The business key: the same fact is recorded once, whatever its delivery id was.
+    UniqueConstraint("endpoint", "subject", "kind", "digest"),
+)
+
+fact = Table(
+    "fact",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("about", String(255), nullable=False),
+    Column("state", String(16), nullable=False),  # known, wanted (ask the tool), unknown
+    Column("version", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("project", Text),
+    Column("item", Text),
+    Column("title", Text),
+    Column("labels", CanonicalJson, nullable=False),
+    Column("fields", CanonicalJson, nullable=False),
+    Column("reason", Text),
+    *_lease(),
+    UniqueConstraint("endpoint", "about"),
+    Index("ix_fact_state", "state", "next_at", "id"),
+)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("event_id", ForeignKey("event.id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column(
+        "tie", String(65), nullable=False
+    ),  # decides between equal versions, on any arrival order
+    Column("about", String(255)),
+    Column("item", Text),
+    Column("seconds", BigInteger, nullable=False),  # its present value; 0 where it is no time
+    Column("state", String(16), nullable=False),  # waiting, priced, held, nothing, gone
+    Column("reason", Text),
+    Column("customer", String(64)),
+    Column("rule", Text),
+    Column("held_seconds", BigInteger, nullable=False, default=0),
+    Column("excluded_seconds", BigInteger, nullable=False, default=0),
+    *_lease(),
+    UniqueConstraint("endpoint", "name"),
+    Index("ix_subject_state", "state", "next_at", "id"),
+    Index("ix_subject_about", "endpoint", "about"),
+    Index("ix_subject_item", "endpoint", "item"),
+)
+
+customer = Table(
+    "customer",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),  # waiting (its lines changed), settled
+    Column("changes", BigInteger, nullable=False),  # counts the changes, so that none is overlooked
+    Column("reason", Text),
+    *_lease(),
+)
+
+mapping_version = Table(
+    "mapping_version",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("files", CanonicalJson, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
+activation = Table(
+    "activation",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("version", ForeignKey("mapping_version.version"), nullable=False),
+    Column("activated_at", UtcDateTime, nullable=False),
+    Column("activated_by", Text, nullable=False),
+)
+
+invoice = Table(
+    "invoice",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("reference", String(128), nullable=False, unique=True),
+    Column("customer", String(64), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("schedule", String(16), nullable=False),
+    Column("period_from", Date, nullable=False),
+    Column("period_to", Date, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # draft, blocked, approved, pushed, canceled
+    Column("is_frozen", Boolean, nullable=False),  # a push has begun: its lines never change again
+    Column("reasons", CanonicalJson, nullable=False),  # why it is blocked
+    Column("warnings", CanonicalJson, nullable=False),  # why it is not approved automatically
+    Column("content", CanonicalJson, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("approval", String(16), nullable=False),  # by hand, automatic
+    Column("after_push", String(16), nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),  # when its period is over
+    Column("connector", String(64), nullable=False),
+    Column("remote_customer", String(255)),
+    Column("remote_id", String(255)),
+    Column("remote_number", String(255)),
+    Column("remote_url", Text),
+    Column("payment", String(32)),
+    Column("is_overdue", Boolean, nullable=False, default=False),
+    Column("problem", Text),  # why pushing stopped, for a person
+    Column("sync_at", UtcDateTime),  # when the remote truth is looked at next
+    Column("created_at", UtcDateTime, nullable=False),
+    *_lease(),
+    UniqueConstraint("customer", "currency", "schedule", "period_from", "sequence"),
+    Index("ix_invoice_state", "state", "next_at", "id"),
+    Index("ix_invoice_sync", "sync_at"),
+    Index("ix_invoice_remote", "connector", "remote_id"),
+)
+
+line_item = Table(
+    "line_item",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("subject_id", ForeignKey("subject.id"), nullable=False, index=True),
+    Column("event_id", ForeignKey("event.id"), nullable=False, index=True),
+    Column("customer", String(64), nullable=False),
+    Column("project", Text),
+    Column("item", Text),
+    Column("person", Text),
+    Column("on", Date, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),
+    Column("unit_price", ExactDecimal, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("mapping_version", ForeignKey("mapping_version.version"), nullable=False),
+    Column("grouping", CanonicalJson, nullable=False),
+    Column("schedule", String(16), nullable=False),
+    Column("period_from", Date, nullable=False),
+    Column("period_to", Date, nullable=False),
+    Column("steps", CanonicalJson, nullable=False),
+    Column("corrects_id", ForeignKey("line_item.id")),
+    Column("state", String(16), nullable=False),  # open, billed, withdrawn
+    Column("invoice_id", ForeignKey("invoice.id"), index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_line_item_customer", "customer", "state"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
+    Column("content_hash", String(64), nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("approved_at", UtcDateTime, nullable=False),
+)
+
+intent = Table(
+    "intent",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
+    Column("operation", String(32), nullable=False),
+    Column("idempotency_key", String(64), nullable=False, unique=True),
+    Column("generation", Integer, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column(
+        "state", String(16), nullable=False
+    ),  # intended, sent, uncertain, confirmed, refused, absent
+    Column("remote_id", String(255)),
+    Column("reason", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+payment = Table(
+    "payment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
+    Column("payment", String(32), nullable=False),
+    Column("document", String(16), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("paid", BigInteger, nullable=False),
+    Column("credited", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("disputed", BigInteger, nullable=False),
+    Column("overpaid", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+    Column("is_settling", Boolean, nullable=False),
+    Column("due_on", Date),
+    Column("remote_version", String(255), nullable=False),
+    Column("observed_at", UtcDateTime, nullable=False),
+)
+
+hint = Table(
+    "hint",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", ForeignKey("event.id"), nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, followed, unmatched
+    Column("reason", Text),
+    *_lease(),
+    Index("ix_hint_state", "state", "next_at", "id"),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("marker", String(255), nullable=False),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("content", CanonicalJson, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, told, failed
+    Column("place", Text),
+    Column("reason", Text),
+    *_lease(),
+    UniqueConstraint("endpoint", "marker"),
+    Index("ix_report_state", "state", "next_at", "id"),
+)
+
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("entity", String(160), nullable=False),
+    Column("detail", CanonicalJson, nullable=False),
+    Column("position", BigInteger, unique=True),  # in the chain; null until it is sealed
+    Column("hash", String(64)),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("on", Date, primary_key=True),
+    Column("reason", String(128), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+)
+
+used_link = Table(
+    "used_link",
+    metadata,
+    Column("link_id", String(64), primary_key=True),
+    Column("used_at", UtcDateTime, nullable=False),
+)
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("detail", CanonicalJson, nullable=False),
+)

@@ -1,0 +1,55 @@
+"""The rules as they were: every version of the mapping files, immutable, and which one is active.
+
+A platform's disk vanishes and a price must stay explainable, so the texts themselves are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, or_, select
+
+from .auditlog import note
+from .database import insert_for
+from .deliveries import wake
+from .tables import activation, mapping_version, subject
+
+
+def activate(
+    connection: Connection, version: str, files: Mapping[str, str], *, by: str, now: datetime
+) -> bool:
+    """Make a version the active one; return False if it is already.
+
+    Subjects that were held are judged again. What is priced already keeps its price until a
+    person asks for it with `flask events remap`.
+    """
+    if active(connection) == version:
+        return False
+    connection.execute(
+        insert_for(connection, mapping_version)
+        .values(version=version, files=dict(files), created_at=now, created_by=by)
+        .on_conflict_do_nothing()
+    )
+    connection.execute(
+        insert(activation).values(version=version, activated_at=now, activated_by=by)
+    )
+    wake(connection, or_(subject.c.state == "held", subject.c.state == "failed"), now)
+    note(connection, now, actor=by, action="rules.activated", entity=f"rules:{version[:12]}")
+    return True
+
+
+def active(connection: Connection) -> str | None:
+    """Return the active version, None if no rules were ever activated."""
+    return connection.scalar(select(activation.c.version).order_by(activation.c.id.desc()).limit(1))
+
+
+def files_of(connection: Connection, version: str) -> dict[str, str]:
+    """Return the texts of a version by file name; raise KeyError for an unknown one."""
+    files = connection.scalar(
+        select(mapping_version.c.files).where(mapping_version.c.version == version)
+    )
+    if files is None:
+        raise KeyError(version)
+    found: dict[str, str] = files
+    return found

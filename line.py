@@ -1,0 +1,182 @@
+"""What every process of the straight line works with: settings, the four ports, the active rules.
+
+The web process, the worker, the clock and the commands each make one `Line` when they start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from connectors.connector import BillingConnector, ProjectConnector
+from connectors.http import Http, OutgoingHttp
+from connectors.registry import billing_connectors, project_connectors
+from ledger import versions
+from ledger.database import Database
+from ledger.doorbell import RedisDoorbell
+from ledger.errors import ConfigurationError
+from ledger.ports import Clock, Doorbell, NoDoorbell, SystemClock
+from mappings.book import Book
+from mappings.model import SourceConfig
+from settings import Settings, resolve
+from webhooks.receiver import Endpoint
+from webhooks.registry import sources
+
+RULES_SECONDS: Final = 1.0
+"""How long the web process relies on the active rules that it has seen, before it looks again."""
+_NAMED: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Line:
+    """Settings, ports and active rules of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environ: Mapping[str, str],
+        database: Database | None = None,
+        clock: Clock | None = None,
+        http: Http | None = None,
+        doorbell: Doorbell | None = None,
+    ) -> None:
+        self.settings = settings
+        self.environ = environ
+        self.database = database or Database(settings.database_url)
+        self.clock = clock or SystemClock()
+        self.http = http or OutgoingHttp(allow_private=settings.allow_private)
+        self.doorbell = doorbell or _doorbell(settings)
+        self._books: dict[str, Book] = {}
+        self._active: str | None = None
+        self._looked_at = float("-inf")
+        self._loading = threading.Lock()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Line:
+        """Return the line of this process; raise ConfigurationError with every mistake."""
+        environ = os.environ if environ is None else environ
+        return cls(Settings.from_env(environ), environ=environ)
+
+    def book(self, *, at_most_seconds_old: float = 0.0) -> Book | None:
+        """Return the active rules, None if none were ever activated."""
+        now = time.monotonic()
+        if now - self._looked_at > at_most_seconds_old:
+            with self.database.read() as connection:
+                self._active = versions.active(connection)
+            self._looked_at = now
+        return None if self._active is None else self.book_of(self._active)
+
+    def book_of(self, version: str) -> Book:
+        """Return the rules of a version, as they were; raise KeyError for an unknown one."""
+        with self._loading:
+            if version not in self._books:
+                with self.database.read() as connection:
+                    files = versions.files_of(connection, version)
+                self._books[version] = Book.load(files)
+            return self._books[version]
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Return a configured endpoint with its secrets, None if the rules name none like it.
+
+        Raise ConfigurationError if its secrets are not set: it then accepts nothing at all.
+        """
+        book = self.book(at_most_seconds_old=RULES_SECONDS)
+        config = book.workspace.sources.get(name) if book else None
+        if config is None or config.tool not in sources():
+            return None
+        if config.is_unsigned:
+            token = self._value(config.settings.get("path_token", ""))
+            return Endpoint(name, sources()[config.tool], (), path_token=token)
+        values = resolve(config.secrets, self.environ)
+        return Endpoint(
+            name, sources()[config.tool], tuple(values[each] for each in config.secrets)
+        )
+
+    def missing(self, book: Book) -> list[str]:
+        """Return what is wrong between rules and environment, one line a mistake."""
+        mistakes = []
+        for config in book.workspace.sources.values():
+            if config.tool not in sources():
+                known = ", ".join(sorted(sources()))
+                mistakes.append(f'{config.where}: no tool "{config.tool}" - known are {known}')
+        for connector in book.workspace.connectors.values():
+            if connector.system not in billing_connectors():
+                known = ", ".join(sorted(billing_connectors()))
+                problem = f'no billing system "{connector.system}"'
+                mistakes.append(f"{connector.where}: {problem} - known are {known}")
+        mistakes += [
+            f"{customer.at}: send_to names {customer.send_to}, which is not under connectors:"
+            for customer in book.customers.values()
+            if customer.send_to not in book.workspace.connectors
+        ]
+        try:
+            resolve(book.secret_names(), self.environ)
+        except ConfigurationError as error:
+            mistakes += error.mistakes
+        return mistakes
+
+    def billing(self, name: str) -> BillingConnector:
+        """Return a configured billing connector; raise ConfigurationError if there is none."""
+        book = self.book()
+        config = book.workspace.connectors.get(name) if book else None
+        if config is None or config.system not in billing_connectors():
+            problem = f"connector {name}: is not under connectors: in workspace.yaml - add it"
+            raise ConfigurationError([problem])
+        return billing_connectors()[config.system](self._resolved(config.settings), self.http)
+
+    def billing_named_by(self, endpoint: str) -> list[BillingConnector]:
+        """Return the billing connectors that an endpoint's hints are about: those of its system."""
+        book = self.book()
+        source = book.workspace.sources.get(endpoint) if book else None
+        if book is None or source is None:
+            return []
+        return [
+            self.billing(config.name)
+            for config in book.workspace.connectors.values()
+            if config.system == source.tool
+        ]
+
+    def project(self, endpoint: str) -> ProjectConnector | None:
+        """Return the connector to an endpoint's project tool, None if it cannot be called."""
+        book = self.book()
+        config = book.workspace.sources.get(endpoint) if book else None
+        if config is None or not _can_be_called(config):
+            return None
+        configured = {**self._resolved(config.settings), "endpoint": endpoint}
+        return project_connectors()[config.tool](configured, self.http)
+
+    def askable(self) -> frozenset[str]:
+        """Return the endpoints whose tool can be asked about what its webhooks leave out."""
+        book = self.book()
+        configs = book.workspace.sources.values() if book else ()
+        return frozenset(config.endpoint for config in configs if _can_be_called(config))
+
+    def told(self) -> list[str]:
+        """Return the endpoints whose tool is told what became of the work."""
+        book = self.book()
+        configs = book.workspace.sources.values() if book else ()
+        return [
+            config.endpoint
+            for config in configs
+            if config.is_written_back and _can_be_called(config)
+        ]
+
+    def _resolved(self, configured: Mapping[str, str]) -> dict[str, str]:
+        return {name: self._value(text) for name, text in configured.items()}
+
+    def _value(self, text: str) -> str:
+        names = _NAMED.findall(text)
+        values = resolve(names, self.environ)
+        return _NAMED.sub(lambda found: values[found[1]], text)
+
+
+def _can_be_called(config: SourceConfig) -> bool:
+    return config.tool in project_connectors() and bool(config.settings.get("token"))
+
+
+def _doorbell(settings: Settings) -> Doorbell:
+    return RedisDoorbell(settings.redis_url) if settings.redis_url else NoDoorbell()

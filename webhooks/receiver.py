@@ -1,0 +1,157 @@
+"""Receive and verify: the one route through which deliveries come in.
+
+A 202 means that the delivery is on disk. Nothing is read from the body before its
+signature holds, and nothing but the inbox is written.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+from flask import Blueprint, Request, Response, jsonify, request
+
+from ledger.errors import SignatureError
+from ledger.events import Delivery
+from ledger.ports import Clock, Doorbell
+
+from .source import Source
+
+STAGE: Final = "normalize"
+RETRY_AFTER_SECONDS: Final = 5
+_ENDPOINT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+# Headers are stored with a delivery, but nothing that could open a door.
+_NEVER_KEPT: Final = re.compile(r"(authorization|cookie|token|secret|x-forwarded)", re.IGNORECASE)
+
+log = structlog.get_logger("receiver")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One configured source with its secrets, as the receiver needs it."""
+
+    name: str
+    source: Source
+    secrets: tuple[str, ...]
+    path_token: str | None = None
+    """Set where unsigned deliveries are allowed: the URL's random end stands for a signature."""
+
+
+class Keeper(Protocol):
+    """What the receiver needs of the inbox."""
+
+    def accept(self, request: Delivery, *, source: str, delivery_id: str | None) -> bool:
+        """Store a delivery durably; return False if it is a repetition."""
+        ...
+
+    def refuse(self, endpoint: str, reason: str) -> None:
+        """Count a delivery that was turned away."""
+        ...
+
+
+def receiver(
+    inbox: Keeper,
+    endpoint_named: Callable[[str], Endpoint | None],
+    clock: Clock,
+    doorbell: Doorbell,
+    *,
+    most_bytes: int,
+) -> Blueprint:
+    """Return the blueprint with `POST /webhooks/<endpoint>`."""
+    blueprint = Blueprint("webhooks", __name__)
+
+    @blueprint.post("/webhooks/<name>")
+    @blueprint.post("/webhooks/<name>/<path_token>")
+    def receive(name: str, path_token: str | None = None) -> Response:
+        try:
+            endpoint = endpoint_named(name) if _ENDPOINT.fullmatch(name) else None
+        except Exception as error:
+            # Without its secret, or without the database, an endpoint accepts nothing.
+            log.error("endpoint_not_ready", endpoint=name, error=type(error).__name__)
+            return _try_again(name)
+        if endpoint is None or not _path_fits(endpoint, path_token):
+            return _answer(404, f"{name[:64]}: no such endpoint - see sources: in workspace.yaml")
+        body = _read(request, most_bytes)
+        if body is None:
+            return _refused(
+                name, "too large", 413, f"{name}: a body has at most {most_bytes} bytes"
+            )
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return _refused(name, "compressed", 415, f"{name}: send the body without compression")
+        # A header that is sent twice is joined, as HTTP says; no signature survives that.
+        delivery = Delivery(
+            headers={key.lower(): value for key, value in request.headers.items()},
+            body=body,
+            received_at=clock.now(),
+            endpoint=name,
+        )
+        if endpoint.path_token is None:
+            try:
+                endpoint.source.verify(delivery, endpoint.secrets, now=delivery.received_at)
+            except SignatureError as error:
+                return _refused(name, "signature", 401, f"{name}: {error}")
+        answer = endpoint.source.handshake(delivery)
+        if answer is not None:
+            return Response(answer.body, answer.status, dict(answer.headers))
+        return _store(endpoint, delivery)
+
+    def _store(endpoint: Endpoint, delivery: Delivery) -> Response:
+        kept = {
+            key: value for key, value in delivery.headers.items() if not _NEVER_KEPT.search(key)
+        }
+        try:
+            is_fresh = inbox.accept(
+                Delivery(kept, delivery.body, delivery.received_at, endpoint.name),
+                source=endpoint.source.key,
+                delivery_id=endpoint.source.delivery_id(delivery),
+            )
+        except Exception as error:
+            # Whatever the reason: it is not on disk, so the sender must send it again.
+            log.error("delivery_not_stored", endpoint=endpoint.name, error=type(error).__name__)
+            return _try_again(endpoint.name)
+        doorbell.ring(STAGE)
+        answer = jsonify(status="accepted" if is_fresh else "repeated")
+        answer.status_code = 202
+        return answer
+
+    def _refused(name: str, reason: str, status: int, text: str) -> Response:
+        log.warning("delivery_refused", endpoint=name, reason=reason)
+        try:
+            inbox.refuse(name, reason)
+        except Exception as error:
+            log.error("refusal_not_counted", endpoint=name, error=type(error).__name__)
+        return _answer(status, text)
+
+    return blueprint
+
+
+def _path_fits(endpoint: Endpoint, path_token: str | None) -> bool:
+    if endpoint.path_token is None:
+        return path_token is None
+    given = (path_token or "").encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(given, endpoint.path_token.encode())
+
+
+def _read(incoming: Request, most_bytes: int) -> bytes | None:
+    """Return the body, None if it is longer than allowed; never read more than that."""
+    if (incoming.content_length or 0) > most_bytes:
+        return None
+    body: bytes = incoming.stream.read(most_bytes + 1)
+    return body if len(body) <= most_bytes else None
+
+
+def _try_again(name: str) -> Response:
+    answer = _answer(503, f"{name}: cannot take deliveries just now - send it again")
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
+
+
+def _answer(status: int, text: str) -> Response:
+    content: dict[str, Any] = {"error": text}
+    answer = jsonify(content)
+    answer.status_code = status
+    return answer

@@ -1,0 +1,357 @@
+"""The straight line: what happens to a delivery, stage by stage. Read this file first.
+
+    receive -> verify -> normalize -> map -> assemble -> approve -> push -> sync back
+
+Receiving and verifying happen in the web process (`webhooks/receiver.py`). Everything after
+is a stage here: it claims a batch of rows that wait for it, works on them, commits. The
+rows say what remains to be done, so a worker may be stopped anywhere: what it held is free
+again when its lease runs out, and nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.exc import DBAPIError
+
+import logs
+from connectors.connector import Report
+from connectors.push import Pusher
+from connectors.registry import billing_connectors
+from ledger import approvals, assembly, deliveries, pushing, subjects, sync, tables
+from ledger.claims import NEVER, Claim, claim, give_back, waits
+from ledger.doorbell import RedisDoorbell, listen
+from ledger.errors import (
+    ConfigurationError,
+    ConnectorError,
+    OutcomeUnknownError,
+    PayloadError,
+    StaleClaimError,
+    TransientError,
+    UnsupportedEventTypeError,
+)
+from ledger.events import Reading
+from line import Line
+from mappings.judging import judge, terms_of
+from webhooks.registry import sources
+
+LOOK_SECONDS: Final = 0.1
+"""How long a worker without a doorbell rests between two looks at an idle database."""
+
+log = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the line: which rows wait for it, and what it does with a batch of them."""
+
+    name: str
+    work: Callable[[Line, Claim], None]
+    table: Table
+    state: str = "waiting"
+    most: int = 1
+    """The most rows that are worked on together."""
+    only: Callable[[datetime], Any] | None = None
+    """A further condition, given the present moment."""
+    hopeless: dict[str, Any] = field(default_factory=lambda: {"state": "failed"})
+    """What becomes of a row that has failed again and again."""
+
+
+def normalize(line: Line, claimed: Claim) -> None:
+    """Read deliveries into events and facts, in our words; what cannot be read is kept."""
+    with line.database.read() as connection:
+        stored = deliveries.load(connection, claimed)
+    outcomes = [_read(each) for each in stored]
+    askable = line.askable()
+    line.database.write(
+        lambda connection: deliveries.record(
+            connection, claimed, outcomes, line.clock.now(), askable=askable
+        )
+    )
+
+
+def _read(stored: deliveries.StoredDelivery) -> deliveries.Outcome:
+    state, reading, reason = "normalized", Reading(), None
+    try:
+        reading = sources()[stored.source].normalize(stored.request)
+        if not reading.events:
+            state, reason = "ignored", reading.ignored
+    except UnsupportedEventTypeError as error:
+        state, reason = "unsupported", str(error)
+    except PayloadError as error:
+        state, reason = "unreadable", str(error)
+    return deliveries.Outcome(stored.id, stored.request.endpoint, state, reading, reason)
+
+
+def enrich(line: Line, claimed: Claim) -> None:
+    """Ask the project tool about a thing that events name only by its id."""
+    with line.database.read() as connection:
+        wanted = deliveries.load_wanted(connection, claimed)
+    connector = line.project(wanted.endpoint)
+    problem = f"{wanted.endpoint} has no url and token in workspace.yaml"
+    told = None
+    if connector is not None:
+        try:
+            told = connector.enrich(wanted.about)
+            problem = f"{connector.name} does not know it"
+        except (TransientError, OutcomeUnknownError):
+            raise
+        except ConnectorError as error:
+            problem = str(error)
+    line.database.write(
+        lambda connection: deliveries.answer(
+            connection, claimed, wanted, told, problem, line.clock.now()
+        )
+    )
+
+
+def map_events(line: Line, claimed: Claim) -> None:
+    """Price what changed by the rules: line items, nothing to bill, or held for a person."""
+    by_the_rules = partial(judge, line.book())
+    line.database.write(
+        lambda connection: subjects.reprice(connection, claimed, by_the_rules, line.clock.now())
+    )
+
+
+def assemble(line: Line, claimed: Claim) -> None:
+    """Bring a customer's drafts in line with its line items; block what must not go out."""
+    with line.database.read() as connection:
+        key = connection.scalar(
+            select(tables.customer.c.key).where(tables.customer.c.id == claimed.ids[0])
+        )
+    now, book = line.clock.now(), line.book()
+    customer = book.customers.get(str(key)) if book else None
+    config = book.workspace.connectors.get(customer.send_to) if book and customer else None
+    system = billing_connectors().get(config.system) if config else None
+    most_lines = system.abilities.most_lines if system else 0
+    terms = terms_of(book, str(key), most_lines=most_lines, now=now)
+    line.database.write(lambda connection: assembly.assemble(connection, claimed, terms, now))
+
+
+def approve(line: Line, claimed: Claim) -> None:
+    """Approve drafts whose customers want that by rule, once their period is over."""
+    line.database.write(
+        lambda connection: approvals.approve_by_rule(connection, claimed, line.clock.now())
+    )
+
+
+def push(line: Line, claimed: Claim) -> None:
+    """Bring an approved invoice to its billing system, exactly once."""
+    begun = line.database.write(
+        lambda connection: pushing.begin(connection, claimed, line.clock.now())
+    )
+    if begun is None:
+        return
+    try:
+        connector = line.billing(begun.connector)
+    except ConfigurationError as error:
+        problem = str(error)
+        line.database.write(
+            lambda connection: pushing.stop(
+                connection, claimed, begun, problem, line.clock.now(), wait_seconds=60
+            )
+        )
+        return
+    Pusher(line.database, line.clock, claimed, connector, begun).run()
+
+
+def follow(line: Line, claimed: Claim) -> None:
+    """Find out which invoices a billing system's webhook hints at, and have them looked at."""
+    with line.database.read() as connection:
+        hints = sync.load_hints(connection, claimed)
+    found: dict[int, list[str]] = {}
+    for each in hints:
+        kind, _, remote_id = each.subject.partition(":")
+        if kind == "invoice":
+            found[each.id] = [remote_id]
+        else:
+            found[each.id] = [
+                remote
+                for connector in line.billing_named_by(each.endpoint)
+                for remote in connector.invoices_for(each.subject)
+            ]
+    line.database.write(
+        lambda connection: sync.follow(connection, claimed, found, line.clock.now())
+    )
+
+
+def look(line: Line, claimed: Claim) -> None:
+    """Fetch an invoice's truth from its billing system: what was paid, credited, disputed."""
+    with line.database.read() as connection:
+        pushed = sync.load_pushed(connection, claimed)
+    amounts = line.billing(pushed.connector).fetch_invoice(pushed.remote_id).amounts
+    told = line.told()
+
+    def record(connection: Connection) -> None:
+        now = line.clock.now()
+        if sync.record_payment(connection, claimed, amounts, now) is not None:
+            sync.expect_reports(connection, pushed.invoice_id, told, now)
+
+    line.database.write(record)
+
+
+def report(line: Line, claimed: Claim) -> None:
+    """Tell the project tool how the invoice of its work stands, in one note kept up to date."""
+    with line.database.read() as connection:
+        due = sync.load_report(connection, claimed)
+    connector = line.project(due.endpoint)
+    problem = f"{due.endpoint} has no url and token in workspace.yaml"
+    if connector is not None:
+        try:
+            place = connector.report(Report(subject=due.subject, marker=due.marker, **due.content))
+        except (TransientError, OutcomeUnknownError):
+            raise
+        except ConnectorError as error:
+            problem = str(error)
+        else:
+            line.database.write(
+                lambda connection: sync.told(connection, claimed, due.content, place)
+            )
+            return
+    line.database.write(lambda connection: sync.not_told(connection, claimed, problem))
+
+
+STAGES: Final = (
+    Stage("normalize", normalize, tables.delivery, most=250),
+    Stage("enrich", enrich, tables.fact, "wanted", hopeless={"state": "unknown"}),
+    Stage("map", map_events, tables.subject, most=250),
+    Stage("assemble", assemble, tables.customer),
+    # Drafts wait here until their period is over; one that takes something back needs a person.
+    Stage("approve", approve, tables.invoice, "draft", most=50, only=approvals.by_rule),
+    Stage("push", push, tables.invoice, "approved", hopeless={"next_at": NEVER}),
+    # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
+    Stage("follow", follow, tables.hint),
+    Stage("look", look, tables.invoice, "pushed", only=sync.due, hopeless={}),
+    Stage("report", report, tables.report),
+)
+"""The line, in order."""
+
+
+def waiting(connection: Connection, stage: Stage, now: datetime) -> bool:
+    """Return whether anything could be claimed for a stage now."""
+    condition = waits(stage.table, stage.state, now)
+    if stage.only is not None:
+        condition &= stage.only(now)
+    return (
+        connection.execute(select(stage.table.c.id).where(condition).limit(1)).first() is not None
+    )
+
+
+def busy_stages(line: Line) -> list[Stage]:
+    """Return the stages for which rows wait, in the order of the line."""
+    now = line.clock.now()
+    with line.database.read() as connection:
+        return [stage for stage in STAGES if waiting(connection, stage, now)]
+
+
+def run(line: Line, stage: Stage) -> int:
+    """Work on one batch of a stage; return how many rows were claimed.
+
+    A batch that breaks is given back and tried again later, row by row: nothing is lost, and
+    one bad row does not hold up the others.
+    """
+    now = line.clock.now()
+    only = stage.only(now) if stage.only else None
+    claimed = line.database.write(
+        lambda connection: claim(connection, stage.table, stage.state, now, stage.most, only)
+    )
+    if not claimed:
+        return 0
+    with structlog.contextvars.bound_contextvars(stage=stage.name):
+        try:
+            stage.work(line, claimed)
+        except StaleClaimError as error:
+            log.info("claim_lost", reason=str(error))
+        except Exception as error:
+            _give_back(line, stage, claimed, error)
+    return len(claimed.ids)
+
+
+def _give_back(line: Line, stage: Stage, claimed: Claim, error: Exception) -> None:
+    is_expected = isinstance(error, (ConnectorError, ConfigurationError))
+    reason = str(error) if is_expected else f"an error in Billhook: {type(error).__name__}"
+    at_least = getattr(error, "retry_after", None) or 0
+    log.warning("given_back", rows=len(claimed.ids), reason=reason, exc_info=not is_expected)
+    hopeless = dict(stage.hopeless)
+    hopeless["problem" if stage.table is tables.invoice else "reason"] = reason
+    line.database.write(
+        lambda connection: give_back(
+            connection, claimed, line.clock.now(), hopeless=hopeless, at_least=at_least
+        )
+    )
+
+
+def work_off(line: Line, *, most_batches: int = 1_000_000) -> int:
+    """Run all stages until nothing waits any more; return how many batches that took."""
+    done = 0
+    while done < most_batches:
+        stages = busy_stages(line)
+        if not stages:
+            break
+        for stage in stages:
+            # A stage goes on while it has work, but not for ever: the next one has waited too.
+            for _ in range(20):
+                if not run(line, stage):
+                    break
+                done += 1
+    return done
+
+
+def answer(stage: str) -> None:
+    """Answer a ring: the one function that a job of RQ may name. Runs in a process of its own."""
+    line = _line()
+    line.database.forget_connections()
+    if isinstance(line.doorbell, RedisDoorbell):
+        line.doorbell.answered(stage)
+    work_off(line)
+
+
+@cache
+def _line() -> Line:
+    # Made before RQ forks, so that a job finds everything imported and the rules loaded.
+    return Line.from_env()
+
+
+def loop(line: Line, stop: threading.Event) -> None:
+    """Work without a doorbell: look into the database several times a second, until stopped."""
+    while not stop.is_set():
+        try:
+            done = work_off(line, most_batches=50)
+        except DBAPIError as error:
+            log.error("database_away", error=type(error).__name__)
+            done = 0
+        if not done:
+            stop.wait(LOOK_SECONDS)
+
+
+def main() -> int:
+    """Run a worker until it is stopped; return the exit code."""
+    try:
+        line = _line()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    logs.set_up(line.settings.log_level)
+    if line.settings.redis_url:
+        line.book()
+        listen(line.settings.redis_url, prepare=line.database.forget_connections)
+        return 0
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("worker_started", doorbell="none")
+    loop(line, stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
