@@ -221,9 +221,9 @@ def report(line: Line, claimed: Claim) -> None:
 
 
 STAGES: Final = (
-    Stage("normalize", normalize, tables.delivery, most=250),
+    Stage("normalize", normalize, tables.delivery, most=500),
     Stage("enrich", enrich, tables.fact, "wanted", hopeless={"state": "unknown"}),
-    Stage("map", map_events, tables.subject, most=250),
+    Stage("map", map_events, tables.subject, most=500),
     Stage("assemble", assemble, tables.customer),
     # Drafts wait here until their period is over; one that takes something back needs a person.
     Stage("approve", approve, tables.invoice, "draft", most=50, only=approvals.by_rule),

@@ -334,7 +334,7 @@ def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
         reasons.append("nobody to send it to - write billing_email: in the customer's rule file")
     if draft.days_until_due is None:
         reasons.append('no payment terms - write terms: "net 30" in the customer\'s rule file')
-    vague = {*VAGUE, *(text.casefold().strip() for text in terms.vague_texts)}
+    vague = {_plain(text) for text in (*VAGUE, *terms.vague_texts)}
     reasons += [
         f'line {number} says only "{line.description}" - give its rule a description that names '
         "the work"
@@ -355,8 +355,13 @@ def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
 
 
 def _is_vague(line: PrintedLine, vague: set[str]) -> bool:
-    text = re.sub(r"[\W_]+", " ", line.description).strip().casefold()
+    text = _plain(line.description)
     return not text or (text in vague and line.description != ROUNDING)
+
+
+def _plain(text: str) -> str:
+    """Return a text in small letters, its words parted by single spaces."""
+    return re.sub(r"[\W_]+", " ", text).strip().casefold()
 
 
 def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:

@@ -130,6 +130,8 @@ def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(
             url,
+            # An error of the database must not carry a payload into a log.
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=30,
@@ -141,6 +143,7 @@ def _engine(url: str) -> Engine:
     _make_folder(url)
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=5,
         max_overflow=30,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},

@@ -13,10 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     and_,
-    bindparam,
     insert,
     or_,
     select,
@@ -30,7 +28,6 @@ from .events import UNDOES, Delivery, Event, Fact, Reading, canonical_json
 from .tables import delivery, event, fact, hint, subject
 
 HINT: Final = "invoice.changed"
-_ID: Final[BindParameter[int]] = bindparam("row_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +98,16 @@ def record(
     facts = [(outcome.endpoint, said) for outcome in done for said in outcome.reading.facts]
     learn(connection, facts, now)
     _record_events(connection, told, now, askable=askable)
-    if done:
+    # Most deliveries of a batch end alike, so a few statements end them all.
+    alike: dict[tuple[str, str | None, int], list[int]] = {}
+    for outcome in done:
+        end = (outcome.state, outcome.reason, len(outcome.reading.events))
+        alike.setdefault(end, []).append(outcome.id)
+    for (state, reason, events), ids in alike.items():
         connection.execute(
             update(delivery)
-            .where(delivery.c.id == _ID)
-            .values(
-                state=bindparam("new_state"),
-                reason=bindparam("new_reason"),
-                events=bindparam("new_events"),
-                **released(),
-            ),
-            [
-                {
-                    "row_id": outcome.id,
-                    "new_state": outcome.state,
-                    "new_reason": outcome.reason,
-                    "new_events": len(outcome.reading.events),
-                }
-                for outcome in done
-            ],
+            .where(delivery.c.id.in_(ids))
+            .values(state=state, reason=reason, events=events, **released())
         )
 
 
@@ -269,15 +257,21 @@ def _record_events(
         )
     if not unique:
         return
-    found = connection.execute(
-        insert_for(connection, event)
-        .on_conflict_do_nothing()
-        .returning(event.c.id, event.c.endpoint, event.c.subject, event.c.kind, event.c.digest),
+    connection.execute(
+        insert_for(connection, event).on_conflict_do_nothing(),
         [_event_row(delivery_id, said, key[3]) for key, (delivery_id, said) in unique.items()],
+    )
+    # A repeated fact belongs to the delivery that told it first, so it is not among these.
+    found = connection.execute(
+        select(event.c.id, event.c.endpoint, event.c.subject, event.c.kind, event.c.digest)
+        .where(event.c.delivery_id.in_({delivery_id for delivery_id, _ in told}))
+        .order_by(event.c.id)
     ).all()
+    # What an older release has read from a delivery that is read again stays as it is.
     fresh = [
-        (row.id, unique[(row.endpoint, row.subject, row.kind, row.digest)][1], row.digest)
+        (row.id, unique[key][1], row.digest)
         for row in found
+        if (key := (row.endpoint, row.subject, row.kind, row.digest)) in unique
     ]
     hints = [(row_id, said) for row_id, said, _ in fresh if said.kind == HINT]
     if hints:

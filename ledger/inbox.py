@@ -94,7 +94,8 @@ class Inbox:
             rows = list({_key(row): row for row, _ in together}.values())
             try:
                 fresh = self._database.write(lambda connection: _store(connection, rows))  # noqa: B023
-            except Exception as error:
+            except BaseException as error:
+                # Whatever it was, those who wait must hear of it: it is theirs to raise.
                 for _, stored in together:
                     stored.set_exception(error)
                 continue

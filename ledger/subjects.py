@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, insert, select, tuple_, update
 
 from .claims import Claim, hold, released
 from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
@@ -37,7 +37,7 @@ class Verdict:
 
 Judge = Callable[[Event], Verdict]
 GONE: Final = Verdict("gone", reason="the tool says that it no longer exists or was opened again")
-_ID: Final[BindParameter[int]] = bindparam("row_id")
+_JUDGED: Final = ("state", "reason", "customer", "rule", "held_seconds", "excluded_seconds")
 
 
 def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime) -> int:
@@ -59,7 +59,7 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
     facts = _facts_for(connection, subjects)
     lines = _lines_of(connection, ids)
     rivals = _rivals(connection, subjects, now)
-    judged: list[dict[str, Any]] = []
+    judged: dict[tuple[Any, ...], list[int]] = {}
     withdraw: list[int] = []
     add: list[dict[str, Any]] = []
     touched: set[str] = set()
@@ -76,29 +76,17 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
         add += [_line_row(line, row["subject_id"], now) for line in change.add]
         touched |= {line.customer for line in change.add}
         touched |= {each.line.customer for each in known if each.id in change.withdraw}
-        judged.append(_judged_row(row, verdict, known))
+        judged.setdefault(_ending(row, verdict, known), []).append(row["subject_id"])
     _withdraw(connection, withdraw)
     if add:
         connection.execute(insert(line_item), add)
-    connection.execute(
-        update(subject)
-        .where(subject.c.id == _ID)
-        .values(
-            {
-                name: bindparam(f"new_{name}")
-                for name in (
-                    "state",
-                    "reason",
-                    "customer",
-                    "rule",
-                    "held_seconds",
-                    "excluded_seconds",
-                )
-            }
-            | released()
-        ),
-        judged,
-    )
+    # Most subjects of a batch end alike, so a few statements end them all.
+    for values, alike in judged.items():
+        connection.execute(
+            update(subject)
+            .where(subject.c.id.in_(alike))
+            .values(dict(zip(_JUDGED, values, strict=True)) | released())
+        )
     changed(connection, touched, now)
     return len(ids)
 
@@ -194,19 +182,14 @@ def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id:
     return plan(known, wanted, event_id=event_id)
 
 
-def _judged_row(
+def _ending(
     row: Mapping[str, Any], verdict: Verdict, known: Sequence[KnownLine]
-) -> dict[str, Any]:
+) -> tuple[Any, ...]:
+    """Return the values of `_JUDGED` for a subject."""
     billed = sum(each.line.seconds for each in known if each.is_billed)
-    return {
-        "row_id": row["subject_id"],
-        "new_state": verdict.state,
-        "new_reason": verdict.reason,
-        "new_customer": verdict.customer,
-        "new_rule": verdict.rule,
-        "new_held_seconds": row["present"] - billed if verdict.state == "held" else 0,
-        "new_excluded_seconds": row["present"] if verdict.state == "nothing" else 0,
-    }
+    held = row["present"] - billed if verdict.state == "held" else 0
+    excluded = row["present"] if verdict.state == "nothing" else 0
+    return (verdict.state, verdict.reason, verdict.customer, verdict.rule, held, excluded)
 
 
 def _facts_for(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:

@@ -73,6 +73,13 @@ def due(now: datetime) -> Any:
     return invoice.c.sync_at <= now
 
 
+def look_at_all(connection: Connection, now: datetime) -> int:
+    """Have every pushed invoice looked at now; return how many there are."""
+    return connection.execute(
+        update(invoice).where(invoice.c.state == "pushed").values(sync_at=now, next_at=now)
+    ).rowcount
+
+
 @dataclass(frozen=True, slots=True)
 class Pushed:
     """An invoice that is at its billing system."""

@@ -1,0 +1,245 @@
+"""Drafts as files in a folder: for people who have no billing system yet.
+
+Each draft becomes `<reference>.json` (everything) and `<reference>.csv` (its lines, for a
+spreadsheet). What was paid is read from `payments.csv` in the same folder, which people
+keep by hand. The worker calls it through `connectors.connector.BillingConnector`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
+from connectors.http import Http
+from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
+from ledger.invoices import InvoiceDraft, draft_from_json
+from ledger.money import Money
+from ledger.payments import Amounts
+
+from .payments import PAYMENTS_FILE, Paid, payments_of, references
+from .table import lines_as_csv
+
+FORMAT: Final = 1
+REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+"""What may become a file name: no separators, no leading dot, nothing that leaves the folder."""
+
+
+class FileConnector(BillingConnector):
+    """A folder; the same reference is always the same file."""
+
+    key = "file"
+    name = "Files in a folder"
+    docs_url = "https://www.rfc-editor.org/rfc/rfc4180"
+    settings = (Setting("folder", "The folder that drafts are written into"),)
+    abilities: ClassVar[Abilities] = Abilities(
+        native_draft=True,
+        idempotency_keys=False,
+        key_life=timedelta(0),
+        most_lines=10_000,
+        quantity_places=28,
+    )
+
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._folder = Path(settings["folder"])
+
+    def check(self) -> str:
+        place = self._folder
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise PermanentError(
+                f"file: {self._folder} cannot be written to - choose another `folder:` in "
+                "workspace.yaml or change its permissions"
+            )
+        return str(self._folder)
+
+    def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:  # noqa: ARG002
+        return draft.customer.key
+
+    def find_invoice(
+        self,
+        reference: str,
+        *,
+        remote_customer: str | None,  # noqa: ARG002
+    ) -> RemoteInvoice | None:
+        found = self._read(reference)
+        return None if found is None else self._remote(found)
+
+    def create_draft(
+        self,
+        draft: InvoiceDraft,
+        *,
+        remote_customer: str,  # noqa: ARG002
+        idempotency_key: str,  # noqa: ARG002
+    ) -> RemoteInvoice:
+        if not draft.lines:
+            raise RejectedError(f"file: {draft.reference} has no lines - there is nothing to bill")
+        if len(draft.lines) > self.abilities.most_lines:
+            raise UnsupportedError(
+                f"file: {draft.reference} has {len(draft.lines)} lines, more than "
+                f"{self.abilities.most_lines} - group lines with `one_line_per`"
+            )
+        found = self._read(draft.reference)
+        if found is None:
+            text = json.dumps(as_content(draft), indent=2, ensure_ascii=False)
+            # The JSON is written last: where it stands, the draft is complete.
+            self._write(f"{draft.reference}.csv", lines_as_csv(draft))
+            self._write(f"{draft.reference}.json", f"{text}\n")
+        elif found.content_hash() != draft.content_hash():
+            raise PermanentError(
+                f"file: {draft.reference}.json is there with other content - compare it with the "
+                "draft; move it away to write it anew"
+            )
+        return self._remote(draft)
+
+    def complete_draft(
+        self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        return self.create_draft(
+            draft, remote_customer=found.remote_id, idempotency_key=idempotency_key
+        )
+
+    def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:  # noqa: ARG002
+        for ending in ("json", "csv"):
+            path = self._path(f"{_safe(remote_id)}.{ending}")
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(path, error) from error
+
+    def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
+        found = self._read(remote_id)
+        if found is None:
+            gone = Amounts("deleted", currency="XXX", total=0, observed_at=datetime.now(UTC))
+            return RemoteInvoice(remote_id=remote_id, reference=remote_id, amounts=gone)
+        return self._remote(found)
+
+    def invoices_for(self, hint: str) -> list[str]:
+        kind, _, reference = hint.partition(":")
+        return [reference] if kind == "invoice" and reference else []
+
+    def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
+        since = int(cursor or 0)
+        changed: dict[str, None] = {}
+        latest = since
+        for path in sorted(self._folder.glob("*.json")):
+            changed_at = _changed_at(path)
+            # "Not older" rather than "newer": two changes may share one tick of the file's clock.
+            if changed_at >= since:
+                changed[path.stem] = None
+                latest = max(latest, changed_at)
+        payments = self._path(PAYMENTS_FILE)
+        changed_at = _changed_at(payments)
+        if changed_at >= since:
+            changed |= dict.fromkeys(references(payments))
+            latest = max(latest, changed_at)
+        return list(changed), str(latest)
+
+    def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:
+        reference = draft.reference
+        paid = payments_of(self._path(PAYMENTS_FILE), reference, draft.currency)
+        return RemoteInvoice(
+            remote_id=reference,
+            reference=reference,
+            amounts=_amounts(draft, paid),
+            lines=len(draft.lines),
+            number=reference,
+            url=self._path(f"{reference}.json").absolute().as_uri(),
+        )
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name
+
+    def _read(self, reference: str) -> InvoiceDraft | None:
+        """Return the draft that was written; raise PermanentError if somebody has changed it."""
+        path = self._path(f"{_safe(reference)}.json")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            draft = draft_from_json(content)
+            is_untouched = content["content_hash"] == draft.content_hash()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise TransientError(f"file: {path} cannot be read ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            raise _spoiled(path) from error
+        if not is_untouched or draft.reference != reference:
+            raise _spoiled(path)
+        return draft
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file whole or not at all: it survives a power cut, and nobody sees half of it."""
+        path = self._path(name)
+        draft = self._path(f".{name}.new")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def as_content(draft: InvoiceDraft) -> dict[str, Any]:
+    """Return what the JSON file says: the draft, amounts also as decimal text."""
+    content = draft.as_json()
+    for line, printed_line in zip(content["lines"], draft.lines, strict=True):
+        line["amount_decimal"] = f"{Money(printed_line.amount, draft.currency).decimal():f}"
+    return {
+        "format": FORMAT,
+        "content_hash": draft.content_hash(),
+        **content,
+        "total_decimal": f"{draft.total.decimal():f}",
+    }
+
+
+def _amounts(draft: InvoiceDraft, paid: Paid) -> Amounts:
+    return Amounts(
+        # The first row in payments.csv, be it of 0.00, says that the invoice was sent.
+        document="open" if paid.is_listed else "draft",
+        currency=draft.currency,
+        total=draft.total.minor,
+        paid=paid.paid,
+        refunded=paid.refunded,
+        observed_at=datetime.now(UTC),
+    )
+
+
+def _changed_at(path: Path) -> int:
+    """Return when a file was changed, in nanoseconds; 0 for one that is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _safe(reference: str) -> str:
+    if not REFERENCE.fullmatch(reference):
+        raise RejectedError(
+            f'file: "{reference}" cannot be a file name - use letters, digits, ".", "_" and "-"'
+        )
+    return reference
+
+
+def _spoiled(path: Path) -> PermanentError:
+    return PermanentError(f"file: {path} is not what was written there - restore or remove it")
+
+
+def _unwritable(path: Path, error: OSError) -> PermanentError:
+    return PermanentError(
+        f"file: {path} cannot be written ({error.strerror}) - make room or change its permissions"
+    )

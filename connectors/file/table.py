@@ -1,0 +1,54 @@
+"""The lines of a draft as CSV that is safe to open in a spreadsheet.
+
+Titles are written by strangers, and a cell that begins with "=" is a formula to a
+spreadsheet: https://owasp.org/www-community/attacks/CSV_Injection. Called by the connector.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Final
+
+from ledger.invoices import InvoiceDraft
+from ledger.money import Money, printed
+
+COLUMNS: Final = (
+    *("reference", "customer", "purchase_order", "period_from", "period_to"),
+    *("line", "description", "quantity", "unit_price", "amount", "currency"),
+)
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def lines_as_csv(draft: InvoiceDraft) -> str:
+    """Return the draft's lines as CSV, with a byte order mark, so that Excel reads the umlauts."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    for number, line in enumerate(draft.lines, 1):
+        rows.writerow(
+            [
+                safe_text(draft.reference),
+                safe_text(draft.customer.name),
+                safe_text(draft.purchase_order or ""),
+                draft.period_from.isoformat(),
+                draft.period_to.isoformat(),
+                number,
+                safe_text(line.description),
+                # Numbers stay numbers, also below zero: they come from decimals, not from texts.
+                printed(line.quantity),
+                f"{line.unit_price:f}",
+                f"{Money(line.amount, draft.currency).decimal():f}",
+                draft.currency,
+            ]
+        )
+    return "\ufeff" + text.getvalue()
+
+
+def safe_text(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula.
+
+    >>> safe_text("=1+1"), safe_text("Design")
+    ("'=1+1", 'Design')
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

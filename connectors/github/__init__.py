@@ -1,0 +1,1 @@
+"""GitHub: told on issues, milestones, releases and deployments what became of the work."""

@@ -1,0 +1,178 @@
+"""GitHub as a project tool: told on the issue or the commit what became of the invoice.
+
+Which place it is, and why, is `docs/adr/0006-where-the-project-tool-is-told.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from connectors.connector import ProjectConnector, Report, Setting
+from connectors.http import Http
+from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from ledger.events import Fact
+
+from . import note
+from .api import API_URL, GitHubApi, reading
+
+
+class GitHubConnector(ProjectConnector):
+    """One account on GitHub. A note is one comment or one status, changed in place."""
+
+    key: ClassVar[str] = "github"
+    name: ClassVar[str] = "GitHub"
+    docs_url: ClassVar[str] = "https://docs.github.com/en/rest"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("token", "a fine-grained personal access token", secret=True),
+        Setting("api_url", f"the API of your own GitHub server, if not {API_URL}", required=False),
+    )
+
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._api = GitHubApi(settings, http)
+
+    def check(self) -> str:
+        return str(self._account["login"])
+
+    def enrich(self, about: str) -> Fact | None:  # noqa: ARG002 - the interface asks about it.
+        """Return None: GitHub's webhooks name nothing by its id alone."""
+        return None
+
+    def report(self, report: Report) -> str:
+        kind = report.subject.partition(":")[0]
+        if kind == "issue":
+            return self._tell_issue(report)
+        if kind == "milestone":
+            return self._tell_milestone(report)
+        if kind in ("release", "deployment"):
+            return self._tell_commit(report)
+        raise UnsupportedError(
+            f"github: {report.subject}: no place is known for a note on it"
+            " - look at the invoice in Billhook"
+        )
+
+    def _tell_issue(self, report: Report) -> str:
+        issue = _number(report)
+        return self._written(report, issue, self._our_comment(report, issue))
+
+    def _tell_milestone(self, report: Report) -> str:
+        """Tell the milestone's oldest issue; a note that stands on another one stays there."""
+        issues = list(self._issues_of_milestone(report))
+        for issue in issues:
+            if comment := self._our_comment(report, issue):
+                return self._written(report, issue, comment)
+        if not issues:
+            raise UnsupportedError(
+                f"github: milestone {_number(report)} of {report.project} has no issue to comment"
+                " - give it one, or look at the invoice in Billhook"
+            )
+        return self._written(report, issues[0], None)
+
+    def _tell_commit(self, report: Report) -> str:
+        repository, commit = _repository(report), self._commit(report)
+        wanted = {
+            # Always success: a pending or failed status would color the commit, and could stop
+            # whatever waits for green commits until the customer has paid.
+            "state": "success",
+            "context": note.context(report),
+            "description": note.description(report),
+            "target_url": report.url,
+        }
+        # GitHub keeps every status and takes 1000 of one name, so an equal one is not sent again.
+        statuses = self._api.pages(f"{repository}/commits/{commit}/status", of="statuses")
+        if not any(_says(status, wanted) for status in statuses):
+            self._api.post(f"{repository}/statuses/{commit}", **wanted)
+        return f"{report.project}@{commit[:10]} {wanted['context']}"
+
+    def _written(self, report: Report, issue: int, found: Mapping[str, Any] | None) -> str:
+        repository, text = _repository(report), note.comment(report)
+        if found is None:
+            found = self._api.post(f"{repository}/issues/{issue}/comments", body=text)
+        elif not note.reads_alike(found["body"], text):
+            found = self._api.patch(f"{repository}/issues/comments/{found['id']}", body=text)
+        try:
+            return str(found["html_url"])
+        except (KeyError, TypeError) as error:
+            raise OutcomeUnknownError(
+                f"github: {report.project}#{issue}: the answer to a comment has no address;"
+                " it may have been written"
+            ) from error
+
+    def _our_comment(self, report: Report, issue: int) -> Mapping[str, Any] | None:
+        """Return our comment with the report's marker: somebody else may have copied it."""
+        comments = self._api.pages(f"{_repository(report)}/issues/{issue}/comments")
+        for comment in comments:
+            with reading(f"the comments of {report.project}#{issue}"):
+                is_marked = note.marker(report) in (comment["body"] or "")
+                if is_marked and (comment["user"] or {}).get("id") == self._account["id"]:
+                    return {**comment, "id": int(comment["id"])}
+        return None
+
+    def _issues_of_milestone(self, report: Report) -> Iterator[int]:
+        """Return the numbers of the milestone's issues, oldest first, without pull requests."""
+        issues = self._api.pages(
+            f"{_repository(report)}/issues",
+            milestone=_number(report),
+            state="all",
+            sort="created",
+            direction="asc",
+        )
+        for issue in issues:
+            with reading(f"the issues of {report.project}"):
+                if "pull_request" not in issue:
+                    yield int(issue["number"])
+
+    def _commit(self, report: Report) -> str:
+        """Return the sha that the event names, or else the one that its tag stands for."""
+        sha, tag = report.fields.get("sha"), report.fields.get("tag")
+        if not isinstance(sha, str) and isinstance(tag, str):
+            with reading(f"the tag {tag} of {report.project}"):
+                # Quoted whole, so that a tag with dots and slashes cannot leave this path.
+                name = quote(f"tags/{tag}", safe="")
+                sha = self._api.get(f"{_repository(report)}/commits/{name}")["sha"]
+        if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
+            raise RejectedError(
+                f"github: {report.subject}: it names no commit - look at the event it came from"
+            )
+        return sha
+
+    @cached_property
+    def _account(self) -> Mapping[str, Any]:
+        with reading("the account"):
+            user = self._api.get("/user")
+            return {"id": user["id"], "login": user["login"]}
+
+
+def _repository(report: Report) -> str:
+    """Return the repository's path; raise PermanentError unless the project is `owner/name`."""
+    parts = (report.project or "").split("/")
+    if len(parts) != 2 or not all(
+        re.fullmatch(r"[A-Za-z0-9_.-]+", part) and part.strip(".") for part in parts
+    ):
+        raise PermanentError(
+            f"github: {report.subject}: its project is not a repository like acme/site"
+            " - look at the event that it came from"
+        )
+    return f"/repos/{parts[0]}/{parts[1]}"
+
+
+def _number(report: Report) -> int:
+    """Return the issue's or milestone's number; raise RejectedError if the event has none."""
+    told = str(report.fields.get("number") or (report.item or "").removeprefix("#"))
+    if not (told.isascii() and told.isdigit()):
+        raise RejectedError(
+            f"github: {report.subject}: it has no number - look at the event that it came from"
+        )
+    return int(told)
+
+
+def _says(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether a commit status is the wanted one; GitHub ignores the case of its name."""
+    with reading("a commit status"):
+        if status["context"].lower() != wanted["context"].lower():
+            return False
+        return all(status[key] == wanted[key] for key in ("state", "description", "target_url"))

@@ -1,0 +1,243 @@
+"""Jira as a project tool: asked what an issue is, polled for missed worklogs, told of invoices."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from connectors.connector import ProjectConnector, Report, Setting
+from connectors.http import Http
+from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.events import Event, Fact
+
+from . import note, worklogs
+from .session import NotThereError, open_jira, reading
+
+PROPERTY: Final = "billhook"
+"""The issue property in which our notes and what they say are listed, for scripts and for us."""
+LONGEST_PROPERTY: Final = 32768
+"""https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-issue-properties/"""
+LONGEST_FIELD: Final = 255
+"""Jira's one-line texts end here; longer ones are prose or an app's internal state."""
+NOT_FOR_CUSTOMERS: Final = {"key": "sd.public.comment", "value": {"internal": True}}
+"""Keeps a comment in a service project from the customer, who would see it otherwise."""
+COMMENTS_A_PAGE: Final = 100
+
+
+class JiraConnector(ProjectConnector):
+    """One Jira site. A note is one comment for each marker, changed in place, never added twice."""
+
+    key: ClassVar[str] = "jira"
+    name: ClassVar[str] = "Jira"
+    docs_url: ClassVar[str] = "https://developer.atlassian.com/cloud/jira/platform/rest/v2/intro/"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "the address of your Jira: https://acme.atlassian.net"),
+        Setting(
+            "user",
+            "the account's e-mail address for Jira Cloud; leave it out for Data Center",
+            required=False,
+        ),
+        Setting(
+            "token", "an API token (Cloud) or a personal access token (Data Center)", secret=True
+        ),
+    )
+
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._jira = open_jira(settings, http)
+
+    def check(self) -> str:
+        with reading("the account"):
+            return str(self._jira.myself()["displayName"])
+
+    def enrich(self, about: str) -> Fact | None:
+        kind, _, number = about.partition(":")
+        if not re.fullmatch(r"[0-9]+", number):
+            return None
+        try:
+            with reading(about):
+                if kind == "issue":
+                    return self._issue(about, number)
+                if kind == "project":
+                    return self._project(about, number)
+                if kind == "board":
+                    return self._board(about, number)
+        except NotThereError:
+            return None
+        return None
+
+    def changes_since(self, cursor: str | None) -> tuple[list[Event], str]:
+        """Return missed time entries and the next cursor; without a cursor, begin now.
+
+        Nothing from before the first poll is told: it would bill a site's whole past.
+        """
+        if cursor is None:
+            return [], str(worklogs.server_time(self._jira))
+        events, until = worklogs.changed_since(
+            self._jira, int(cursor), endpoint=self.configured.get("endpoint", self.key)
+        )
+        return events, str(until)
+
+    def report(self, report: Report) -> str:
+        issue = _issue_of(report)
+        marker, text = note.marker(report), note.note(report)
+        listed = self._listed_notes(issue)
+        comment = self._our_comment(issue, marker, listed.get(marker))
+        # The comment comes before the property that names it: after a crash in between, the
+        # comment is found by its marker, while a name without a comment would help nobody.
+        if comment is None:
+            comment = self._created(issue, text)
+        elif not note.reads_alike(comment["body"], text):
+            url = self._jira._get_url(f"issue/{issue}/comment/{comment['id']}")
+            content = {"body": text, "properties": [NOT_FOR_CUSTOMERS]}
+            self._jira._session.put(url, data=json.dumps(content))
+        entry = {
+            "comment_id": str(comment["id"]),
+            "invoice": report.invoice,
+            "state": report.state,
+            "url": report.url,
+        }
+        if listed.get(marker) != entry:
+            listed.pop(marker, None)
+            notes = _shortened({**listed, marker: entry})
+            self._jira.add_issue_property(issue, PROPERTY, notes)
+        return f"{self._jira.server_url}/browse/{issue}?focusedCommentId={comment['id']}"
+
+    def _issue(self, about: str, number: str) -> Fact:
+        # Jira can leave fields out but not select "all custom fields": these are the long ones.
+        wanted = {"fields": "*all,-comment,-worklog,-attachment,-description"}
+        # The package would read numbers as floats, which later are quantities of money or hours.
+        answer = self._jira._session.get(self._jira._get_url(f"issue/{number}"), params=wanted)
+        issue = answer.json(parse_float=Decimal)
+        fields = issue["fields"]
+        custom = {
+            name: told
+            for name, value in fields.items()
+            if name.startswith("customfield_") and (told := _told(value)) is not None
+        }
+        return Fact(
+            about=about,
+            version=worklogs.milliseconds(worklogs.moment(fields["updated"])),
+            project=fields["project"]["key"],
+            item=issue["key"],
+            title=fields["summary"],
+            labels=tuple(fields.get("labels") or ()),
+            fields={
+                "issue_type": fields["issuetype"]["name"],
+                "fix_versions": [version["name"] for version in fields.get("fixVersions") or ()],
+                **custom,
+            },
+        )
+
+    def _project(self, about: str, number: str) -> Fact:
+        project = self._jira._get_json(f"project/{number}")
+        # The answer has no time of change, so whatever a delivery tells counts as newer.
+        return Fact(about=about, version=0, project=project["key"], title=project["name"])
+
+    def _board(self, about: str, number: str) -> Fact | None:
+        board = self._jira._get_json(f"board/{number}", base=self._jira.AGILE_BASE_URL)
+        # A board may belong to a person instead of a project; then it has no key.
+        key = (board.get("location") or {}).get("projectKey")
+        return Fact(about=about, version=0, project=key, title=board["name"]) if key else None
+
+    def _listed_notes(self, issue: str) -> dict[str, Any]:
+        """Return the issue property's content by marker; empty if it is not there or not ours."""
+        try:
+            with reading(f"the property {PROPERTY} of {issue}"):
+                found = self._jira._get_json(f"issue/{issue}/properties/{PROPERTY}")["value"]
+        except NotThereError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _our_comment(self, issue: str, marker: str, entry: object) -> dict[str, Any] | None:
+        """Return our comment with this marker: the one that the property names, else any."""
+        if isinstance(entry, dict) and str(entry.get("comment_id", "")).isdecimal():
+            try:
+                with reading(f"a comment of {issue}"):
+                    url = f"issue/{issue}/comment/{entry['comment_id']}"
+                    named: dict[str, Any] = self._jira._get_json(url)
+                    if self._is_ours(named, marker):
+                        return named
+            except NotThereError:
+                pass
+        with reading(f"the comments of {issue}"):
+            start, total = 0, 1
+            while start < total:
+                page = self._jira._get_json(
+                    f"issue/{issue}/comment",
+                    params={"startAt": start, "maxResults": COMMENTS_A_PAGE},
+                )
+                for comment in page["comments"]:
+                    if self._is_ours(comment, marker):
+                        return dict(comment)
+                start, total = start + max(len(page["comments"]), 1), page["total"]
+        return None
+
+    def _is_ours(self, comment: Mapping[str, Any], marker: str) -> bool:
+        """Return whether we wrote a comment: somebody may have quoted our note, marker and all."""
+        return note.holds(comment["body"], marker) and _account(comment["author"]) == self._me
+
+    @cached_property
+    def _me(self) -> str:
+        with reading("the account"):
+            return _account(self._jira.myself())
+
+    def _created(self, issue: str, text: str) -> dict[str, Any]:
+        try:
+            return {"id": self._jira.add_comment(issue, text, is_internal=True).raw["id"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise OutcomeUnknownError(
+                f"jira: {issue}: the answer to a new comment has no id; it may have been added"
+            ) from error
+
+
+def _issue_of(report: Report) -> str:
+    """Return the issue's key, safe in a path; raise RejectedError for anything else.
+
+    Versions and sprints have no comments in Jira. Their descriptions are the team's own text,
+    so nothing is written there: raise UnsupportedError.
+    """
+    if report.item is None:
+        raise UnsupportedError(
+            f"jira: {report.subject}: versions and sprints have no place for a note"
+            " - look at the invoice in Billhook"
+        )
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*-[0-9]+", report.item):
+        raise RejectedError(
+            f"jira: {report.subject}: its item is not an issue key like ACME-7"
+            " - look at the event that it came from"
+        )
+    return report.item
+
+
+def _account(user: Mapping[str, Any]) -> str:
+    """Return a user's stable id: Cloud has accountId, Data Center has key and name."""
+    return str(user.get("accountId") or user.get("key") or user["name"])
+
+
+def _told(value: object) -> object:
+    """Return a custom field as rules can compare it, None if it is of no use to them.
+
+    These are the conventions of the webhook source, so that a fact reads the same whether it
+    was told or asked for: options are objects with a `value`, users and versions have a `name`.
+    """
+    if isinstance(value, dict):
+        value = value.get("value", value.get("name"))
+        return None if isinstance(value, dict | list) else _told(value)
+    if isinstance(value, list):
+        entries = [_told(entry) for entry in value if not isinstance(entry, list)]
+        return [entry for entry in entries if entry is not None] or None
+    if isinstance(value, str) and not 0 < len(value) <= LONGEST_FIELD:
+        return None
+    return value
+
+
+def _shortened(notes: dict[str, Any]) -> dict[str, Any]:
+    """Return the notes without the oldest beyond Jira's limit; they are found by their comments."""
+    while len(json.dumps(notes)) > LONGEST_PROPERTY:
+        notes.pop(next(iter(notes)))
+    return notes

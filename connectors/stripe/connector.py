@@ -1,0 +1,306 @@
+"""Stripe Invoicing: pushes a draft in two calls and reports what became of it.
+
+The worker calls it through `connectors.connector.BillingConnector`. Everything goes through
+the real `stripe` package on our own HTTP port (`transport.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import ClassVar, Final
+
+import stripe
+
+from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
+from connectors.http import Http
+from ledger.errors import (
+    OutcomeUnknownError,
+    PermanentError,
+    RejectedError,
+    TransientError,
+    UnsupportedError,
+)
+from ledger.invoices import InvoiceDraft
+
+from . import parameters, payments
+from .parameters import COMPLETE, CONTENT, CUSTOMER, REFERENCE
+from .reading import deleted_invoice, metadata, remote_invoice
+from .transport import API_BASE, Api, NotThereError
+
+WATCHED: Final = [
+    *("invoice.deleted", "invoice.finalized", "invoice.marked_uncollectible"),
+    *("invoice.overpaid", "invoice.paid", "invoice.payment_failed", "invoice.sent"),
+    *("invoice.updated", "invoice.voided", "invoice_payment.paid"),
+    *("charge.refunded", "charge.refund.updated", "charge.dispute.created"),
+    *("charge.dispute.closed", "charge.dispute.funds_withdrawn"),
+    *("charge.dispute.funds_reinstated", "credit_note.created", "credit_note.updated"),
+    *("credit_note.voided", "payment_intent.processing"),
+]
+"""Events that may change what an invoice amounts to: 20, the most one request may ask for.
+https://docs.stripe.com/api/events/list"""
+
+OVERLAP: Final = timedelta(minutes=2)
+"""How far the next poll reaches back, for events that become visible a little late."""
+PAGE: Final = 100
+
+
+class StripeConnector(BillingConnector):
+    """Stripe; never finalizes or sends anything unless `finalize` is called."""
+
+    key = "stripe"
+    name = "Stripe"
+    docs_url = "https://docs.stripe.com/api/invoices"
+    settings = (
+        Setting("api_key", "A secret or restricted API key (sk_... or rk_...)", secret=True),
+        Setting("product", "The id of the product that all lines belong to", required=False),
+        Setting("api_base", "Another address of the API, for a stand-in", required=False),
+    )
+    abilities: ClassVar[Abilities] = Abilities(
+        native_draft=True,
+        idempotency_keys=True,
+        # Stripe keeps a key for at least 24 hours; one hour is left for the clocks.
+        # https://docs.stripe.com/api/idempotent_requests
+        key_life=timedelta(hours=23),
+        most_lines=parameters.MOST_LINES,
+        quantity_places=parameters.MOST_PLACES,
+        finalize=True,
+    )
+
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._product = settings.get("product") or None
+        self._api = Api(settings["api_key"], http, api_base=settings.get("api_base") or API_BASE)
+
+    def check(self) -> str:
+        v1 = self._api.v1
+        account = self._api.read("reading the account", v1.accounts.retrieve_current)
+        product = self._product
+        if product:
+            self._api.read("reading the product", lambda: v1.products.retrieve(product))
+        profile = account.business_profile
+        return (profile.name if profile else None) or account.id
+
+    def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:
+        customer = draft.customer
+        found = self._customers(customer.key, email=customer.email) if customer.email else []
+        # The address may have changed on either side; only the whole list proves absence,
+        # because Stripe's search is stale: https://docs.stripe.com/search#data-freshness
+        found = found or self._customers(customer.key, email=None)
+        if len(found) > 1:
+            raise PermanentError(
+                f'stripe: {" and ".join(found)} both have metadata {CUSTOMER} "{customer.key}" '
+                "- remove it from one of them"
+            )
+        if found:
+            return found[0]
+        content: stripe.params.CustomerCreateParams = {
+            "name": customer.name,
+            "metadata": {CUSTOMER: customer.key},
+        }
+        if customer.email:
+            content["email"] = customer.email
+        created = self._api.write(
+            f"creating customer {customer.key}",
+            lambda: self._api.v1.customers.create(
+                params=content,
+                options={"idempotency_key": f"{idempotency_key}-customer"},
+            ),
+        )
+        return created.id
+
+    def _customers(self, key: str, *, email: str | None) -> list[str]:
+        def listed() -> list[str]:
+            filters: stripe.params.CustomerListParams = {"limit": PAGE}
+            if email:
+                filters["email"] = email
+            every = self._api.v1.customers.list(params=filters).auto_paging_iter()
+            return [one.id for one in every if metadata(one).get(CUSTOMER) == key]
+
+        return self._api.read(f"looking for customer {key}", listed)
+
+    def find_invoice(self, reference: str, *, remote_customer: str | None) -> RemoteInvoice | None:
+        asked_at = datetime.now(UTC)
+
+        def listed() -> list[stripe.Invoice]:
+            # A list shows what was just created, a search does not. Without the customer this
+            # reads every invoice of the account: slow, and still the only proof of absence.
+            filters: stripe.params.InvoiceListParams = {"limit": PAGE}
+            if remote_customer:
+                filters["customer"] = remote_customer
+            every = self._api.v1.invoices.list(params=filters).auto_paging_iter()
+            return [one for one in every if metadata(one).get(REFERENCE) == reference]
+
+        found = self._api.read(f"looking for invoice {reference}", listed)
+        if len(found) > 1:
+            raise PermanentError(
+                f"stripe: {' and '.join(one.id for one in found)} both have reference "
+                f'"{reference}" - delete or void one of them and remove its {REFERENCE}'
+            )
+        return remote_invoice(found[0], asked_at=asked_at) if found else None
+
+    def create_draft(
+        self, draft: InvoiceDraft, *, remote_customer: str, idempotency_key: str
+    ) -> RemoteInvoice:
+        parameters.check(draft)
+        lines = parameters.lines(draft, self._product)
+        invoice = self._api.write(
+            f"creating {draft.reference}",
+            lambda: self._api.v1.invoices.create(
+                params=parameters.invoice(draft, remote_customer),
+                options={"idempotency_key": f"{idempotency_key}-invoice"},
+            ),
+        )
+        return self._with_lines(draft, invoice.id, lines, idempotency_key)
+
+    def complete_draft(
+        self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        asked_at = datetime.now(UTC)
+        invoice = self._invoice(found.remote_id)
+        written = metadata(invoice)
+        content = draft.content_hash()
+        where = f"stripe: {invoice.id} ({draft.reference})"
+        if COMPLETE in written:
+            if written[COMPLETE] != content:
+                raise PermanentError(
+                    f"{where} was pushed with other content ({written[COMPLETE][:12]}, not "
+                    f"{content[:12]}) - compare it with the draft; delete it in Stripe to push anew"
+                )
+            return remote_invoice(invoice, asked_at=asked_at)
+        if invoice.status != "draft" or invoice.lines.data:
+            raise PermanentError(
+                f"{where} has no mark of being complete, yet it has lines or is no draft any more "
+                "- compare it with the draft; delete or void it in Stripe to push anew"
+            )
+        parameters.check(draft)
+        lines = parameters.lines(draft, self._product)
+        if written.get(CONTENT) != content:
+            self._write_header(draft, invoice, idempotency_key)
+        return self._with_lines(draft, invoice.id, lines, idempotency_key)
+
+    def _write_header(
+        self, draft: InvoiceDraft, invoice: stripe.Invoice, idempotency_key: str
+    ) -> None:
+        """Bring an empty draft, left by a refused attempt, up to the draft's present content."""
+        if invoice.currency != draft.currency.lower():
+            raise PermanentError(
+                f"stripe: {invoice.id} ({draft.reference}) is an empty draft in another currency "
+                "- delete it in Stripe"
+            )
+        self._api.write(
+            f"updating {draft.reference}",
+            lambda: self._api.v1.invoices.update(
+                invoice.id,
+                params=parameters.invoice_update(draft),
+                options={"idempotency_key": f"{idempotency_key}-header"},
+            ),
+        )
+
+    def _with_lines(
+        self,
+        draft: InvoiceDraft,
+        remote_id: str,
+        lines: list[stripe.params.InvoiceAddLinesParamsLine],
+        idempotency_key: str,
+    ) -> RemoteInvoice:
+        asked_at = datetime.now(UTC)
+        try:
+            invoice = self._api.write(
+                f"adding the lines of {draft.reference} to {remote_id}",
+                lambda: self._api.v1.invoices.add_lines(
+                    remote_id,
+                    params={
+                        "lines": lines,
+                        "invoice_metadata": {COMPLETE: draft.content_hash()},
+                    },
+                    options={"idempotency_key": f"{idempotency_key}-lines"},
+                ),
+            )
+        except TransientError as error:
+            # "Definitely not carried out" would be wrong: the invoice itself is there.
+            raise OutcomeUnknownError(f"{error} - {remote_id} is there without lines") from error
+        return remote_invoice(invoice, asked_at=asked_at)
+
+    def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
+        try:
+            self._api.write(
+                f"deleting {remote_id}",
+                lambda: self._api.v1.invoices.delete(
+                    remote_id, options={"idempotency_key": f"{idempotency_key}-delete"}
+                ),
+            )
+        except NotThereError:
+            return
+
+    def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
+        asked_at = datetime.now(UTC)
+        invoice = self._invoice(remote_id)
+        if invoice.status == "draft":
+            if COMPLETE not in metadata(invoice):
+                raise RejectedError(
+                    f"stripe: {remote_id} is not complete - push the draft again before finalizing"
+                )
+            invoice = self._api.write(
+                f"finalizing {remote_id}",
+                lambda: self._api.v1.invoices.finalize_invoice(
+                    remote_id,
+                    params={"auto_advance": False},
+                    options={"idempotency_key": f"{idempotency_key}-finalize"},
+                ),
+            )
+        if send:
+            invoice = self._api.write(
+                f"sending {remote_id}",
+                lambda: self._api.v1.invoices.send_invoice(
+                    remote_id, options={"idempotency_key": f"{idempotency_key}-send"}
+                ),
+            )
+        return remote_invoice(invoice, asked_at=asked_at)
+
+    def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
+        asked_at = datetime.now(UTC)
+        try:
+            invoice = self._invoice(remote_id)
+        except NotThereError:
+            return deleted_invoice(remote_id, asked_at=asked_at)
+        if invoice.status in ("draft", "void"):
+            return remote_invoice(invoice, asked_at=asked_at)
+        facts = payments.facts(self._api, invoice)
+        return remote_invoice(invoice, asked_at=asked_at, payments=facts)
+
+    def _invoice(self, remote_id: str) -> stripe.Invoice:
+        invoice = self._api.read(
+            f"reading {remote_id}",
+            lambda: self._api.v1.invoices.retrieve(remote_id, params={"expand": ["payments"]}),
+        )
+        if getattr(invoice, "deleted", False):
+            raise NotThereError(f"stripe: {remote_id} was deleted there")
+        return invoice
+
+    def invoices_for(self, hint: str) -> list[str]:
+        kind, _, remote_id = hint.partition(":")
+        if kind == "invoice" and remote_id:
+            return [remote_id]
+        if kind == "payment" and remote_id:
+            return payments.invoices_paid_by(self._api, remote_id)
+        raise UnsupportedError(f'stripe: the hint "{hint}" names no invoice and no payment')
+
+    def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
+        # Events rather than the list of invoices: an old invoice that is paid today is not
+        # among the newest, and refunds and disputes do not touch the invoice at all. Stripe
+        # keeps events for 30 days, which is what a first poll without a cursor reads.
+        filters: stripe.params.EventListParams = {"types": WATCHED, "limit": PAGE}
+        if cursor:
+            filters["created"] = {"gte": int(cursor)}
+        page = self._api.read("reading events", lambda: self._api.v1.events.list(params=filters))
+        upto = cursor or "0"
+        answered = page.last_response.headers.get("date") if page.last_response else None
+        if answered:
+            # Stripe's own clock, so that ours may be wrong.
+            upto = str(int((parsedate_to_datetime(answered) - OVERLAP).timestamp()))
+        events = self._api.read("reading events", lambda: list(page.auto_paging_iter()))
+        hints = dict.fromkeys(payments.hint(event) for event in events)
+        changed = dict.fromkeys(one for hint in hints for one in self.invoices_for(hint))
+        return list(changed), upto

@@ -1,0 +1,102 @@
+"""Stripe's answers as our words: an invoice there as a `RemoteInvoice`, all amounts in ISO units.
+
+Pure translation, called by the connector. A word of Stripe's that is not known becomes
+"unknown", never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import stripe
+
+from connectors.connector import RemoteInvoice
+from ledger.payments import Amounts
+
+from .currencies import from_stripe
+from .parameters import COMPLETE, REFERENCE
+
+DOCUMENTS: Final = {
+    "draft": "draft",
+    "open": "open",
+    # Paid is a matter of amounts; the paper itself stays an open invoice.
+    "paid": "open",
+    "uncollectible": "written_off",
+    "void": "void",
+}
+
+NO_CURRENCY: Final = "XXX"
+"""ISO 4217 for "no currency": what is known of an invoice that is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    """What became of an invoice's payments; Stripe does not say it on the invoice itself.
+
+    Amounts in Stripe's unit. https://docs.stripe.com/changelog/basil/2025-03-31
+    """
+
+    refunded: int = 0
+    disputed: int = 0
+    is_settling: bool = False
+
+
+def metadata(invoice: stripe.Invoice | stripe.Customer) -> dict[str, str]:
+    """Return the metadata as a plain dictionary, empty if there is none."""
+    return dict(invoice.metadata.to_dict()) if invoice.metadata else {}
+
+
+def remote_invoice(
+    invoice: stripe.Invoice, *, asked_at: datetime, payments: PaymentFacts | None = None
+) -> RemoteInvoice:
+    """Return the invoice as the ledger sees it; `asked_at` is from before the request."""
+    facts = payments or PaymentFacts()
+    written = metadata(invoice)
+    return RemoteInvoice(
+        remote_id=invoice.id,
+        reference=written.get(REFERENCE),
+        amounts=_amounts(invoice, facts, asked_at),
+        # The first page holds ten lines; the answer does not say how many follow.
+        lines=None if invoice.lines.has_more else len(invoice.lines.data),
+        is_complete=COMPLETE in written,
+        number=invoice.number,
+        url=_url(invoice),
+    )
+
+
+def deleted_invoice(remote_id: str, *, asked_at: datetime) -> RemoteInvoice:
+    """Return what is known of an invoice that Stripe does not have any more."""
+    amounts = Amounts(document="deleted", currency=NO_CURRENCY, total=0, observed_at=asked_at)
+    return RemoteInvoice(remote_id=remote_id, reference=None, amounts=amounts)
+
+
+def _amounts(invoice: stripe.Invoice, facts: PaymentFacts, asked_at: datetime) -> Amounts:
+    currency = invoice.currency.upper()
+
+    def minor(amount: int) -> int:
+        return from_stripe(amount, currency)
+
+    due = invoice.due_date
+    return Amounts(
+        document=DOCUMENTS.get(invoice.status or "", "unknown"),
+        currency=currency,
+        total=minor(invoice.total),
+        paid=minor(invoice.amount_paid),
+        credited=minor(
+            invoice.pre_payment_credit_notes_amount + invoice.post_payment_credit_notes_amount
+        ),
+        refunded=minor(facts.refunded),
+        disputed=minor(facts.disputed),
+        overpaid=minor(invoice.amount_overpaid),
+        remaining=minor(invoice.amount_remaining),
+        is_settling=facts.is_settling,
+        due_on=datetime.fromtimestamp(due, UTC).date() if due else None,
+        observed_at=asked_at,
+    )
+
+
+def _url(invoice: stripe.Invoice) -> str:
+    mode = "" if invoice.livemode else "test/"
+    return f"https://dashboard.stripe.com/{mode}invoices/{invoice.id}"

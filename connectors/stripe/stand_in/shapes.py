@@ -1,0 +1,225 @@
+"""The stand-in's objects in the shape of Stripe's: the fields that Billhook reads, and a few more.
+
+A test holds every field against the `stripe` package's own object types.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from ..transport import API_VERSION
+
+Row = dict[str, Any]
+
+
+def customer(row_id: str, created: int, params: Row) -> Row:
+    """Return a new customer."""
+    return {
+        "id": row_id,
+        "object": "customer",
+        "created": created,
+        "livemode": False,
+        "email": params.get("email"),
+        "name": params.get("name"),
+        "metadata": dict(params.get("metadata") or {}),
+    }
+
+
+def invoice(row_id: str, created: int, params: Row, of: Row) -> Row:
+    """Return a new draft, without the amounts that follow from its lines and payments."""
+    return {
+        "id": row_id,
+        "object": "invoice",
+        "created": created,
+        "livemode": False,
+        "auto_advance": params.get("auto_advance", False),
+        "billing_reason": "manual",
+        "collection_method": params.get("collection_method", "charge_automatically"),
+        "currency": params.get("currency", "usd"),
+        "custom_fields": params.get("custom_fields") or None,
+        "customer": of["id"],
+        "customer_email": of["email"],
+        "customer_name": of["name"],
+        "description": params.get("description"),
+        "due_date": params.get("due_date"),
+        "footer": params.get("footer"),
+        "hosted_invoice_url": None,
+        "metadata": dict(params.get("metadata") or {}),
+        "number": None,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "status": "draft",
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+    }
+
+
+def invoice_with_amounts(row: Row, lines: list[Row], parts: list[Row]) -> Row:
+    """Return an invoice as Stripe answers it: ten lines at most, and its amounts."""
+    total = sum(one["amount"] for one in lines)
+    due = max(total - row["pre_payment_credit_notes_amount"], 0)
+    paid = sum(part["amount_paid"] or 0 for part in parts if part["status"] == "paid")
+    return {
+        **row,
+        "amount_due": due,
+        "amount_overpaid": max(paid - due, 0),
+        "amount_paid": paid,
+        "amount_remaining": max(due - paid, 0),
+        "lines": page(lines[:10], f"/v1/invoices/{row['id']}/lines", has_more=len(lines) > 10),
+        "payments": page(parts, "/v1/invoice_payments"),
+        "subtotal": total,
+        "total": total,
+    }
+
+
+def line(row_id: str, of: Row, params: Row, amount: int) -> Row:
+    """Return a new line."""
+    price: Row = params.get("price_data") or {}
+    quantity: Decimal = params.get("quantity_decimal", Decimal(1))
+    unit: Decimal = price.get("unit_amount_decimal", Decimal(amount))
+    return {
+        "id": row_id,
+        "object": "line_item",
+        "amount": amount,
+        "currency": of["currency"],
+        "description": params.get("description"),
+        "invoice": of["id"],
+        "livemode": False,
+        "metadata": dict(params.get("metadata") or {}),
+        "pricing": {"type": "price_details", "unit_amount_decimal": f"{unit:f}"},
+        "quantity": int(quantity),
+        "quantity_decimal": f"{quantity:f}",
+        "subtotal": amount,
+    }
+
+
+def payment_intent(row_id: str, created: int, amount: int, currency: str) -> Row:
+    """Return a new payment intent that waits for money."""
+    return {
+        "id": row_id,
+        "object": "payment_intent",
+        "created": created,
+        "livemode": False,
+        "amount": amount,
+        "amount_received": 0,
+        "currency": currency,
+        "latest_charge": None,
+        "metadata": {},
+        "status": "requires_payment_method",
+    }
+
+
+def invoice_payment(
+    row_id: str, created: int, invoice_id: str, intent: Row, *, is_default: bool
+) -> Row:
+    """Return a new part of an invoice's payment."""
+    return {
+        "id": row_id,
+        "object": "invoice_payment",
+        "created": created,
+        "livemode": False,
+        "amount_paid": None,
+        "amount_requested": intent["amount"],
+        "currency": intent["currency"],
+        "invoice": invoice_id,
+        "is_default": is_default,
+        "payment": {"type": "payment_intent", "payment_intent": intent["id"]},
+        "status": "open",
+        "status_transitions": {"canceled_at": None, "paid_at": None},
+    }
+
+
+def charge(row_id: str, created: int, intent: Row) -> Row:
+    """Return the charge of a payment intent that succeeded."""
+    return {
+        "id": row_id,
+        "object": "charge",
+        "created": created,
+        "livemode": False,
+        "amount": intent["amount"],
+        "amount_captured": intent["amount"],
+        "amount_refunded": 0,
+        "captured": True,
+        "currency": intent["currency"],
+        "disputed": False,
+        "metadata": {},
+        "paid": True,
+        "payment_intent": intent["id"],
+        "refunded": False,
+        "status": "succeeded",
+    }
+
+
+def refund(row_id: str, created: int, of: Row, amount: int) -> Row:
+    """Return a refund of a charge."""
+    return {
+        "id": row_id,
+        "object": "refund",
+        "created": created,
+        "amount": amount,
+        "charge": of["id"],
+        "currency": of["currency"],
+        "metadata": {},
+        "payment_intent": of["payment_intent"],
+        "status": "succeeded",
+    }
+
+
+def dispute(row_id: str, created: int, of: Row, amount: int) -> Row:
+    """Return a dispute about a charge."""
+    return {
+        "id": row_id,
+        "object": "dispute",
+        "created": created,
+        "livemode": False,
+        "amount": amount,
+        "charge": of["id"],
+        "currency": of["currency"],
+        "metadata": {},
+        "payment_intent": of["payment_intent"],
+        "reason": "general",
+        "status": "needs_response",
+    }
+
+
+def credit_note(row_id: str, created: int, of: Row, amount: int, kind: str) -> Row:
+    """Return a credit note on an invoice; `kind` is pre_payment or post_payment."""
+    return {
+        "id": row_id,
+        "object": "credit_note",
+        "created": created,
+        "livemode": False,
+        "amount": amount,
+        "currency": of["currency"],
+        "customer": of["customer"],
+        "invoice": of["id"],
+        "metadata": {},
+        "status": "issued",
+        "total": amount,
+        "type": kind,
+    }
+
+
+def event(row_id: str, created: int, kind: str, about: Row) -> Row:
+    """Return an event about an object as it is now."""
+    return {
+        "id": row_id,
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": created,
+        "data": {"object": about},
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": kind,
+    }
+
+
+def page(rows: list[Row], url: str, *, has_more: bool = False) -> Row:
+    """Return a list as Stripe answers it."""
+    return {"object": "list", "data": rows, "has_more": has_more, "url": url}

@@ -1,0 +1,28 @@
+"""The command line: `flask --help`. Each module holds what belongs together."""
+
+from __future__ import annotations
+
+import click
+
+from .access import signin_link, tokens
+from .audit import audit
+from .doctor import doctor
+from .events import events
+from .invoices import invoices
+from .rules import rules
+from .sources import sources
+from .upkeep import db, sync
+
+COMMANDS: tuple[click.Command, ...] = (
+    sources,
+    rules,
+    events,
+    invoices,
+    sync,
+    audit,
+    doctor,
+    tokens,
+    signin_link,
+    db,
+)
+"""Everything that `app.py` gives to Flask."""

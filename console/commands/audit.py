@@ -1,0 +1,150 @@
+"""`flask audit`: are the promises of the ledger kept? Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
+
+from console.current import current_line
+from console.terminal import AS_JSON, print_json
+from console.texts import one_line
+from ledger.audit import INVARIANTS, Anchor, PriceAgain, Violation
+from ledger.audit import audit as audit_ledger
+from ledger.audit.prices import Price
+from ledger.audit.remote import NAME as REMOTE
+from ledger.audit.remote import (
+    SENTENCE,
+    PushedInvoice,
+    SeenInvoice,
+    differences,
+    pushed_invoices,
+)
+from ledger.auditlog import head
+from ledger.errors import BillhookError
+from ledger.events import Event
+from ledger.money import Money
+from mappings.judging import judge
+
+if TYPE_CHECKING:
+    from line import Line
+
+COULD_NOT_CHECK = 2
+"""The exit code where nothing is known to be wrong, and not everything could be checked."""
+
+
+def _anchor(_: click.Context, __: click.Parameter, text: str | None) -> Anchor | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}:[0-9a-f]{64}", text):
+        raise click.BadParameter("write it as POSITION:HASH, as an earlier `flask audit` showed it")
+    position, _colon, sealed = text.partition(":")
+    return Anchor(int(position), sealed)
+
+
+@click.command()
+@AS_JSON
+@click.option("--deep", is_flag=True, help="Also ask the billing systems about each invoice.")
+@click.option(
+    "--anchor",
+    metavar="POSITION:HASH",
+    callback=_anchor,
+    help="The head of the audit log as it was noted earlier, outside the database.",
+)
+@with_appcontext
+def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
+    """Check every promise of the ledger.
+
+    Exit code 0: all are kept; 1: some are broken, and the rows are named; 2: not everything
+    could be checked.
+    """
+    line = current_line()
+    try:
+        if not line.database.is_current():
+            _could_not_check("database: has another schema - run `flask db upgrade`")
+        with line.database.read() as connection:
+            found = audit_ledger(
+                connection, line.clock.now(), price_again=_price_again(line), anchor=anchor
+            )
+            log_head = "{}:{}".format(*head(connection))
+            pushed = pushed_invoices(connection) if deep else []
+    except DBAPIError as error:
+        _could_not_check(f"database: cannot be read ({type(error).__name__}) - see DATABASE_URL")
+    unchecked: list[str] = []
+    for each in pushed:
+        try:
+            found += differences(each, _seen(line, each))
+        except BillhookError as error:
+            unchecked.append(f"{each.reference}: {error}")
+    if as_json:
+        print_json(
+            {
+                "violations": [asdict(each) for each in found],
+                "unchecked": unchecked,
+                "audit_log_head": log_head,
+            }
+        )
+    else:
+        _print(found, unchecked, log_head, deep=deep)
+    sys.exit(1 if found else COULD_NOT_CHECK if unchecked else 0)
+
+
+def _price_again(line: Line) -> PriceAgain:
+    def price_again(version: str, event: Event) -> Price | None:
+        priced = judge(line.book_of(version), event).line
+        if priced is None:
+            return None
+        return Price(
+            customer=priced.customer,
+            rule=priced.rule,
+            quantity=priced.quantity,
+            unit_price=priced.unit_price,
+            currency=priced.currency,
+            amount=priced.amount,
+        )
+
+    return price_again
+
+
+def _seen(line: Line, pushed: PushedInvoice) -> SeenInvoice | None:
+    connector = line.billing(pushed.connector)
+    found = connector.find_invoice(pushed.reference, remote_customer=pushed.remote_customer)
+    if found is None:
+        return None
+    return SeenInvoice(
+        remote_id=found.remote_id,
+        total=Money(found.amounts.total, found.amounts.currency),
+        lines=found.lines,
+        is_complete=found.is_complete,
+    )
+
+
+def _print(
+    found: Sequence[Violation], unchecked: Sequence[str], log_head: str, *, deep: bool
+) -> None:
+    sentences = {each.name: each.sentence for each in INVARIANTS} | {REMOTE: SENTENCE}
+    for name, violations in groupby(found, key=lambda each: each.invariant):
+        click.echo(f"Broken: {name} - {sentences[name]}")
+        for each in violations:
+            at_risk = ""
+            if each.amount_at_risk is not None and each.currency is not None:
+                at_risk = f" [at risk: {Money(each.amount_at_risk, each.currency)}]"
+            click.echo(one_line(f"  {each.entity}: {each.detail}{at_risk}"))
+    for told in unchecked:
+        click.echo(one_line(f"Could not check {told}"))
+    if not found and not unchecked:
+        remote = ", and the billing systems agree" if deep else ""
+        click.echo(f"All {len(INVARIANTS)} promises are kept{remote}.")
+    click.echo(f"Head of the audit log: {log_head} (keep it elsewhere; check it with --anchor)")
+
+
+def _could_not_check(reason: str) -> NoReturn:
+    click.echo(one_line(reason), err=True)
+    sys.exit(COULD_NOT_CHECK)

@@ -1,0 +1,104 @@
+"""`flask events`: find events, have deliveries read again, have unbilled work priced again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+from flask.cli import with_appcontext
+
+from console.current import current_line, person_at_the_keyboard
+from console.terminal import AS_JSON, print_json, print_table, without_traceback
+from ledger.listings import MOST, list_events
+from ledger.replay import remap_all, remap_customer, remap_held
+from ledger.replay import replay as replay_deliveries
+
+_COLUMNS = ("delivery", "on", "kind", "endpoint", "subject", "project", "item", "person", "seconds")
+
+
+@click.group()
+def events() -> None:
+    """What the tools have told, as events."""
+
+
+@events.command("list")
+@click.option("--endpoint", help="Only those of an endpoint.")
+@click.option("--kind", help="Only those of a kind, like time.logged.")
+@click.option("--project", help="Only those of a project.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only work from a day on.")
+@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
+@AS_JSON
+@with_appcontext
+@without_traceback
+def list_last(
+    endpoint: str | None,
+    kind: str | None,
+    project: str | None,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List the last events, newest first, with the number of the delivery that told them."""
+    with current_line().database.read() as connection:
+        found = list_events(
+            connection,
+            endpoint=endpoint,
+            kind=kind,
+            project=project,
+            since=since.date() if since else None,
+            limit=limit,
+            newest_first=True,
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = [[each[column] for column in _COLUMNS] for each in found]
+    print_table(_COLUMNS, rows, empty="No event fits.")
+
+
+@events.command()
+@click.argument("ids", metavar="ID...", type=click.IntRange(1), nargs=-1, required=True)
+@AS_JSON
+@with_appcontext
+@without_traceback
+def replay(ids: tuple[int, ...], as_json: bool) -> None:
+    """Read deliveries again, by their numbers in `flask events list`. Nothing is billed twice."""
+    line = current_line()
+    actor = person_at_the_keyboard()
+    count = line.database.write(
+        lambda connection: replay_deliveries(connection, ids, actor=actor, now=line.clock.now())
+    )
+    line.doorbell.ring("normalize")
+    _tell(count, "deliveries", "are read again", as_json=as_json)
+
+
+@events.command()
+@click.option("--held", "is_held", is_flag=True, help="What is held (if nothing else is said).")
+@click.option("--customer", metavar="KEY", help="A customer's work that is not billed.")
+@click.option("--all", "is_all", is_flag=True, help="All work that is not billed.")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def remap(is_held: bool, customer: str | None, is_all: bool, as_json: bool) -> None:
+    """Price what is not billed again, by the rules that are active now."""
+    if is_held + is_all + (customer is not None) > 1:
+        raise click.UsageError("say only one of --held, --customer and --all")
+    line = current_line()
+    actor, now = person_at_the_keyboard(), line.clock.now()
+    if customer is not None:
+        key = customer
+        count = line.database.write(
+            lambda connection: remap_customer(connection, key, actor=actor, now=now)
+        )
+    else:
+        remapped = remap_all if is_all else remap_held
+        count = line.database.write(lambda connection: remapped(connection, actor=actor, now=now))
+    line.doorbell.ring("map")
+    _tell(count, "subjects", "are priced again", as_json=as_json)
+
+
+def _tell(count: int, things: str, done: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({things: count})
+    else:
+        click.echo(f"{count} {things} {done}.")

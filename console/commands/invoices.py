@@ -1,0 +1,186 @@
+"""`flask invoices`: look at drafts, approve them, have them pushed, explain every cent of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from console.current import current_line, person_at_the_keyboard
+from console.explanations import drawn
+from console.terminal import AS_JSON, fail, print_json, print_table, without_traceback
+from console.texts import one_line
+from ledger.approvals import approve as approve_draft
+from ledger.explain import explain as explained
+from ledger.listings import MOST, find_invoice, list_invoices
+from ledger.pushing import try_again
+from ledger.subjects import changed
+
+_STATES = ("draft", "blocked", "approved", "pushed", "canceled")
+
+
+@click.group()
+def invoices() -> None:
+    """Drafts and invoices."""
+
+
+@invoices.command("list")
+@click.option("--customer", metavar="KEY", help="Only those of a customer.")
+@click.option("--state", type=click.Choice(_STATES), help="Only those in a state.")
+@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
+@AS_JSON
+@with_appcontext
+@without_traceback
+def list_last(customer: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """List the last invoices, newest first."""
+    with current_line().database.read() as connection:
+        found = list_invoices(
+            connection, customer=customer, state=state, limit=limit, newest_first=True
+        )
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["reference", "customer", "state", "payment", "total", "why"],
+        [
+            [
+                each["reference"],
+                each["customer"],
+                each["state"],
+                each["payment"],
+                _money(each["total"]),
+                each["problem"] or "; ".join(each["reasons"] or each["warnings"]),
+            ]
+            for each in found
+        ],
+        empty="No invoice fits.",
+    )
+
+
+@invoices.command()
+@click.argument("reference")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def show(reference: str, as_json: bool) -> None:
+    """Show an invoice as it stands: its lines, who approved it, what was paid."""
+    found = _found(reference)
+    if as_json:
+        print_json(found)
+        return
+    about = {
+        "customer": f"{found['customer_name']} ({found['customer']}), {found['billing_email']}",
+        "period": f"{found['period_from']} to {found['period_to']}",
+        "state": found["state"],
+        "payment": found["payment"],
+        "purchase order": found["purchase_order"],
+        "at": " ".join(filter(None, (found["connector"], found["remote_id"], found["remote_url"]))),
+        "content hash": found["content_hash"],
+        "problem": found["problem"],
+        "blocked": "; ".join(found["reasons"]),
+        "look at": "; ".join(found["warnings"]),
+    }
+    click.echo(f"{found['reference']}: {_money(found['total'])}")
+    for name, value in about.items():
+        if value:
+            click.echo(one_line(f"  {name}: {value}"))
+    for each in found["approvals"]:
+        is_this = "" if each["content_hash"] == found["content_hash"] else " (an earlier content)"
+        click.echo(one_line(f"  approved: {each['approved_at']} by {each['approved_by']}{is_this}"))
+    for each in found["payments"]:
+        paid = f"{_money(each['paid'])} of {_money(each['total'])}"
+        click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
+    click.echo()
+    rows = [
+        [number, line["description"], line["quantity"], line["unit_price"], line["amount"]["text"]]
+        for number, line in enumerate(found["lines"], 1)
+    ]
+    print_table(["", "description", "quantity", "price", "amount"], rows, empty="No lines.")
+
+
+@invoices.command()
+@click.argument("reference")
+@click.option("--by", "name", help="Who approves; if not given, who runs the command.")
+@click.option("--hash", "content_hash", help="Approve only a content with this hash (see show).")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def approve(reference: str, name: str | None, content_hash: str | None, as_json: bool) -> None:
+    """Approve a draft as it stands; it is pushed then."""
+    line = current_line()
+    approved_by = name or person_at_the_keyboard()
+    line.database.write(
+        lambda connection: approve_draft(
+            connection,
+            reference,
+            approved_by=approved_by,
+            content_hash=content_hash,
+            now=line.clock.now(),
+        )
+    )
+    line.doorbell.ring("push")
+    if as_json:
+        print_json(_found(reference))
+    else:
+        click.echo(one_line(f"{reference}: approved by {approved_by}, it is pushed next"))
+
+
+@invoices.command()
+@click.argument("reference")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def push(reference: str, as_json: bool) -> None:
+    """Push an approved invoice again that had stopped, or assemble a refused one again."""
+    line = current_line()
+    found, now = _found(reference), line.clock.now()
+    actor = person_at_the_keyboard()
+    if found["state"] == "draft":
+        fail(f"{reference}: is a draft - approve it first: `flask invoices approve {reference}`")
+    if found["state"] == "canceled":
+        fail(f"{reference}: is canceled, nothing is left to bill")
+    if found["state"] == "blocked":
+        line.database.write(lambda connection: changed(connection, [found["customer"]], now))
+        line.doorbell.ring("assemble")
+        told = "is assembled again; if nothing blocks it then, approve it"
+    elif found["state"] == "pushed":
+        told = f"is at {found['connector']} already, nothing is to be done"
+    elif line.database.write(lambda connection: try_again(connection, reference, actor, now)):
+        line.doorbell.ring("push")
+        told = "is pushed again"
+    else:
+        fail(f"{reference}: has changed just now - look at it: `flask invoices show {reference}`")
+    if as_json:
+        print_json({"reference": reference, "told": told})
+    else:
+        click.echo(one_line(f"{reference}: {told}"))
+
+
+@invoices.command()
+@click.argument("reference")
+@click.option("--line", "number", type=click.IntRange(1), help="Only the line with this number.")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def explain(reference: str, number: int | None, as_json: bool) -> None:
+    """Explain an invoice down to the raw deliveries, with every number on the way."""
+    with current_line().database.read() as connection:
+        found = explained(connection, reference, number)
+    if as_json:
+        print_json(found)
+        return
+    for text in drawn(found):
+        click.echo(text)
+
+
+def _found(reference: str) -> dict[str, Any]:
+    with current_line().database.read() as connection:
+        found = find_invoice(connection, reference)
+    if found is None:
+        fail(f"{reference}: no such invoice - see `flask invoices list`")
+    return found
+
+
+def _money(amount: dict[str, Any]) -> str:
+    return f"{amount['text']} {amount['currency']}"

@@ -1,0 +1,140 @@
+"""`flask rules`: what an admin does with rule files before they are activated."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from console.current import current_line, person_at_the_keyboard
+from console.terminal import without_traceback
+from ledger import versions
+from ledger.errors import ConfigurationError
+from mappings.book import Book
+from mappings.schema import TABLES, schema_of
+from mappings.trials import TestResult
+
+FOLDER = click.argument(
+    "folder",
+    metavar="[DIR]",
+    type=click.Path(path_type=Path),
+    envvar="BILLHOOK_RULES",
+    default=Path("mappings/rules"),
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def rules() -> None:
+    """Check, test and describe the rule files."""
+
+
+@rules.command()
+@FOLDER
+@AS_JSON
+def check(folder: Path, as_json: bool) -> None:
+    """Report all mistakes of all rule files in DIR (default: BILLHOOK_RULES)."""
+    book = _loaded(folder, as_json=as_json)
+    summary = {
+        "version": book.version,
+        "files": len(book.files),
+        "customers": len(book.customers),
+        "rules": sum(len(customer.rules) for customer in book.customers.values()),
+        "tests": sum(len(customer.tests) for customer in book.customers.values()),
+        "mistakes": [],
+    }
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+        return
+    counts = ", ".join(f"{what}: {summary[what]}" for what in ("files", "customers", "rules"))
+    click.echo(f"No mistakes. {counts.capitalize()}. Version {book.version[:12]}.")
+
+
+@rules.command()
+@FOLDER
+@AS_JSON
+def test(folder: Path, as_json: bool) -> None:
+    """Run the tests that stand in the rule files in DIR (default: BILLHOOK_RULES)."""
+    results = _loaded(folder, as_json=as_json).run_tests()
+    if as_json:
+        rows = [
+            {
+                "customer": result.customer,
+                "test": result.name,
+                "passed": result.passed,
+                "expected": result.expected,
+                "got": result.got,
+                "where": result.where,
+            }
+            for result in results
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    _stop_at_failures(results)
+    if not as_json:
+        click.echo(f"{len(results)} tests passed.")
+
+
+@rules.command()
+@FOLDER
+@AS_JSON
+@with_appcontext
+@without_traceback
+def activate(folder: Path, as_json: bool) -> None:
+    """Make the files in DIR the rules that are used from now on (default: BILLHOOK_RULES).
+
+    They become a version that never changes. Files with mistakes, tests that fail and secrets
+    that are not set stop it. What is priced already keeps its price: see `flask events remap`.
+    """
+    book = _loaded(folder, as_json=as_json)
+    _stop_at_failures(book.run_tests())
+    line = current_line()
+    if mistakes := line.missing(book):
+        for mistake in mistakes:
+            click.echo(mistake, err=True)
+        sys.exit(1)
+    by = person_at_the_keyboard()
+    is_new = line.database.write(
+        lambda connection: versions.activate(
+            connection, book.version, book.files, by=by, now=line.clock.now()
+        )
+    )
+    line.doorbell.ring("map")
+    if as_json:
+        click.echo(json.dumps({"version": book.version, "activated": is_new}))
+        return
+    done = "is active now" if is_new else "is the active one already"
+    click.echo(f"Version {book.version[:12]} {done}.")
+
+
+@rules.command()
+@click.argument("kind", type=click.Choice(list(TABLES)), default="customer")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a customer's file or of workspace.yaml, for editors."""
+    click.echo(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
+
+
+def _stop_at_failures(results: Sequence[TestResult]) -> None:
+    """Print the tests that failed, one a line, and exit 1 if there are any."""
+    failed = [result for result in results if not result.passed]
+    for result in failed:
+        told = f"expected {result.expected} - got {result.got}"
+        click.echo(f'{result.where}: test "{result.name}": {told}', err=True)
+    if failed:
+        click.echo(f"{len(failed)} of {len(results)} tests failed.", err=True)
+        sys.exit(1)
+
+
+def _loaded(folder: Path, *, as_json: bool) -> Book:
+    """Return the book of a folder; print its mistakes, one a line, and exit 1 if it has any."""
+    try:
+        return Book.read_folder(folder)
+    except ConfigurationError as error:
+        if as_json:
+            click.echo(json.dumps({"mistakes": error.mistakes}, indent=2, ensure_ascii=False))
+        for mistake in error.mistakes:
+            click.echo(mistake, err=True)
+        sys.exit(1)

@@ -1,0 +1,143 @@
+"""Health: /healthz (alive), /readyz (fit to work), /metrics (numbers for Prometheus).
+
+`app.py` registers the blueprint. The numbers are counted in the database when they are asked
+for, so that it does not matter how many processes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.doorbell import RedisDoorbell
+from ledger.errors import BillhookError
+from ledger.overview import count_by_state, count_held, refused, waiting
+from ledger.tables import delivery, invoice
+
+from .bearer import NoTokenError, bearer_token
+from .current import current_line
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from line import Line
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Answer as long as the process does; nothing is looked at."""
+    return Response("alive\n", mimetype="text/plain")
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Answer 200 if everything that the line needs is there, else 503 with what is wrong."""
+    line = current_line()
+    found = {name: check(line) for name, check in CHECKS.items()}
+    wrong = {name: problem for name, problem in found.items() if problem is not None}
+    response = jsonify({name: wrong.get(name, "ok") for name in found})
+    response.status_code = 503 if wrong else 200
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _database(line: Line) -> str | None:
+    try:
+        if line.database.is_current():
+            return None
+    except SQLAlchemyError:
+        return "cannot be reached - see DATABASE_URL"
+    return "its migrations are not those of this release - run `flask db upgrade`"
+
+
+def _rules(line: Line) -> str | None:
+    try:
+        return None if line.book() else "none are active - run `flask rules activate`"
+    except SQLAlchemyError:
+        return "cannot be read without the database"
+    except BillhookError:
+        return "the active ones cannot be read any more - run `flask rules activate`"
+
+
+def _queue(line: Line) -> str | None:
+    if isinstance(line.doorbell, RedisDoorbell) and not line.doorbell.is_reachable():
+        return "Redis does not answer - see REDIS_URL"
+    return None
+
+
+CHECKS: Final[dict[str, Callable[[Line], str | None]]] = {
+    "database": _database,
+    "rules": _rules,
+    "queue": _queue,
+}
+"""What must be right before requests are sent here: each says what is wrong, or None."""
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Return the numbers of the line in Prometheus' text format, to the owner of any token."""
+    bearer_token()
+    registry = CollectorRegistry()
+    registry.register(Numbers(current_line()))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class Numbers(Collector):
+    """The state of the line, counted in the database."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: names are known only by counting, and registering must not count."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every number."""
+        now = self._line.clock.now()
+        rows = GaugeMetricFamily(
+            "billhook_waiting_rows", "Rows that wait at a stage of the line.", labels=["stage"]
+        )
+        age = GaugeMetricFamily(
+            "billhook_oldest_waiting_seconds",
+            "For how long the oldest row at a stage could have been worked on.",
+            labels=["stage"],
+        )
+        held = GaugeMetricFamily("billhook_held", "Things that wait for a person.", labels=["kind"])
+        refusals = CounterMetricFamily(
+            "billhook_refused_deliveries",
+            "Deliveries that were turned away.",
+            labels=["endpoint", "reason"],
+        )
+        states = {
+            table: GaugeMetricFamily(
+                f"billhook_{name}", f"{name.capitalize()} in each state.", labels=["state"]
+            )
+            for name, table in (("deliveries", delivery), ("invoices", invoice))
+        }
+        with self._line.database.read() as connection:
+            for stage in waiting(connection, now):
+                rows.add_metric([stage.stage], stage.rows)
+                age.add_metric([stage.stage], stage.age_seconds(now))
+            for kind, count in count_held(connection).items():
+                held.add_metric([kind], count)
+            for each in refused(connection):
+                refusals.add_metric([each.endpoint, each.reason], each.count)
+            for table, family in states.items():
+                for state, count in count_by_state(connection, table).items():
+                    family.add_metric([state], count)
+        yield from (rows, age, held, refusals, *states.values())
+
+
+@blueprint.errorhandler(NoTokenError)
+def _unauthorized(error: NoTokenError) -> Response:
+    return Response(f"{error}\n", 401, {"WWW-Authenticate": "Bearer"}, mimetype="text/plain")

@@ -1,0 +1,267 @@
+"""The shapes of the API: what is asked, what is answered. The OpenAPI document comes from them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from ledger.listings import MOST
+
+BIGGEST_ID = 2**63 - 1
+
+# PostgreSQL stores no NUL, so nothing can be found by a text that holds one. Optional words are
+# described without null, which no query string can say.
+_Word = Annotated[
+    str | None,
+    Field(pattern=r"^[^\x00]*$", max_length=255),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\x00]*$", "maxLength": 255}),
+]
+_Day = Annotated[date | None, WithJsonSchema({"type": "string", "format": "date"})]
+_After = Annotated[
+    int | None,
+    Field(ge=0, le=BIGGEST_ID),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": BIGGEST_ID}),
+]
+_HeldKey = Annotated[
+    str | None,
+    Field(pattern=r"^(delivery|subject|customer|invoice|push|hint|report):[0-9]{1,18}$"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(delivery|subject|customer|invoice|push|hint|report):[0-9]{1,18}$",
+        }
+    ),
+]
+
+
+class _Asked(BaseModel):
+    """A query: a word that is not known is a mistake, it is not overlooked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Page(_Asked):
+    after: _After = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
+
+
+class EventsAsked(_Page):
+    """Which events; `since` is the first day of work."""
+
+    endpoint: _Word = None
+    kind: _Word = None
+    project: _Word = None
+    since: _Day = None
+
+
+class LinesAsked(_Page):
+    """Which line items; `invoice` is a reference."""
+
+    customer: _Word = None
+    state: Annotated[
+        Literal["open", "billed", "withdrawn"] | None,
+        WithJsonSchema({"type": "string", "enum": ["open", "billed", "withdrawn"]}),
+    ] = None
+    invoice: _Word = None
+
+
+class InvoicesAsked(_Page):
+    """Which invoices."""
+
+    customer: _Word = None
+    state: Annotated[
+        Literal["draft", "blocked", "approved", "pushed", "canceled"] | None,
+        WithJsonSchema(
+            {"type": "string", "enum": ["draft", "blocked", "approved", "pushed", "canceled"]}
+        ),
+    ] = None
+
+
+class HeldAsked(_Asked):
+    """Which page of the held things; `after` is the key of the last one that was seen."""
+
+    after: _HeldKey = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
+
+
+class Approval(_Asked):
+    """What is approved: the draft whose content has this hash, and no other."""
+
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Money(BaseModel):
+    """An amount: integer minor units, and the same as a decimal text."""
+
+    minor: int
+    text: str
+    currency: str
+
+
+class Event(BaseModel):
+    """One fact, as the tool told it; what it did not say is null."""
+
+    id: int
+    delivery: int
+    kind: str
+    source: str
+    endpoint: str
+    subject: str
+    occurred_at: str
+    on: str
+    project: str | None
+    item: str | None
+    title: str | None
+    person: str | None
+    person_name: str | None
+    seconds: int | None
+    billable: bool | None
+    labels: list[str]
+    fields: dict[str, Any]
+
+
+class Line(BaseModel):
+    """One priced fact, with every number on the way to its amount in `steps`."""
+
+    id: int
+    customer: str
+    invoice: str | None
+    state: str
+    project: str | None
+    item: str | None
+    person: str | None
+    on: str
+    description: str
+    quantity: str
+    unit_price: str
+    amount: Money
+    seconds: int
+    rule: str
+    rules_version: str
+    steps: list[str]
+    event: int
+    corrects: int | None
+
+
+class Invoice(BaseModel):
+    """An invoice: `state` is ours, `payment` is what the billing system reports."""
+
+    id: int
+    reference: str
+    customer: str
+    state: str
+    payment: str | None
+    is_overdue: bool
+    total: Money
+    period_from: str
+    period_to: str
+    revision: int
+    content_hash: str
+    reasons: list[str]
+    warnings: list[str]
+    problem: str | None
+    connector: str
+    remote_id: str | None
+    remote_number: str | None
+    remote_url: str | None
+    created_at: str
+
+
+class PrintedLine(BaseModel):
+    """A line as it stands on the paper."""
+
+    description: str
+    quantity: str
+    unit_price: str
+    amount: Money
+
+
+class Approved(BaseModel):
+    """Who approved which content, and when."""
+
+    approved_by: str
+    approved_at: str
+    content_hash: str
+
+
+class Payment(BaseModel):
+    """What the billing system reported at one time."""
+
+    payment: str
+    observed_at: str
+    total: Money
+    paid: Money
+    credited: Money
+    refunded: Money
+    disputed: Money
+    overpaid: Money
+    remaining: Money
+
+
+class WholeInvoice(Invoice):
+    """An invoice with everything that an approval signs."""
+
+    customer_name: str
+    billing_email: str | None
+    purchase_order: str | None
+    days_until_due: int | None
+    memo: str | None
+    footer: str | None
+    lines: list[PrintedLine]
+    approvals: list[Approved]
+    payments: list[Payment]
+
+
+class Held(BaseModel):
+    """One thing that waits for a person, with the reason."""
+
+    key: str
+    kind: str
+    where: str
+    what: str
+    reason: str
+
+
+class Events(BaseModel):
+    """A page of events; give `next` as `after` for the next one, it is null on the last."""
+
+    events: list[Event]
+    next: int | None
+
+
+class Lines(BaseModel):
+    """A page of line items."""
+
+    lines: list[Line]
+    next: int | None
+
+
+class Invoices(BaseModel):
+    """A page of invoices."""
+
+    invoices: list[Invoice]
+    next: int | None
+
+
+class HeldThings(BaseModel):
+    """A page of held things, and how many there are of each kind."""
+
+    counts: dict[str, int]
+    held: list[Held]
+    next: str | None
+
+
+class Problem(BaseModel):
+    """Where something is wrong, what it is, and what to do about it."""
+
+    where: str
+    what: str
+    todo: str
+
+
+class Error(BaseModel):
+    """The answer to every request that failed."""
+
+    error: Problem

@@ -1,0 +1,207 @@
+"""The pages that people look at: how the line stands, and signing in. Read-only, no JavaScript.
+
+`app.py` registers the blueprint. `flask signin-link` prints the link that lets a person in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from sqlalchemy.exc import DBAPIError
+
+from ledger.access import (
+    SESSION_LIFE,
+    AccessError,
+    check_link,
+    is_session,
+    sign_session,
+    use_link,
+)
+from ledger.database import is_unavailable
+from ledger.events import as_utc_text
+from ledger.listings import list_invoices
+from ledger.overview import (
+    HELD_KINDS,
+    Refused,
+    Waiting,
+    count_held,
+    first_held,
+    recent_deliveries,
+    refused,
+    waiting,
+)
+
+from .current import current_line
+from .texts import clipped
+
+COOKIE: Final = "billhook_session"
+SHOWN: Final = 20
+"""The most rows of one kind on the page."""
+REFUSED_DAYS: Final = 7
+POLICY: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+BOXES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
+    ("normalize", ("normalize", "enrich"), ("delivery",)),
+    ("map", ("map",), ("subject",)),
+    ("assemble", ("assemble",), ("customer", "invoice")),
+    ("approve", ("approve",), ()),
+    ("push", ("push",), ("push",)),
+    ("sync back", ("follow", "look", "report"), ("hint", "report")),
+)
+"""The boxes of the line behind receiving: name, the stages in it, and what is held there."""
+
+blueprint = Blueprint(
+    "console",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/console",
+)
+blueprint.add_app_template_filter(clipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One stage of the line as the page shows it."""
+
+    name: str
+    figure: str
+    note: str
+    is_busy: bool = False
+    held: int = 0
+
+
+@blueprint.after_request
+def _guard(response: Response) -> Response:
+    response.headers.update(POLICY)
+    return response
+
+
+@blueprint.get("/")
+def overview() -> Response:
+    """Show how the line stands, to people who are signed in."""
+    line = current_line()
+    now = line.clock.now()
+    if not is_session(line.settings.secret_key, request.cookies.get(COOKIE), now):
+        return make_response(render_template("welcome.html", problem=None), 401)
+    with line.database.read() as connection:
+        counts = count_held(connection)
+        deliveries = recent_deliveries(connection, SHOWN)
+        turned_away = refused(connection, (now - timedelta(days=REFUSED_DAYS)).date())
+        page = render_template(
+            "overview.html",
+            now=as_utc_text(now),
+            boxes=_boxes(waiting(connection, now), counts, deliveries, turned_away, now),
+            invoices=list_invoices(connection, limit=SHOWN, newest_first=True),
+            counts=counts,
+            held=[each for kind in HELD_KINDS for each in first_held(connection, kind, SHOWN)],
+            turned_away=turned_away,
+            deliveries=deliveries,
+            shown=SHOWN,
+            refused_days=REFUSED_DAYS,
+        )
+    return make_response(page)
+
+
+def _boxes(
+    stages: Sequence[Waiting],
+    counts: Mapping[str, int],
+    deliveries: Sequence[Mapping[str, object]],
+    turned_away: Sequence[Refused],
+    now: datetime,
+) -> list[Box]:
+    by_name = {stage.stage: stage for stage in stages}
+    boxes = [_receive_box(deliveries, now), _verify_box(turned_away)]
+    for name, inside, held in BOXES:
+        rows = sum(by_name[stage].rows for stage in inside)
+        seconds = max(by_name[stage].age_seconds(now) for stage in inside)
+        note = f"waiting, oldest {age_text(timedelta(seconds=seconds))}" if rows else "waiting"
+        boxes.append(Box(name, str(rows), note, rows > 0, sum(counts[kind] for kind in held)))
+    return boxes
+
+
+def _receive_box(deliveries: Sequence[Mapping[str, object]], now: datetime) -> Box:
+    if not deliveries:
+        return Box("receive", "–", "nothing came yet")
+    last = datetime.fromisoformat(str(deliveries[0]["received_at"]))
+    return Box("receive", "✓", f"last {age_text(now - last)} ago")
+
+
+def _verify_box(turned_away: Sequence[Refused]) -> Box:
+    count = sum(each.count for each in turned_away)
+    return Box("verify", str(count), f"refused in {REFUSED_DAYS} days", count > 0)
+
+
+def age_text(age: timedelta) -> str:
+    """Return an age in its largest whole unit.
+
+    >>> age_text(timedelta(seconds=59)), age_text(timedelta(hours=5)), age_text(timedelta(days=3))
+    ('59 s', '5 h', '3 d')
+    """
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+@blueprint.get("/signin")
+def show_link() -> Response:
+    """Show a button that uses the link up: a chat's preview of the link must not do it."""
+    line, link = current_line(), request.args.get("link", "")
+    try:
+        check_link(line.settings.secret_key, link, line.clock.now())
+    except AccessError as error:
+        return _turned_away(error)
+    return make_response(render_template("signin.html", link=link))
+
+
+@blueprint.post("/signin")
+def sign_in() -> Response:
+    """Use a one-time link up and begin a session."""
+    line, link = current_line(), request.form.get("link", "")
+    key, now = line.settings.secret_key, line.clock.now()
+    try:
+        line.database.write(lambda connection: use_link(connection, key, link, now))
+    except AccessError as error:
+        return _turned_away(error)
+    response = make_response(redirect(url_for("console.overview"), 303))
+    response.set_cookie(
+        COOKIE,
+        sign_session(key, now),
+        max_age=SESSION_LIFE,
+        # Behind a platform's router the request itself comes by plain http.
+        secure=request.is_secure or (line.settings.base_url or "").startswith("https://"),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+@blueprint.post("/signout")
+def sign_out() -> Response:
+    """End the session in this browser."""
+    response = make_response(redirect(url_for("console.overview"), 303))
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _turned_away(error: AccessError) -> Response:
+    return make_response(render_template("welcome.html", problem=str(error)), 401)
+
+
+@blueprint.errorhandler(DBAPIError)
+def _database_error(error: DBAPIError) -> Response:
+    if not is_unavailable(error):
+        raise error
+    problem = "the database cannot be used just now - look again in a moment"
+    return make_response(render_template("welcome.html", problem=problem), 503)

@@ -1,0 +1,159 @@
+"""Invariant 3: nothing is billed twice. A line is on one invoice, and a billed one never changes.
+
+A line names its invoice in one column, so it cannot be on two; what can go wrong is that it
+stands on none, on a wrong one, or is taken back twice or not exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+
+from ..tables import customer, invoice, line_item, subject
+from .violations import Violation, stream
+
+NAME: Final = "billed once"
+_original = line_item.alias("original")
+
+
+def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
+    """Yield lines that are on no invoice or the wrong one, and what is billed twice."""
+    yield from _misplaced(connection)
+    yield from _left_out(connection)
+    yield from _taken_back_twice(connection)
+    yield from _not_mirrored(connection)
+    yield from _billed_twice(connection)
+
+
+def _misplaced(connection: Connection) -> Iterator[Violation]:
+    is_frozen = func.coalesce(invoice.c.is_frozen, False)
+    state = line_item.c.state
+    cases: tuple[tuple[ColumnElement[bool], str], ...] = (
+        (and_(state == "billed", ~is_frozen), "is billed, but on no invoice that went out"),
+        (and_(state == "open", is_frozen), "is open, but on an invoice that went out"),
+        (
+            and_(state == "withdrawn", line_item.c.invoice_id.is_not(None)),
+            "is withdrawn, but still on an invoice",
+        ),
+        (state.not_in(("open", "billed", "withdrawn")), "is in no known state"),
+    )
+    wrong = case(*((condition, detail) for condition, detail in cases))
+    query = (
+        select(*_LINE, wrong.label("wrong"))
+        .outerjoin(invoice, invoice.c.id == line_item.c.invoice_id)
+        .where(or_(*(condition for condition, _ in cases)))
+    )
+    for row in stream(connection, query):
+        yield _violation(row, row["wrong"])
+
+
+def _left_out(connection: Connection) -> Iterator[Violation]:
+    """Yield open lines that assembling has passed over."""
+    query = (
+        select(*_LINE)
+        .join(customer, customer.c.key == line_item.c.customer)
+        .where(
+            line_item.c.state == "open",
+            line_item.c.invoice_id.is_(None),
+            customer.c.state == "settled",
+            customer.c.reason.is_(None),
+        )
+    )
+    for row in stream(connection, query):
+        yield _violation(row, "is open, but on no draft of its customer")
+
+
+def _taken_back_twice(connection: Connection) -> Iterator[Violation]:
+    count = func.count(line_item.c.id)
+    query = (
+        select(
+            line_item.c.corrects_id.label("id"),
+            func.sum(line_item.c.amount).label("amount"),
+            func.min(line_item.c.currency).label("currency"),
+            count.label("count"),
+        )
+        .where(line_item.c.corrects_id.is_not(None), line_item.c.state != "withdrawn")
+        .group_by(line_item.c.corrects_id)
+        .having(count > 1)
+    )
+    for row in stream(connection, query):
+        yield _violation(row, f"is taken back {row['count']} times")
+
+
+def _not_mirrored(connection: Connection) -> Iterator[Violation]:
+    """Yield lines that take a line back, but not exactly, or one that was never billed."""
+    same = ("customer", "currency", "unit_price", "subject_id", "rule", "grouping")
+    negated = ("quantity", "amount", "seconds")
+    query = (
+        select(
+            line_item,
+            subject.c.state.label("subject_state"),
+            _original.c.state.label("original_state"),
+            *(_original.c[name].label(f"original_{name}") for name in (*same, *negated)),
+        )
+        .join(_original, _original.c.id == line_item.c.corrects_id)
+        .join(subject, subject.c.id == line_item.c.subject_id)
+        .where(line_item.c.state != "withdrawn")
+    )
+    for row in stream(connection, query):
+        wrong = [name for name in same if row[name] != row[f"original_{name}"]]
+        wrong += [name for name in negated if row[name] != -row[f"original_{name}"]]
+        if wrong:
+            yield _violation(
+                row, f"takes back line_item:{row['corrects_id']} with another {', '.join(wrong)}"
+            )
+        # An invoice that the billing system refused opens its lines again; the subject is
+        # mapped anew then, so this is at rest only when it does not wait.
+        if row["original_state"] != "billed" and row["subject_state"] != "waiting":
+            yield _violation(
+                row,
+                f"takes back line_item:{row['corrects_id']}, which is {row['original_state']}",
+            )
+
+
+def _billed_twice(connection: Connection) -> Iterator[Violation]:
+    """Yield subjects that stand on more or fewer lines than one, taken back ones left out."""
+    lines = (
+        select(
+            line_item.c.subject_id,
+            func.sum(case((line_item.c.corrects_id.is_(None), 1), else_=-1)).label("standing"),
+            func.sum(line_item.c.amount).label("amount"),
+            func.min(line_item.c.currency).label("currency"),
+        )
+        .where(line_item.c.state != "withdrawn")
+        .group_by(line_item.c.subject_id)
+        .subquery()
+    )
+    standing = func.coalesce(lines.c.standing, 0)
+    expected = case((subject.c.state == "priced", 1), else_=0)
+    query = (
+        select(subject.c.id, standing.label("standing"), lines.c.amount, lines.c.currency, expected)
+        .outerjoin(lines, lines.c.subject_id == subject.c.id)
+        # A cumulative time is billed by its changes: each of them is a line of its own.
+        .where(
+            subject.c.kind != "time.total",
+            subject.c.state.in_(("priced", "nothing", "gone")),
+            standing != expected,
+        )
+    )
+    for row in stream(connection, query):
+        amount = None if row["amount"] is None else abs(int(row["amount"]))
+        yield Violation(
+            NAME,
+            f"subject:{row['id']}",
+            f"stands on {int(row['standing'])} lines",
+            amount,
+            row["currency"],
+        )
+
+
+_LINE: Final = (line_item.c.id, line_item.c.amount, line_item.c.currency)
+
+
+def _violation(row: Any, detail: str) -> Violation:
+    return Violation(
+        NAME, f"line_item:{row['id']}", detail, abs(int(row["amount"])), row["currency"]
+    )

@@ -1,0 +1,111 @@
+"""Invariant 6: every change at a billing system was written down first, none is left in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, String, and_, cast, func, literal, not_, or_, select
+
+from ..claims import NEVER
+from ..events import as_utc_text
+from ..tables import intent, invoice
+from .violations import Violation, stream
+
+NAME: Final = "intents"
+CREATE: Final = "create"
+"""The operation that makes a draft at the billing system."""
+LONGEST_DOUBT: Final = timedelta(minutes=15)
+"""How long a change may be uncertain before somebody or something must be about to look."""
+_STATES: Final = ("intended", "sent", "uncertain", "confirmed", "refused", "absent")
+
+
+def find(connection: Connection, now: datetime) -> Iterator[Violation]:
+    """Yield invoices that went out without an intent, and changes that nobody looks after."""
+    yield from _without_intent(connection)
+    yield from _in_doubt(connection, now)
+    yield from _remote_twice(connection)
+
+
+def _without_intent(connection: Connection) -> Iterator[Violation]:
+    operation = literal(f"{CREATE}:") + cast(invoice.c.revision, String)
+    confirmed = (
+        select(intent.c.id)
+        .where(
+            intent.c.invoice_id == invoice.c.id,
+            intent.c.operation == operation,
+            intent.c.state == "confirmed",
+            intent.c.content_hash == invoice.c.content_hash,
+        )
+        .exists()
+    )
+    intended = select(intent.c.id).where(intent.c.invoice_id == invoice.c.id).exists()
+    query = select(invoice).where(
+        or_(
+            and_(invoice.c.state == "pushed", not_(confirmed)),
+            and_(invoice.c.state == "pushed", invoice.c.remote_id.is_(None)),
+            and_(invoice.c.remote_id.is_not(None), not_(intended)),
+        )
+    )
+    for row in stream(connection, query):
+        yield _violation(
+            row, f"is {row['state']}, but no confirmed intent to create just this content is there"
+        )
+
+
+def _in_doubt(connection: Connection, now: datetime) -> Iterator[Violation]:
+    is_tried_again = and_(invoice.c.state == "approved", invoice.c.next_at < NEVER)
+    is_a_persons_task = and_(invoice.c.state == "approved", invoice.c.problem.is_not(None))
+    query = (
+        select(
+            invoice,
+            intent.c.operation,
+            intent.c.state.label("intent_state"),
+            intent.c.changed_at.label("changed_at"),
+        )
+        .join(invoice, invoice.c.id == intent.c.invoice_id)
+        .where(
+            or_(
+                intent.c.state.not_in(_STATES),
+                and_(
+                    intent.c.state.in_(("sent", "uncertain")),
+                    intent.c.changed_at < now - LONGEST_DOUBT,
+                    not_(or_(is_tried_again, is_a_persons_task)),
+                ),
+            )
+        )
+    )
+    for row in stream(connection, query):
+        yield _violation(
+            row,
+            f'its {row["operation"]} is "{row["intent_state"]}" since '
+            f"{as_utc_text(row['changed_at'])}, and neither a next attempt nor a person's task",
+        )
+
+
+def _remote_twice(connection: Connection) -> Iterator[Violation]:
+    count = func.count(invoice.c.id)
+    query = (
+        select(
+            invoice.c.connector,
+            invoice.c.remote_id,
+            func.min(invoice.c.reference).label("reference"),
+            func.max(invoice.c.reference).label("other"),
+            func.max(invoice.c.total).label("total"),
+            func.min(invoice.c.currency).label("currency"),
+        )
+        .where(invoice.c.remote_id.is_not(None))
+        .group_by(invoice.c.connector, invoice.c.remote_id)
+        .having(count > 1)
+    )
+    for row in stream(connection, query):
+        yield _violation(
+            row, f"and {row['other']} are both {row['remote_id']} at {row['connector']}"
+        )
+
+
+def _violation(row: Any, detail: str) -> Violation:
+    return Violation(
+        NAME, f"invoice:{row['reference']}", detail, abs(row["total"]), row["currency"]
+    )

@@ -1,0 +1,175 @@
+"""Invariant 4: every amount is explained, by its rule, the version of the rules and its event.
+
+`find` looks at what is stored. `priced_again` asks the rules themselves, which the ledger
+does not know: the caller brings them along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from ..deliveries import event_from_row, fact_from_row
+from ..errors import ConfigurationError
+from ..events import Event
+from ..money import line_amount
+from ..tables import delivery, event, fact, line_item, mapping_version, subject
+from .violations import Violation, stream
+
+NAME: Final = "prices"
+_LINE: Final = (line_item.c.id, line_item.c.amount, line_item.c.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What rules make of an event."""
+
+    customer: str
+    rule: str
+    quantity: Decimal
+    unit_price: Decimal
+    currency: str
+    amount: int
+    """Minor units."""
+
+
+PriceAgain = Callable[[str, Event], Price | None]
+"""Prices an event under a version of the rules; None if it is not to be billed under them.
+
+Raises KeyError for a version that is not there, ConfigurationError for one that cannot be read.
+"""
+
+
+def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
+    """Yield lines with an amount that is not quantity x unit price, or of unknown origin."""
+    yield from _wrong_amounts(connection)
+    yield from _without_origin(connection)
+
+
+def _wrong_amounts(connection: Connection) -> Iterator[Violation]:
+    # Equal lines are looked at together: a million entries have few different prices.
+    price = (
+        line_item.c.quantity,
+        line_item.c.unit_price,
+        line_item.c.currency,
+        line_item.c.amount,
+    )
+    query = select(*price, func.min(line_item.c.id).label("id"), func.count().label("count"))
+    for row in stream(connection, query.group_by(*price)):
+        right = line_amount(row["quantity"], row["unit_price"], row["currency"]).minor
+        if right != row["amount"]:
+            others = f" (and {row['count'] - 1} equal lines)" if row["count"] > 1 else ""
+            yield Violation(
+                NAME,
+                f"line_item:{row['id']}",
+                f"{row['quantity']} x {row['unit_price']} {row['currency']} is {right} minor "
+                f"units, not {row['amount']}{others}",
+                abs(row["amount"] - right) * row["count"],
+                row["currency"],
+            )
+
+
+def _without_origin(connection: Connection) -> Iterator[Violation]:
+    query = (
+        select(*_LINE)
+        .outerjoin(subject, subject.c.id == line_item.c.subject_id)
+        .outerjoin(
+            event,
+            and_(
+                event.c.id == line_item.c.event_id,
+                event.c.endpoint == subject.c.endpoint,
+                event.c.subject == subject.c.name,
+            ),
+        )
+        .outerjoin(delivery, delivery.c.id == event.c.delivery_id)
+        .outerjoin(mapping_version, mapping_version.c.version == line_item.c.mapping_version)
+        .where(
+            or_(
+                func.trim(line_item.c.rule) == "",
+                mapping_version.c.version.is_(None),
+                delivery.c.id.is_(None),
+            )
+        )
+    )
+    for row in stream(connection, query):
+        yield _violation(row, "names no rule, no version of the rules or no event of its subject")
+
+
+def priced_again(connection: Connection, price_again: PriceAgain) -> Iterator[Violation]:
+    """Yield lines that their own version of the rules prices differently today.
+
+    Only lines are priced again of which everything is still there that the rules saw: open
+    lines of a priced subject, and billed ones whose event leaves nothing to be filled in
+    from facts, for those may have changed since. What takes a line back mirrors it, and a
+    cumulative time is billed by its change; both have their own checks.
+    """
+    is_present = and_(
+        line_item.c.state == "open",
+        subject.c.state == "priced",
+        subject.c.event_id == line_item.c.event_id,
+    )
+    is_complete = and_(line_item.c.state == "billed", event.c.about.is_(None))
+    query = (
+        select(
+            event,
+            *(line_item.c[name].label(f"line_{name}") for name in ("id", "mapping_version")),
+            *(line_item.c[name].label(f"line_{name}") for name in Price.__dataclass_fields__),
+            fact.c.state.label("fact_state"),
+            *(fact.c[name].label(f"fact_{name}") for name in _FACT),
+        )
+        .join(event, event.c.id == line_item.c.event_id)
+        .join(subject, subject.c.id == line_item.c.subject_id)
+        .outerjoin(fact, and_(fact.c.endpoint == event.c.endpoint, fact.c.about == event.c.about))
+        .where(
+            line_item.c.corrects_id.is_(None),
+            event.c.kind != "time.total",
+            or_(is_present, is_complete),
+        )
+    )
+    unreadable: set[str] = set()
+    for row in stream(connection, query):
+        line = Price(**{name: row[f"line_{name}"] for name in Price.__dataclass_fields__})
+        version = row["line_mapping_version"]
+        try:
+            again = price_again(version, _seen_by_rules(row))
+        except (KeyError, ConfigurationError):
+            if version not in unreadable:
+                unreadable.add(version)
+                yield Violation(NAME, f"mapping_version:{version[:12]}", "cannot be read any more")
+            continue
+        if again != line:
+            yield Violation(
+                NAME,
+                f"line_item:{row['line_id']}",
+                f"is {_said(line)}, and its own rules now say {_said(again)}",
+                abs(line.amount - (again.amount if again else 0)),
+                line.currency,
+            )
+
+
+_FACT: Final = ("about", "version", "project", "item", "title", "labels", "fields")
+
+
+def _seen_by_rules(row: Any) -> Event:
+    told = event_from_row(row)
+    if row["fact_state"] != "known":
+        return told
+    return told.filled_in(fact_from_row({name: row[f"fact_{name}"] for name in _FACT}))
+
+
+def _said(price: Price | None) -> str:
+    if price is None:
+        return "nothing"
+    return (
+        f"{price.quantity} x {price.unit_price} {price.currency} for {price.customer} "
+        f'by "{price.rule}"'
+    )
+
+
+def _violation(row: Any, detail: str) -> Violation:
+    return Violation(NAME, f"line_item:{row['id']}", detail, abs(row["amount"]), row["currency"])

@@ -1,0 +1,90 @@
+"""Invariant 7: invoices move along known edges only, and what went out is what was approved.
+
+The audit log tells each move (`before`, `state`); replaying it must end where the invoice is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, literal, or_, select
+
+from ..tables import approval, audit_entry, invoice
+from .violations import Violation, stream
+
+NAME: Final = "states"
+EDGES: Final[Mapping[str | None, frozenset[str]]] = {
+    None: frozenset({"draft", "blocked"}),
+    "draft": frozenset({"draft", "blocked", "canceled", "approved"}),
+    "blocked": frozenset({"draft", "blocked", "canceled"}),
+    "canceled": frozenset({"draft", "blocked", "canceled"}),
+    "approved": frozenset({"draft", "blocked", "canceled", "pushed"}),
+    "pushed": frozenset(),
+}
+"""Where an invoice may go from each state; an edge to the same state is a changed content."""
+_entity = literal("invoice:") + invoice.c.reference
+
+
+def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
+    """Yield invoices that moved along no known edge or are not what was approved."""
+    yield from _moves(connection)
+    yield from _unlogged(connection)
+    yield from _unapproved(connection)
+
+
+def _moves(connection: Connection) -> Iterator[Violation]:
+    query = (
+        select(audit_entry.c.entity, audit_entry.c.detail, invoice)
+        .outerjoin(invoice, _entity == audit_entry.c.entity)
+        .where(audit_entry.c.action.like("invoice.%"))
+        .order_by(audit_entry.c.entity, audit_entry.c.id)
+    )
+    for entity, rows in groupby(stream(connection, query), key=itemgetter("entity")):
+        state: str | None = None
+        row: Any = None
+        for row in rows:
+            if "state" not in row["detail"]:
+                continue
+            before, after = row["detail"].get("before"), row["detail"]["state"]
+            if before != state or after not in EDGES.get(state, frozenset()):
+                yield _violation(row, entity, f"moved from {state} to {after} (said: {before})")
+            state = after
+        if row["state"] != state:
+            yield _violation(row, entity, f"is {row['state']}, but its last move led to {state}")
+
+
+def _unlogged(connection: Connection) -> Iterator[Violation]:
+    logged = select(audit_entry.c.entity).where(audit_entry.c.action == "invoice.assembled")
+    for row in stream(connection, select(invoice).where(_entity.not_in(logged))):
+        yield _violation(row, f"invoice:{row['reference']}", "no audit entry tells its origin")
+
+
+def _unapproved(connection: Connection) -> Iterator[Violation]:
+    latest = (
+        select(approval.c.invoice_id, func.max(approval.c.id).label("id"))
+        .group_by(approval.c.invoice_id)
+        .subquery()
+    )
+    query = (
+        select(invoice)
+        .outerjoin(latest, latest.c.invoice_id == invoice.c.id)
+        .outerjoin(approval, approval.c.id == latest.c.id)
+        .where(
+            invoice.c.state.in_(("approved", "pushed")),
+            or_(
+                approval.c.content_hash.is_(None),
+                approval.c.content_hash != invoice.c.content_hash,
+            ),
+        )
+    )
+    for row in stream(connection, query):
+        yield _violation(row, f"invoice:{row['reference']}", "its content is not what was approved")
+
+
+def _violation(row: Any, entity: str, detail: str) -> Violation:
+    at_risk = None if row["total"] is None else abs(row["total"])
+    return Violation(NAME, entity, detail, at_risk, row["currency"])

@@ -1,0 +1,218 @@
+"""What is in the ledger, page by page: events, line items and invoices as plain JSON values.
+
+The API and the command line print these. Pages go by key (`after` the last id that was
+seen), so that the thousandth page costs as little as the first.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, select
+
+from .deliveries import event_from_row
+from .events import as_utc_text
+from .money import Money, printed
+from .tables import approval, event, invoice, line_item, payment
+
+MOST: Final = 200
+"""The longest page."""
+
+
+def list_events(
+    connection: Connection,
+    *,
+    endpoint: str | None = None,
+    kind: str | None = None,
+    project: str | None = None,
+    since: date | None = None,
+    after: int | None = None,
+    limit: int = 50,
+    newest_first: bool = False,
+) -> list[dict[str, Any]]:
+    """Return a page of events; `since` is the first day of work that counts."""
+    conditions = _given(
+        (event.c.endpoint, endpoint), (event.c.kind, kind), (event.c.project, project)
+    )
+    if since is not None:
+        conditions.append(event.c.on >= since)
+    rows = _page(connection, select(event), event, conditions, after, limit, newest_first)
+    return [event_json(row) for row in rows]
+
+
+def list_lines(
+    connection: Connection,
+    *,
+    customer: str | None = None,
+    state: str | None = None,
+    reference: str | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Return a page of line items; `reference` is that of the invoice that they stand on."""
+    conditions = _given((line_item.c.customer, customer), (line_item.c.state, state))
+    if reference is not None:
+        found = connection.scalar(select(invoice.c.id).where(invoice.c.reference == reference))
+        if found is None:
+            return []
+        conditions.append(line_item.c.invoice_id == found)
+    query = select(line_item, invoice.c.reference).outerjoin(
+        invoice, invoice.c.id == line_item.c.invoice_id
+    )
+    rows = _page(connection, query, line_item, conditions, after, limit, newest_first=False)
+    return [line_json(row) for row in rows]
+
+
+def list_invoices(
+    connection: Connection,
+    *,
+    customer: str | None = None,
+    state: str | None = None,
+    after: int | None = None,
+    limit: int = 50,
+    newest_first: bool = False,
+) -> list[dict[str, Any]]:
+    """Return a page of invoices."""
+    conditions = _given((invoice.c.customer, customer), (invoice.c.state, state))
+    rows = _page(connection, select(invoice), invoice, conditions, after, limit, newest_first)
+    return [invoice_json(row) for row in rows]
+
+
+def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | None:
+    """Return an invoice with its lines, approvals and payments, None if there is none like it."""
+    row = (
+        connection.execute(select(invoice).where(invoice.c.reference == reference))
+        .mappings()
+        .first()
+    )
+    if row is None:
+        return None
+    content, currency = row["content"], row["currency"]
+    return invoice_json(row) | {
+        "customer_name": content["customer"]["name"],
+        "billing_email": content["customer"]["email"],
+        "purchase_order": content["purchase_order"],
+        "days_until_due": content["days_until_due"],
+        "memo": content["memo"],
+        "footer": content["footer"],
+        "lines": [
+            {**line, "amount": money_json(line["amount"], currency)} for line in content["lines"]
+        ],
+        "approvals": _approvals(connection, row),
+        "payments": _payments(connection, row),
+    }
+
+
+def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
+    found = connection.execute(
+        select(approval).where(approval.c.invoice_id == row["id"]).order_by(approval.c.id)
+    )
+    return [
+        {
+            "approved_by": each.approved_by,
+            "approved_at": as_utc_text(each.approved_at),
+            "content_hash": each.content_hash,
+        }
+        for each in found
+    ]
+
+
+def _payments(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
+    found = connection.execute(
+        select(payment).where(payment.c.invoice_id == row["id"]).order_by(payment.c.id)
+    ).mappings()
+    amounts = ("total", "paid", "credited", "refunded", "disputed", "overpaid", "remaining")
+    return [
+        {
+            "payment": each["payment"],
+            "observed_at": as_utc_text(each["observed_at"]),
+            **{name: money_json(each[name], each["currency"]) for name in amounts},
+        }
+        for each in found
+    ]
+
+
+def event_json(row: RowMapping) -> dict[str, Any]:
+    """Return a stored event as the API promises it, with its id and its delivery's."""
+    told = event_from_row(row).as_json()
+    return {"id": row["id"], "delivery": row["delivery_id"], **told}
+
+
+def line_json(row: RowMapping) -> dict[str, Any]:
+    """Return a stored line item; the row also says its invoice's reference."""
+    return {
+        "id": row["id"],
+        "customer": row["customer"],
+        "invoice": row["reference"],
+        "state": row["state"],
+        "project": row["project"],
+        "item": row["item"],
+        "person": row["person"],
+        "on": row["on"].isoformat(),
+        "description": row["description"],
+        "quantity": printed(row["quantity"]),
+        "unit_price": f"{row['unit_price']:f}",
+        "amount": money_json(row["amount"], row["currency"]),
+        "seconds": row["seconds"],
+        "rule": row["rule"],
+        "rules_version": row["mapping_version"],
+        "steps": row["steps"],
+        "event": row["event_id"],
+        "corrects": row["corrects_id"],
+    }
+
+
+def invoice_json(row: RowMapping) -> dict[str, Any]:
+    """Return a stored invoice without its lines."""
+    return {
+        "id": row["id"],
+        "reference": row["reference"],
+        "customer": row["customer"],
+        "state": row["state"],
+        "payment": row["payment"],
+        "is_overdue": row["is_overdue"],
+        "total": money_json(row["total"], row["currency"]),
+        "period_from": row["period_from"].isoformat(),
+        "period_to": row["period_to"].isoformat(),
+        "revision": row["revision"],
+        "content_hash": row["content_hash"],
+        "reasons": row["reasons"],
+        "warnings": row["warnings"],
+        "problem": row["problem"],
+        "connector": row["connector"],
+        "remote_id": row["remote_id"],
+        "remote_number": row["remote_number"],
+        "remote_url": row["remote_url"],
+        "created_at": as_utc_text(row["created_at"]),
+    }
+
+
+def money_json(minor: int, currency: str) -> dict[str, Any]:
+    """Return an amount in minor units together with its decimal text.
+
+    >>> money_json(12050, "EUR")
+    {'minor': 12050, 'text': '120.50', 'currency': 'EUR'}
+    """
+    text = f"{Money(minor, currency).decimal():f}"
+    return {"minor": minor, "text": text, "currency": currency}
+
+
+def _given(*wanted: tuple[ColumnElement[Any], Any]) -> list[ColumnElement[bool]]:
+    return [column == value for column, value in wanted if value is not None]
+
+
+def _page(
+    connection: Connection,
+    query: Select[Any],
+    table: Table,
+    conditions: list[ColumnElement[bool]],
+    after: int | None,
+    limit: int,
+    newest_first: bool,
+) -> list[RowMapping]:
+    if after is not None:
+        conditions = [*conditions, table.c.id < after if newest_first else table.c.id > after]
+    order = table.c.id.desc() if newest_first else table.c.id
+    found = connection.execute(query.where(*conditions).order_by(order).limit(min(limit, MOST)))
+    return list(found.mappings())

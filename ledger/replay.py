@@ -1,0 +1,94 @@
+"""Doing it again on purpose: deliveries are read again, what is not billed is priced again.
+
+`flask events replay` and `flask events remap` call it. Both only make rows wait; the stages of
+the line do the work, and nothing is billed twice by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, exists, or_, select, update
+
+from .auditlog import note
+from .claims import released
+from .deliveries import wake
+from .errors import BillhookError
+from .tables import delivery, line_item, subject
+
+MOST_TOGETHER: Final = 500
+"""The most ids in one statement; both kinds of database take more."""
+
+
+class UnknownDeliveryError(BillhookError):
+    """A delivery to replay is not there; nothing was replayed."""
+
+
+def replay(connection: Connection, ids: Iterable[int], *, actor: str, now: datetime) -> int:
+    """Have deliveries read again; return how many there are.
+
+    Facts that are known already stay as they are. Raise UnknownDeliveryError for an unknown id.
+    """
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), MOST_TOGETHER):
+        some = wanted[start : start + MOST_TOGETHER]
+        found = connection.execute(
+            update(delivery)
+            .where(delivery.c.id.in_(some))
+            .values(state="waiting", **released(now))
+            .returning(delivery.c.id)
+        ).scalars()
+        missing = sorted(set(some) - set(found))
+        if missing:
+            names = ", ".join(str(each) for each in missing[:5])
+            raise UnknownDeliveryError(
+                f"deliveries: there is no {names} - nothing was replayed; see `flask events list`"
+            )
+        for each in some:
+            note(
+                connection,
+                now,
+                actor=actor,
+                action="delivery.replayed",
+                entity=f"delivery:{each}",
+            )
+    return len(wanted)
+
+
+def remap_held(connection: Connection, *, actor: str, now: datetime) -> int:
+    """Have everything priced again that is held; return how many subjects that are."""
+    return _remap(connection, subject.c.state.in_(("held", "failed")), "held", actor, now)
+
+
+def remap_customer(connection: Connection, key: str, *, actor: str, now: datetime) -> int:
+    """Have everything of a customer priced again that is not billed; return how many."""
+    return _remap(connection, and_(subject.c.customer == key, _UNBILLED), key, actor, now)
+
+
+def remap_all(connection: Connection, *, actor: str, now: datetime) -> int:
+    """Have everything priced again that is not billed; return how many subjects that are."""
+    return _remap(connection, _UNBILLED, "all", actor, now)
+
+
+def _lines(state: str) -> Any:
+    return exists(
+        select(line_item.c.id).where(
+            line_item.c.subject_id == subject.c.id, line_item.c.state == state
+        )
+    )
+
+
+# What stands on an invoice keeps its price. A subject that was billed and then changed has open
+# lines too; those are priced again.
+_UNBILLED: Final = and_(
+    subject.c.state.in_(("priced", "held", "nothing", "failed")),
+    or_(_lines("open"), ~_lines("billed")),
+)
+
+
+def _remap(connection: Connection, which: Any, what: str, actor: str, now: datetime) -> int:
+    count = wake(connection, which, now)
+    note(connection, now, actor=actor, action="events.remapped", entity=f"subjects:{what}"[:160])
+    return count

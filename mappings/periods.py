@@ -1,0 +1,53 @@
+"""Billing periods: the days that one invoice covers. Called by `pricing.py` and by assembly."""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+SCHEDULES: Final = {
+    "at once": "an invoice for the day of the work, as soon as it is known",
+    "weekly": "Monday to Sunday",
+    "every two weeks": "two weeks from a Monday, counted from Monday 2024-01-01",
+    "monthly": "a calendar month",
+}
+"""The words that `invoice:` knows."""
+
+_FORTNIGHTS_START: Final = date(2024, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The days from `start` to `end`, both included, that one invoice covers."""
+
+    kind: str
+    """One of `SCHEDULES`."""
+    start: date
+    end: date
+
+
+def period_of(schedule: str, on: date) -> Period:
+    """Return the billing period that holds a day. Every day is in exactly one.
+
+    >>> str(period_of("monthly", date(2028, 2, 3)).end)
+    '2028-02-29'
+    """
+    if schedule == "at once":
+        return Period(schedule, on, on)
+    if schedule == "monthly":
+        last = calendar.monthrange(on.year, on.month)[1]
+        return Period(schedule, on.replace(day=1), on.replace(day=last))
+    days = {"weekly": 7, "every two weeks": 14}[schedule]
+    into = (on - _FORTNIGHTS_START).days % days
+    return Period(schedule, on - timedelta(into), on + timedelta(days - 1 - into))
+
+
+def is_over(period: Period, now: datetime, zone: ZoneInfo) -> bool:
+    """Return whether a period is closed: its last day has passed in the customer's time zone.
+
+    What is invoiced at once waits for nothing. `now` is aware.
+    """
+    return period.kind == "at once" or now.astimezone(zone).date() > period.end

@@ -1,0 +1,198 @@
+"""How single values of a rule file are understood: numbers, days, comparisons, roundings, names.
+
+Each function takes the text as typed and raises ValueError with the rest of the sentence
+`"..." is not a <what belongs here>`. Used by the tables in `words.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+from zoneinfo import available_timezones
+
+from ledger.events import KINDS, UNDOES
+from ledger.money import exponent
+
+from .model import Range, Rounding
+from .reading import suggestion
+
+NUMBER: Final = r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,8})?"
+"""A number as people write it: ASCII digits and a decimal point; no sign, exponent or commas."""
+ROUND: Final = r"(up to|down to|to the nearest) ([1-9][0-9]{0,3}) (minutes?|hours?) per entry"
+NET: Final = r"net ([1-9][0-9]{0,2})"
+ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
+
+PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
+"""Event kinds that a rule may name. What undoes something is the ledger's own work."""
+TIME_KINDS: Final = ("time.logged", "time.total")
+
+_COMPARISON: Final = re.compile(
+    rf"(?P<word>at least|at most|more than|less than) (?P<limit>{NUMBER})"
+    rf"|between (?P<low>{NUMBER}) and (?P<high>{NUMBER})|(?P<exact>{NUMBER})"
+)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def number(text: str) -> Decimal:
+    """Return a number that may be zero; the spelling (120.00) keeps its decimals."""
+    if re.fullmatch(NUMBER, text):
+        return Decimal(text)
+    if re.fullmatch(r"[0-9.,' ]+", text):
+        raise ValueError(" - write it with a decimal point and no other marks")
+    raise ValueError("")
+
+
+def positive(text: str) -> Decimal:
+    """Return a number above zero."""
+    value = number(text)
+    if not value:
+        raise ValueError(" above zero")
+    return value
+
+
+def whole(text: str) -> int:
+    """Return a whole number, such as seconds."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,11}", text):
+        raise ValueError("")
+    return int(text)
+
+
+def day(text: str) -> date:
+    """Return a calendar day."""
+    if not _DAY.fullmatch(text):
+        raise ValueError("")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(": the calendar does not have it") from None
+
+
+def is_comparison(text: str) -> bool:
+    """Return whether a text compares in words, rather than being a text to look for."""
+    return bool(re.match(r"(at least|at most|more than|less than|between) [0-9]", text))
+
+
+def comparison(text: str) -> Range:
+    """Return the range that a comparison in words means; a number alone means exactly that."""
+    found = _COMPARISON.fullmatch(text)
+    if not found:
+        raise ValueError("")
+    if found["word"]:
+        limit = Decimal(found["limit"])
+        is_included = found["word"] in ("at least", "at most")
+        if found["word"] in ("at least", "more than"):
+            return Range(text, low=limit, is_low_included=is_included)
+        return Range(text, high=limit, is_high_included=is_included)
+    if found["exact"]:
+        return Range(text, low=Decimal(found["exact"]), high=Decimal(found["exact"]))
+    low, high = Decimal(found["low"]), Decimal(found["high"])
+    if low > high:
+        raise ValueError(": the smaller number comes first")
+    return Range(text, low=low, high=high)
+
+
+def rounding(text: str) -> Rounding:
+    """Return how hours are rounded."""
+    found = re.fullmatch(ROUND, text)
+    if not found:
+        raise ValueError("")
+    direction = {"up to": "up", "down to": "down", "to the nearest": "nearest"}[found[1]]
+    step = int(found[2]) * (60 if found[3].startswith("minute") else 3600)
+    if step > 24 * 3600:
+        raise ValueError(": more than a day")
+    return Rounding(text, direction, step)
+
+
+def days_until_due(terms: str) -> int:
+    """Return the days that payment terms leave."""
+    if terms == "due on receipt":
+        return 0
+    found = re.fullmatch(NET, terms)
+    if not found:
+        raise ValueError("")
+    return int(found[1])
+
+
+def terms(text: str) -> str:
+    """Return payment terms that `days_until_due` understands."""
+    days_until_due(text)
+    return text
+
+
+def currency(text: str) -> str:
+    """Return an ISO 4217 code that has a minor unit."""
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise ValueError(" - three capital letters")
+    try:
+        exponent(text)
+    except ValueError:
+        raise ValueError(": ISO 4217 does not list it, or it has no minor unit") from None
+    return text
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def time_zone(text: str) -> str:
+    """Return an IANA time zone name."""
+    if text not in _time_zones():
+        near = suggestion(text, _time_zones())
+        raise ValueError(near if "did you mean" in near else "")
+    return text
+
+
+def event_kind(text: str) -> str:
+    """Return an event kind that rules may name, or a pattern that stands for some."""
+    if "*" in text and any(_looks_like(text, kind) for kind in PRICEABLE):
+        return text
+    if text in UNDOES:
+        undone = " and ".join(UNDOES[text])
+        raise ValueError(f" - what {undone} earned is taken back without any rule")
+    if text not in PRICEABLE:
+        raise ValueError(suggestion(text, PRICEABLE))
+    return text
+
+
+@lru_cache(maxsize=256)
+def kinds_named(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the event kinds that kinds and patterns stand for."""
+    return tuple(k for k in PRICEABLE if any(_looks_like(pattern, k) for pattern in patterns))
+
+
+def _looks_like(pattern: str, kind: str) -> bool:
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), kind))
+
+
+def form(expression: str) -> Callable[[str], str]:
+    """Return a function that takes texts of one form as they are."""
+    compiled = re.compile(expression)
+
+    def understand(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError("")
+        return text
+
+    return understand
+
+
+def environment_name(text: str) -> str:
+    """Return NAME of ${NAME}."""
+    found = re.fullmatch(ENVIRONMENT_NAME, text)
+    if not found:
+        raise ValueError(
+            " - secrets are named, never written: set it in the environment, write ${ITS_NAME} here"
+        )
+    return found[1]
+
+
+def environment_names(text: str) -> list[str]:
+    """Return every NAME of ${NAME} in a setting; raise ValueError if one is misspelled."""
+    if "${" in re.sub(ENVIRONMENT_NAME, "", text):
+        raise ValueError(" - a name in ${} has capital letters, digits and _ only")
+    return re.findall(ENVIRONMENT_NAME, text)

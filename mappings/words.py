@@ -1,0 +1,337 @@
+"""Every word that a rule file may hold, with its shape and its meaning: the one list of them.
+
+`checking.py` checks with it, `schema.py` makes JSON Schema of it, and a test holds
+docs/mapping.md against it. A new word starts here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.events import KINDS
+
+from . import phrases
+from .descriptions import WORDS as DESCRIPTION_WORDS
+from .descriptions import parse as parse_description
+from .periods import SCHEDULES
+from .shapes import ListOf, Named, OneOf, Phrase, TableOf, Word, WordOr
+
+YES_NO: Final = OneOf({"yes": "yes", "no": "no"})
+TEXT: Final = Phrase("a text")
+LINES: Final = Phrase("a text", most=4000, may_be_lines=True)
+NUMBER: Final = Phrase("a number like 120.00", phrases.number, f"^{phrases.NUMBER}$")
+POSITIVE: Final = Phrase("a number like 1 or 2.50", phrases.positive, f"^{phrases.NUMBER}$")
+WHOLE: Final = Phrase("a whole number of seconds like 3600", phrases.whole, "^[0-9]+$")
+DAY: Final = Phrase("a day like 2026-01-31", phrases.day, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+ZONE: Final = Phrase("a time zone like Europe/Berlin", phrases.time_zone)
+EMAIL: Final = Phrase(
+    "an e-mail address", phrases.form(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+"), "^[^@]+@[^@]+$"
+)
+PATTERN: Final = Phrase("a text, with * for any characters", most=300)
+KEY: Final = Phrase(
+    "a short name of small letters, digits and dashes",
+    phrases.form(r"[a-z0-9][a-z0-9-]{0,49}"),
+    "^[a-z0-9][a-z0-9-]{0,49}$",
+)
+SCHEDULE: Final = OneOf(SCHEDULES)
+PATTERNS: Final = ListOf(PATTERN)
+
+FORMAT: Final = Word(OneOf({"1": "this format"}), "the version of the format: 1", required=True)
+
+TAKES: Final = TableOf(
+    {
+        "project": Word(PATTERNS, "projects as the tool calls them: a Jira key, owner/repository"),
+        "source": Word(PATTERNS, "only of these tools: jira, github, generic"),
+        "endpoint": Word(PATTERNS, "only from these endpoints of workspace.yaml"),
+    }
+)
+
+WHEN: Final = TableOf(
+    {
+        "event": Word(
+            ListOf(Phrase("a kind of event", phrases.event_kind)),
+            "kinds of event: " + ", ".join(phrases.PRICEABLE),
+        ),
+        "source": Word(PATTERNS, "the tool that told us: jira, github, generic"),
+        "endpoint": Word(PATTERNS, "the endpoint that was told"),
+        "project": Word(PATTERNS, "the project as the tool calls it"),
+        "item": Word(PATTERNS, "the key or number of the issue"),
+        "title": Word(PATTERNS, "the title of the issue, milestone or release"),
+        "person": Word(PATTERNS, "the name of the person who worked, from people:"),
+        "role": Word(PATTERNS, "the role of the person who worked"),
+        "labels": Word(PATTERNS, "one of the labels"),
+        "billable": Word(YES_NO, "what the tool says about the entry"),
+        "seconds": Word(
+            Phrase(
+                "a comparison like: at least 900, more than 0, between 900 and 3600",
+                phrases.comparison,
+            ),
+            "the time of the entry",
+        ),
+        "on": Word(
+            TableOf(
+                {
+                    "from": Word(DAY, "the first day, included"),
+                    "to": Word(DAY, "the last day, included"),
+                }
+            ),
+            "the day of the work",
+        ),
+    },
+    open_words={"fields.": Word(PATTERNS, "a field of the tool by its path, or a comparison")},
+)
+
+ONE_LINE_PER: Final = OneOf(
+    {
+        "item": "a line for each issue",
+        "person": "a line for each person",
+        "project": "a line for each project",
+        "role": "a line for each role",
+        "day": "a line for each day",
+        "title": "a line for each title",
+        "rule": "one line for the rule",
+    }
+)
+
+BILL: Final = TableOf(
+    {
+        "description": Word(
+            Phrase(
+                "a description",
+                parse_description,
+                most=500,
+            ),
+            f"the text of the line, with words in braces from: {', '.join(DESCRIPTION_WORDS)}",
+            required=True,
+        ),
+        "quantity": Word(
+            Phrase(
+                'a number above zero, or the word "hours"',
+                lambda text: None if text == "hours" else phrases.positive(text),
+            ),
+            "hours (of the entry), or a number",
+            required=True,
+        ),
+        "unit_price": Word(
+            Phrase(
+                'a number like 120.00, or the word "rate"',
+                lambda text: None if text == "rate" else phrases.number(text),
+            ),
+            "rate (of the person, from rates:), or a number in the customer's currency",
+            required=True,
+        ),
+        "round": Word(
+            Phrase(
+                "a rounding like: up to 15 minutes per entry, down to ..., to the nearest ...",
+                phrases.rounding,
+                f"^{phrases.ROUND}$",
+            ),
+            "how the hours of each entry are rounded",
+        ),
+        "one_line_per": Word(
+            ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
+        ),
+    }
+)
+
+RULE: Final = TableOf(
+    {
+        "rule": Word(TEXT, "the name of the rule, as line items keep it", required=True),
+        "when": Word(WHEN, "the events that the rule fits; without it, every one"),
+        "bill": Word(
+            WordOr({"nothing": "there is nothing to bill"}, BILL),
+            "nothing, or what the line says",
+            required=True,
+        ),
+        "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
+    },
+    label=("rule", "rule"),
+)
+
+RATE: Final = TableOf(
+    {
+        "role": Word(TEXT, "whose rate: everybody's in this role"),
+        "person": Word(TEXT, "whose rate: this person's; it comes before the role's"),
+        "from": Word(DAY, "the first day on which it holds", required=True),
+        "hourly": Word(POSITIVE, "the price of an hour in the customer's currency", required=True),
+    },
+    label=("rate", "role"),
+)
+
+GIVEN: Final = TableOf(
+    {
+        "event": Word(
+            OneOf({kind: KINDS[kind] for kind in phrases.PRICEABLE}),
+            "the kind of event",
+            required=True,
+        ),
+        "on": Word(DAY, "the day of the work", required=True),
+        "source": Word(TEXT, "the tool"),
+        "endpoint": Word(TEXT, "the endpoint"),
+        "project": Word(TEXT, "the project"),
+        "item": Word(TEXT, "the key or number of the issue"),
+        "title": Word(TEXT, "the title"),
+        "person": Word(TEXT, "the name of a person; one not in people: is an unknown person"),
+        "seconds": Word(WHOLE, "the time of the entry"),
+        "billable": Word(YES_NO, "what the tool says; without it, the tool is silent"),
+        "labels": Word(ListOf(TEXT), "the labels"),
+        "fields": Word(Named(TEXT, TEXT, "field"), "fields of the tool by their path"),
+    }
+)
+
+OUTCOMES: Final = {
+    "hold": "the event waits for a person's decision",
+    "nothing": "there is nothing to bill",
+}
+EXPECT: Final = TableOf(
+    {
+        "rule": Word(TEXT, "the rule that fits"),
+        "quantity": Word(NUMBER, "the quantity"),
+        "unit_price": Word(NUMBER, "the unit price"),
+        "amount": Word(NUMBER, "the amount in the customer's currency"),
+        "description": Word(Phrase("a text", most=500), "the text of the line"),
+        "customer": Word(KEY, "who pays; without it, the customer of this file"),
+    }
+)
+
+TEST: Final = TableOf(
+    {
+        "test": Word(TEXT, "the promise, as a sentence", required=True),
+        "given": Word(GIVEN, "an event", required=True),
+        "expect": Word(WordOr(OUTCOMES, EXPECT), "what comes of it", required=True),
+    },
+    label=("test", "test"),
+)
+
+CUSTOMER: Final = TableOf(
+    {
+        "format": FORMAT,
+        "customer": Word(KEY, "the customer's key, stable for ever", required=True),
+        "name": Word(TEXT, "the name on the invoice", required=True),
+        "billing_email": Word(EMAIL, "where invoices go; drafts are blocked without it"),
+        "currency": Word(
+            Phrase("a currency code like EUR", phrases.currency, "^[A-Z]{3}$"),
+            "ISO 4217: EUR, USD, JPY",
+            required=True,
+        ),
+        "send_to": Word(KEY, "the connector of workspace.yaml that drafts go to", required=True),
+        "terms": Word(
+            Phrase(
+                'payment terms: "net 30" or "due on receipt"',
+                phrases.terms,
+                f"^(due on receipt|{phrases.NET})$",
+            ),
+            "net 30 or due on receipt; drafts are blocked without it",
+        ),
+        "purchase_order": Word(Phrase("a text", most=140), "the PO number on every invoice"),
+        "purchase_order_required": Word(YES_NO, "yes: drafts without a PO number are blocked"),
+        "invoice": Word(SCHEDULE, "at once, weekly, every two weeks or monthly", required=True),
+        "approval": Word(
+            OneOf(
+                {
+                    "by hand": "a person approves every draft",
+                    "automatic": "a draft whose period is over approves itself",
+                }
+            ),
+            "by hand (default) or automatic",
+        ),
+        "after_push": Word(
+            OneOf(
+                {
+                    "leave as draft": "a person finalizes it in the billing system",
+                    "finalize": "it becomes an open invoice",
+                    "send": "it becomes an open invoice and the billing system sends it",
+                }
+            ),
+            "what happens to the remote draft: leave as draft (default), finalize or send",
+        ),
+        "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
+        "memo": Word(LINES, "a text on the invoice, above"),
+        "footer": Word(LINES, "a text on the invoice, at the bottom"),
+        "takes": Word(TAKES, "which events are this customer's", required=True),
+        "rates": Word(
+            ListOf(RATE, needs_brackets=True, least=0), "hourly prices", names_entries=True
+        ),
+        "rules": Word(
+            ListOf(RULE, needs_brackets=True),
+            "read from the top: the first rule that fits is used",
+            required=True,
+            names_entries=True,
+        ),
+        "when_no_rule_fits": Word(
+            OneOf({"hold": "the event waits for a person's decision"}),
+            "hold: never dropped, never guessed",
+        ),
+        "vague_texts": Word(
+            ListOf(TEXT, least=0), "line texts that block a draft, beside the workspace's"
+        ),
+        "tests": Word(
+            ListOf(TEST, needs_brackets=True, least=0), "tests of this file", names_entries=True
+        ),
+    }
+)
+
+SECRET: Final = Phrase(
+    "a name like ${JIRA_ACME_SECRET}", phrases.environment_name, r"^\$\{", is_secret=True
+)
+SETTING: Final = Phrase("a text", most=1000, is_secret=True)
+
+SOURCE: Final = TableOf(
+    {
+        "tool": Word(KEY, "jira, github, generic, ...: see flask sources list", required=True),
+        "secret": Word(ListOf(SECRET), "the signing secret by name; two while it is being rotated"),
+        "url": Word(SETTING, "the tool's address, where we ask it or tell it something"),
+        "user": Word(SETTING, "the user that we ask as"),
+        "token": Word(SETTING, "the token that we ask with, by name"),
+        "write_back": Word(YES_NO, "yes: the tool is told what became of the work"),
+        "unsigned": Word(YES_NO, "yes: unsigned deliveries are accepted; needs path_token"),
+        "path_token": Word(SETTING, "the random end of an unsigned endpoint's URL, by name"),
+    },
+    others=Word(SETTING, "a setting of this tool"),
+)
+
+CONNECTOR: Final = TableOf(
+    {"system": Word(KEY, "stripe, file, ...", required=True)},
+    others=Word(SETTING, "a setting of this system"),
+)
+
+PERSON: Final = TableOf(
+    {
+        "person": Word(TEXT, "the name, as on invoices and in rates:", required=True),
+        "role": Word(TEXT, "the role, as in rates:"),
+        "accounts": Word(
+            Named(KEY, ListOf(TEXT), "account"),
+            "the person's id in each tool, or at one endpoint",
+            names_entries=True,
+        ),
+    },
+    label=("person", "person"),
+)
+
+WORKSPACE: Final = TableOf(
+    {
+        "format": FORMAT,
+        "name": Word(TEXT, "the firm that sends the invoices", required=True),
+        "time_zone": Word(ZONE, "where days end, unless a customer says otherwise", required=True),
+        "sources": Word(Named(KEY, SOURCE, "source"), "endpoints by name", names_entries=True),
+        "connectors": Word(
+            Named(KEY, CONNECTOR, "connector"), "systems by name", names_entries=True
+        ),
+        "people": Word(
+            ListOf(PERSON, needs_brackets=True, least=0),
+            "who works, and as whom the tools know them",
+            names_entries=True,
+        ),
+        "vague_texts": Word(ListOf(TEXT, least=0), "line texts that block a draft"),
+        "billable_when_not_said": Word(
+            OneOf(
+                {
+                    "yes": "an entry counts as billable",
+                    "no": "an entry counts as not billable",
+                    "hold": "an entry waits for a person",
+                }
+            ),
+            "what billable: means for a tool that does not say; default yes",
+        ),
+    }
+)

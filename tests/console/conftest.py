@@ -1,0 +1,113 @@
+"""The console over the small firm's month of work: the application without its other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+
+from console import api, health, views
+from console.commands import access, events, invoices
+from ledger.access import create_token
+from line import Line
+from settings import Settings
+from tests.ledger.seed import SmallFirm, month_of_work
+
+SECRET_KEY = "a-key-for-tests-" * 4
+
+
+@dataclass
+class RecordingDoorbell:
+    """A doorbell that remembers which stages were rung."""
+
+    rung: list[str] = field(default_factory=list)
+
+    def ring(self, stage: str) -> None:
+        """Remember a ring."""
+        self.rung.append(stage)
+
+
+@pytest.fixture
+def doorbell() -> RecordingDoorbell:
+    """Give the doorbell of the application."""
+    return RecordingDoorbell()
+
+
+def _firm(url: str) -> Iterator[SmallFirm]:
+    firm = SmallFirm(url)
+    month_of_work(firm)
+    yield firm
+    firm.close()
+
+
+@pytest.fixture
+def firm(sqlite_url: str) -> Iterator[SmallFirm]:
+    """Give the small firm after its month of work, on SQLite."""
+    yield from _firm(sqlite_url)
+
+
+@pytest.fixture
+def any_firm(database_url: str) -> Iterator[SmallFirm]:
+    """Give the small firm after its month of work, on SQLite and on PostgreSQL."""
+    yield from _firm(database_url)
+
+
+def console_of(firm: SmallFirm, doorbell: RecordingDoorbell) -> Flask:
+    """Return an application with the console alone."""
+    environ = {"DATABASE_URL": "sqlite:///unused", "BILLHOOK_SECRET_KEY": SECRET_KEY}
+    line = Line(
+        Settings.from_env(environ),
+        environ=environ,
+        database=firm.database,
+        clock=firm.clock,
+        doorbell=doorbell,
+    )
+    app = Flask("billhook", static_folder=None, template_folder=None)
+    app.extensions["billhook"] = line
+    app.register_blueprint(views.blueprint)
+    app.register_blueprint(health.blueprint)
+    api.register(app)
+    for command in (access.tokens, access.signin_link, events.events, invoices.invoices):
+        app.cli.add_command(command)
+    return app
+
+
+@pytest.fixture
+def app(firm: SmallFirm, doorbell: RecordingDoorbell) -> Flask:
+    """Give the console over the small firm."""
+    return console_of(firm, doorbell)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Give a browser that nobody has signed in yet."""
+    return app.test_client()
+
+
+@pytest.fixture
+def command_line(app: Flask) -> FlaskCliRunner:
+    """Give Flask's command line."""
+    return app.test_cli_runner()
+
+
+def bearer(firm: SmallFirm, role: str, name: str = "mia") -> dict[str, str]:
+    """Make a token and return the header that sends it."""
+    text = firm.database.write(
+        lambda connection: create_token(connection, name, role, actor="test", now=firm.now)
+    )
+    return {"Authorization": f"Bearer {text}"}
+
+
+@pytest.fixture
+def viewer(firm: SmallFirm) -> dict[str, str]:
+    """Give the header of a token that may look."""
+    return bearer(firm, "viewer", "vera")
+
+
+@pytest.fixture
+def approver(firm: SmallFirm) -> dict[str, str]:
+    """Give the header of a token that may approve."""
+    return bearer(firm, "approver", "mia")

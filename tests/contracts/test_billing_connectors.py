@@ -1,0 +1,401 @@
+"""What every billing connector promises, tried against its own stand-in.
+
+A new connector is covered by being registered: `connectors/<key>/stand_in.py` has
+`contract_setup(folder) -> ContractRig`, and no test code is needed (docs/adding-a-connector.md).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from connectors.connector import BillingConnector
+from connectors.contract import ContractRig
+from connectors.http import Response
+from connectors.registry import billing_connectors
+from ledger.errors import (
+    ConnectorError,
+    OutcomeUnknownError,
+    PermanentError,
+    RejectedError,
+    TransientError,
+    UnsupportedError,
+)
+from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.money import line_amount
+from ledger.payments import payment_of
+
+from .spoiled_http import NoHttp, SpoiledHttp
+
+KEYS = sorted(billing_connectors())
+Setup = Callable[[Path], ContractRig]
+
+
+def setup_of(key: str) -> Setup:
+    found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
+    return found
+
+
+def rigs() -> Iterator[tuple[str, ContractRig]]:
+    with TemporaryDirectory() as folder:
+        for key in KEYS:
+            yield key, setup_of(key)(Path(folder))
+
+
+ABLE_TO = {key: set(rig.happenings) for key, rig in rigs()}
+OVER_HTTP = [key for key, rig in rigs() if rig.http]
+
+
+@pytest.fixture(params=KEYS)
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
+    return setup_of(request.param)(tmp_path)
+
+
+@pytest.fixture
+def connector(rig: ContractRig) -> BillingConnector:
+    return rig.connect(rig.http or NoHttp())
+
+
+@pytest.fixture(params=OVER_HTTP)
+def http_rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
+    return setup_of(request.param)(tmp_path)
+
+
+@pytest.fixture
+def spoiled(http_rig: ContractRig) -> SpoiledHttp:
+    assert http_rig.http
+    return SpoiledHttp(http_rig.http)
+
+
+def line(quantity: str, price: str, currency: str, text: str = "Engineering") -> PrintedLine:
+    amount = line_amount(Decimal(quantity), Decimal(price), currency).minor
+    return PrintedLine(text, Decimal(quantity), Decimal(price), amount)
+
+
+def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
+    return InvoiceDraft(
+        reference=reference,
+        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example"),
+        currency=currency,
+        lines=lines,
+        period_from=date(2026, 3, 1),
+        period_to=date(2026, 3, 31),
+        days_until_due=30,
+        purchase_order="PO-4471",
+        memo="Work in March",
+        footer="Thank you",
+    )
+
+
+DRAFT = draft_of(line("1.5", "120.00", "EUR"), line("0.3333", "100.00", "EUR", "Review"))
+
+
+def push(connector: BillingConnector, draft: InvoiceDraft, key: str = "key-1") -> str:
+    customer = connector.resolve_customer(draft, idempotency_key=key)
+    pushed = connector.create_draft(draft, remote_customer=customer, idempotency_key=key)
+    return pushed.remote_id
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_connector_says_what_it_is_and_how_far_it_is_proven(key: str) -> None:
+    connector = billing_connectors()[key]
+    module = importlib.import_module(f"connectors.{key}")
+    readme = Path(module.__file__ or "").with_name("README.md").read_text(encoding="utf-8")
+    assert connector.key == key
+    assert connector.docs_url.startswith("https://")
+    assert "How far it is proven" in readme
+    assert all(f"`{setting.name}`" in readme for setting in connector.settings)
+
+
+def test_the_check_names_the_account(connector: BillingConnector) -> None:
+    assert connector.check()
+
+
+def test_an_unknown_reference_finds_nothing(connector: BillingConnector) -> None:
+    push(connector, DRAFT)
+    assert connector.find_invoice("acme-2", remote_customer=None) is None
+
+
+def test_a_customer_is_found_again(connector: BillingConnector) -> None:
+    first = connector.resolve_customer(DRAFT, idempotency_key="key-1")
+    assert connector.resolve_customer(DRAFT, idempotency_key="key-2") == first
+
+
+def test_a_pushed_draft_is_a_complete_draft_with_our_total(connector: BillingConnector) -> None:
+    customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
+    pushed = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+    assert (pushed.reference, pushed.is_complete, pushed.lines) == ("acme-1", True, 2)
+    assert (pushed.amounts.document, payment_of(pushed.amounts)) == ("draft", "draft")
+    assert (pushed.amounts.total, pushed.amounts.currency) == (DRAFT.total.minor, "EUR")
+
+
+def test_the_same_key_never_bills_twice(connector: BillingConnector) -> None:
+    assert push(connector, DRAFT) == push(connector, DRAFT)
+    found = connector.find_invoice("acme-1", remote_customer=None)
+    assert found is not None
+    assert (found.amounts.total, found.lines) == (DRAFT.total.minor, 2)
+
+
+@pytest.mark.parametrize("lost", ["lose_reply", "lose_request"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_an_invoice_whose_reply_was_lost_is_found_again_and_finished(
+    http_rig: ContractRig, spoiled: SpoiledHttp, nth: int, lost: str
+) -> None:
+    connector = http_rig.connect(spoiled)
+    customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
+    spoiled.at, spoiled.spoil = nth, getattr(spoiled, lost)
+    with pytest.raises(OutcomeUnknownError):
+        connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+
+    found = connector.find_invoice("acme-1", remote_customer=customer)
+    if found is None:
+        connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-2")
+    else:
+        connector.complete_draft(DRAFT, found, idempotency_key="key-2")
+
+    again = connector.find_invoice("acme-1", remote_customer=customer)
+    assert again is not None
+    assert (again.is_complete, again.lines) == (True, 2)
+    assert again.amounts.total == DRAFT.total.minor
+
+
+def test_a_complete_draft_stays_as_it_is(connector: BillingConnector) -> None:
+    push(connector, DRAFT)
+    found = connector.find_invoice("acme-1", remote_customer=None)
+    assert found is not None
+    assert connector.complete_draft(DRAFT, found, idempotency_key="key-9").lines == 2
+
+
+def test_other_content_under_the_same_reference_is_refused(connector: BillingConnector) -> None:
+    push(connector, DRAFT)
+    found = connector.find_invoice("acme-1", remote_customer=None)
+    assert found is not None
+    other = replace(DRAFT, memo="Other work")
+    with pytest.raises(PermanentError, match="acme-1"):
+        connector.complete_draft(other, found, idempotency_key="key-2")
+
+
+AMOUNTS = [
+    ("EUR", "1", "0.01", 1),
+    ("EUR", "0.005", "1.00", 1),
+    ("EUR", "-1.5", "120.00", -18000),
+    ("EUR", "3", "0.3333", 100),
+    ("JPY", "1", "1500", 1500),
+    ("JPY", "0.5", "3001", 1501),
+    ("KWD", "1", "1.230", 1230),
+    ("BHD", "2", "0.5", 1000),
+    ("ISK", "0.3333", "1000", 333),
+    ("UGX", "1", "70000", 70000),
+    ("MGA", "1", "1500", 150000),
+]
+
+
+@pytest.mark.parametrize(("currency", "quantity", "price", "minor"), AMOUNTS)
+def test_the_total_arrives_to_the_last_minor_unit(
+    connector: BillingConnector, currency: str, quantity: str, price: str, minor: int
+) -> None:
+    draft = draft_of(line(quantity, price, currency), currency=currency)
+    assert draft.total.minor == minor
+    remote_id = push(connector, draft)
+    assert connector.fetch_invoice(remote_id).amounts.total == minor
+
+
+PLAIN = st.decimals(min_value=-9999, max_value=9999, places=4)
+PRICES = st.decimals(min_value=0, max_value=99999, places=5)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@given(
+    lines=st.lists(st.tuples(PLAIN, PRICES), min_size=1, max_size=5),
+    currency=st.sampled_from(["EUR", "USD", "JPY", "CHF", "ISK"]),
+)
+@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+def test_any_quantity_and_price_give_our_total(
+    key: str, lines: list[tuple[Decimal, Decimal]], currency: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        rig = setup_of(key)(Path(folder))
+        connector = rig.connect(rig.http or NoHttp())
+        printed = [line(f"{quantity}", f"{price}", currency) for quantity, price in lines]
+        draft = draft_of(*printed, currency=currency)
+        remote_id = push(connector, draft)
+        assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
+
+
+def test_a_draft_of_the_most_lines_is_taken_and_one_line_more_refused(
+    connector: BillingConnector,
+) -> None:
+    most = connector.abilities.most_lines
+    many = tuple(line("1", "2.00", "EUR", f"Task {number}") for number in range(most + 1))
+    with pytest.raises(UnsupportedError, match=str(most)):
+        push(connector, draft_of(*many))
+    assert connector.find_invoice("acme-1", remote_customer=None) is None
+    remote_id = push(connector, draft_of(*many[:-1]), key="key-2")
+    assert connector.fetch_invoice(remote_id).amounts.total == 200 * most
+
+
+def test_a_draft_without_lines_is_refused(connector: BillingConnector) -> None:
+    with pytest.raises(RejectedError, match="no lines"):
+        push(connector, draft_of())
+
+
+HAPPENINGS: list[tuple[list[tuple[str, int]], str]] = [
+    ([("finalize", 0)], "open"),
+    ([("finalize", 0), ("pay", 5000)], "partially_paid"),
+    ([("finalize", 0), ("pay", 5000), ("pay", 16333)], "paid"),
+    ([("finalize", 0), ("pay", 21333), ("refund", 21333)], "refunded"),
+    ([("finalize", 0), ("pay", 21333), ("refund", 1)], "partially_refunded"),
+    ([("finalize", 0), ("pay", 30000)], "overpaid"),
+    ([("finalize", 0), ("pay", 21333), ("dispute", 21333)], "disputed"),
+    ([("finalize", 0), ("credit", 21333)], "credited"),
+    ([("finalize", 0), ("void", 0)], "void"),
+    ([("finalize", 0), ("write_off", 0)], "uncollectible"),
+    ([("finalize", 0), ("start_payment", 21333)], "processing"),
+    ([("finalize", 0), ("pay", 21333), ("dispute", 21333), ("win_dispute", 0)], "paid"),
+    ([("delete", 0)], "deleted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "steps", "word"),
+    [
+        pytest.param(key, steps, word, id=f"{key}-{word}-after-{steps[-1][0]}")
+        for key in KEYS
+        for steps, word in HAPPENINGS
+        if {step for step, _ in steps} <= ABLE_TO[key]
+    ],
+)
+def test_what_happens_to_an_invoice_is_seen(
+    key: str, steps: list[tuple[str, int]], word: str, tmp_path: Path
+) -> None:
+    rig = setup_of(key)(tmp_path)
+    connector = rig.connect(rig.http or NoHttp())
+    remote_id = push(connector, DRAFT)
+    for step, minor in steps:
+        rig.happenings[step](remote_id, minor)
+    assert payment_of(connector.fetch_invoice(remote_id).amounts) == word
+
+
+def test_a_change_is_listed_since_the_cursor(rig: ContractRig, connector: BillingConnector) -> None:
+    _, cursor = connector.changes_since(None)
+    remote_id = push(connector, DRAFT)
+    rig.happenings["finalize"](remote_id, 0)
+    rig.happenings["pay"](remote_id, 5000)
+    changed, later = connector.changes_since(cursor)
+    assert remote_id in changed
+    assert int(later) >= int(cursor)
+
+
+def test_a_hint_leads_to_its_invoice(connector: BillingConnector) -> None:
+    remote_id = push(connector, DRAFT)
+    assert connector.invoices_for(f"invoice:{remote_id}") == [remote_id]
+
+
+def test_a_deleted_draft_is_absent_and_deleting_it_again_is_no_error(
+    connector: BillingConnector,
+) -> None:
+    remote_id = push(connector, DRAFT)
+    connector.delete_draft(remote_id, idempotency_key="key-2")
+    connector.delete_draft(remote_id, idempotency_key="key-3")
+    assert connector.find_invoice("acme-1", remote_customer=None) is None
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if billing_connectors()[key].abilities.finalize]
+)
+def test_finalizing_makes_the_draft_an_open_invoice_and_may_be_repeated(
+    key: str, tmp_path: Path
+) -> None:
+    rig = setup_of(key)(tmp_path)
+    connector = rig.connect(rig.http or NoHttp())
+    remote_id = push(connector, DRAFT)
+    for attempt in ("key-2", "key-3"):
+        opened = connector.finalize(remote_id, send=False, idempotency_key=attempt)
+        assert (opened.amounts.document, payment_of(opened.amounts)) == ("open", "open")
+
+
+# What a status means for a request that reads and for one that changes something.
+STATUSES: dict[int, tuple[type[ConnectorError], type[ConnectorError]]] = {
+    400: (RejectedError, RejectedError),
+    401: (PermanentError, PermanentError),
+    403: (PermanentError, PermanentError),
+    404: (PermanentError, PermanentError),
+    409: (TransientError, TransientError),
+    422: (RejectedError, RejectedError),
+    429: (TransientError, TransientError),
+    500: (TransientError, OutcomeUnknownError),
+    503: (TransientError, OutcomeUnknownError),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("changes", [False, True])
+def test_every_status_becomes_one_of_our_errors_without_a_secret(
+    http_rig: ContractRig, spoiled: SpoiledHttp, status: int, changes: bool
+) -> None:
+    connector = http_rig.connect(spoiled)
+    customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
+    assert http_rig.refusal
+    answer = http_rig.refusal(status)
+    spoiled.at, spoiled.changes, spoiled.spoil = 1, changes, lambda _: answer
+    asked = partial(connector.find_invoice, "acme-1", remote_customer=customer)
+    changed = partial(
+        connector.create_draft, DRAFT, remote_customer=customer, idempotency_key="key-1"
+    )
+    with pytest.raises(STATUSES[status][changes]) as caught:
+        changed() if changes else asked()
+    if status == 429 and isinstance(caught.value, TransientError):
+        assert caught.value.retry_after == 7
+    assert_nothing_secret(caught.value, http_rig)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 429, 500, 502])
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>Bad gateway</html>", b"", b"[]", b"null", b'{"error": "gone"}', b"\xff", b"{"],
+)
+@pytest.mark.parametrize("changes", [False, True])
+def test_an_answer_that_is_not_the_vendors_proves_nothing(
+    http_rig: ContractRig, spoiled: SpoiledHttp, status: int, body: bytes, changes: bool
+) -> None:
+    connector = http_rig.connect(spoiled)
+    remote_id = push(connector, DRAFT)
+    answer = Response(status, {}, body)
+    spoiled.at, spoiled.changes, spoiled.spoil = 1, changes, lambda _: answer
+    expected = OutcomeUnknownError if changes and status != 429 else TransientError
+    deleted = partial(connector.delete_draft, remote_id, idempotency_key="key-2")
+    with pytest.raises(expected):
+        deleted() if changes else connector.fetch_invoice(remote_id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"), [(False, TransientError), (True, OutcomeUnknownError)]
+)
+def test_a_time_out_leaves_a_change_open_but_not_a_reading(
+    http_rig: ContractRig, spoiled: SpoiledHttp, changes: bool, error: type[ConnectorError]
+) -> None:
+    connector = http_rig.connect(spoiled)
+    remote_id = push(connector, DRAFT)
+    spoiled.at, spoiled.changes, spoiled.spoil = 1, changes, spoiled.lose_request
+    deleted = partial(connector.delete_draft, remote_id, idempotency_key="key-2")
+    with pytest.raises(error) as caught:
+        deleted() if changes else connector.fetch_invoice(remote_id)
+    assert_nothing_secret(caught.value, http_rig)
+
+
+def assert_nothing_secret(error: BaseException, rig: ContractRig) -> None:
+    assert rig.secret
+    seen: BaseException | None = error
+    while seen is not None:
+        assert rig.secret not in f"{seen} {seen!r}"
+        seen = seen.__cause__

@@ -1,0 +1,135 @@
+"""Every rule file of the repository and every example in the docs passes its own tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.events import KINDS
+from mappings import descriptions, periods, phrases, words
+from mappings.book import WORKSPACE, Book
+from mappings.reading import Items, Mistakes, Table, Text, read
+from mappings.shapes import TableOf
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "mapping.md"
+FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob("*.yaml")})
+BLOCK = re.compile(r"^```yaml\n(format:.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Yield every whole file that stands in a document: where, text."""
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = path.read_text() if path.exists() else ""
+        for found in BLOCK.finditer(text):
+            line = text.count("\n", 0, found.start()) + 2
+            yield f"{path.relative_to(ROOT)}:{line}", found[1]
+
+
+def is_customers(text: str) -> bool:
+    return re.search(r"^customer:", text, re.MULTILINE) is not None
+
+
+EXAMPLES = dict(examples())
+FIRM = next(text for text in BLOCK.findall(REFERENCE.read_text()) if not is_customers(text))
+
+
+def fails(book: Book) -> list[str]:
+    return [
+        f"{result.where}: expected {result.expected} - got {result.got}"
+        for result in book.run_tests()
+        if not result.passed
+    ]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_the_rule_files_load_and_pass_their_own_tests(folder: Path) -> None:
+    book = Book.read_folder(folder)
+    assert fails(book) == []
+    assert all(customer.tests for customer in book.customers.values())
+
+
+def test_a_fresh_clone_needs_no_secret() -> None:
+    assert dict(Book.read_folder(ROOT / "mappings" / "rules").secret_names()) == {}
+
+
+@pytest.mark.parametrize("where", EXAMPLES)
+def test_an_example_in_the_docs_loads_and_passes_its_own_tests(where: str) -> None:
+    text = EXAMPLES[where]
+    files = {WORKSPACE: FIRM, "customer.yaml": text} if is_customers(text) else {WORKSPACE: text}
+    assert fails(Book.load(files)) == []
+
+
+TABLES = {
+    "workspace.yaml": words.WORKSPACE,
+    "A source": words.SOURCE,
+    "A connector": words.CONNECTOR,
+    "A person": words.PERSON,
+    "A customer's file": words.CUSTOMER,
+    "takes": words.TAKES,
+    "rates": words.RATE,
+    "rules": words.RULE,
+    "when": words.WHEN,
+    "bill": words.BILL,
+    "tests": words.TEST,
+    "given": words.GIVEN,
+    "expect": words.EXPECT,
+}
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_reference_explains_every_word_as_the_program_does(heading: str) -> None:
+    section = _section(heading)
+    table: TableOf = TABLES[heading]
+    rows = {
+        f"| `{name}` | {'yes' if word.required else ''} | {word.help} |"
+        for name, word in table.words.items()
+    }
+    written = {line for line in section.splitlines() if line.startswith("| `")}
+    assert written == rows
+
+
+def test_the_reference_lists_every_choice() -> None:
+    text = REFERENCE.read_text()
+    choices = [
+        *descriptions.WORDS,
+        *periods.SCHEDULES,
+        *phrases.PRICEABLE,
+        *words.ONE_LINE_PER.choices,
+        *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
+    ]
+    assert [choice for choice in choices if f"`{choice}`" not in text] == []
+    assert set(phrases.PRICEABLE) < set(KINDS)
+
+
+def test_the_reference_has_a_whole_example_that_uses_most_words() -> None:
+    used: set[str] = set()
+
+    def collect(node: Table | Items | Text) -> None:
+        if isinstance(node, Table):
+            for key, value in node.entries:
+                used.add(key.text)
+                collect(value)
+        elif isinstance(node, Items):
+            for item in node.items:
+                collect(item)
+
+    for text in BLOCK.findall(REFERENCE.read_text()):
+        table = read("example.yaml", text, Mistakes())
+        assert table is not None
+        collect(table)
+    known = {name for table in TABLES.values() for name in table.words}
+    assert known - used <= {"user", "url", "unsigned", "path_token", "time_zone", "footer"}
+
+
+def _section(heading: str) -> str:
+    found = re.search(
+        rf"^#+ `?{re.escape(heading)}`?\n(.*?)(?=^#|\Z)",
+        REFERENCE.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert found, f"docs/mapping.md has no section {heading}"
+    return found[1]

@@ -1,0 +1,56 @@
+"""Fresh databases for tests, made from a template in some 20 ms each. `conftest.py` calls it."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+
+class PostgresDatabases:
+    """Makes and drops databases on one PostgreSQL server, whose address may name any of them."""
+
+    def __init__(self, server_url: str) -> None:
+        self._server = make_url(server_url).set(drivername="postgresql+psycopg")
+
+    def create(self, template: str = "template1") -> str:
+        """Create a database like the template; return its address."""
+        name = f"billhook_test_{uuid.uuid4().hex}"
+        self._run(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        return self._server.set(database=name).render_as_string(hide_password=False)
+
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        name = database_name(url)
+        self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _run(self, statement: sql.Composed) -> None:
+        plain = self._server.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def database_name(url: str) -> str:
+    """Return the name of the database in an address."""
+    name = make_url(url).database
+    assert name is not None
+    return name
+
+
+def copy_sqlite(template: Path, target: Path) -> str:
+    """Copy an SQLite file with all that is committed; return the address of the copy."""
+    source, copy = sqlite3.connect(template), sqlite3.connect(target)
+    try:
+        source.backup(copy)
+    finally:
+        source.close()
+        copy.close()
+    return f"sqlite:///{target}"
