@@ -107,7 +107,7 @@ class BillingConnector(ABC):
     def complete_draft(
         self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
     ) -> RemoteInvoice:
-        """Finish a draft that `find_invoice` found incomplete; a complete one is returned as it is."""
+        """Finish a draft that `find_invoice` found incomplete; return a complete one as it is."""
 
     @abstractmethod
     def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
@@ -153,7 +153,7 @@ class Report:
 
 
 class ProjectConnector(ABC):
-    """A project tool that we ask for what its webhooks leave out, and tell what became of the work."""
+    """A project tool: asked for what its webhooks leave out, told what became of the work."""
 
     key: ClassVar[str]
     name: ClassVar[str]
@@ -170,11 +170,11 @@ class ProjectConnector(ABC):
 
     @abstractmethod
     def enrich(self, about: str) -> Fact | None:
-        """Ask the tool about a thing that an event names by id (`issue:10014`); None if it has none."""
+        """Return what the tool tells about a thing (`issue:10014`), None if it has none like it."""
 
     @abstractmethod
     def report(self, report: Report) -> str:
-        """Write the status into the tool, in place; return where it stands. Repeating changes nothing."""
+        """Write the status into the tool, in place, once; return where it stands."""
 
     def changes_since(self, cursor: str | None) -> tuple[Iterable[Event], str]:
         """Return events that webhooks may have missed, and the next cursor."""

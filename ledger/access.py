@@ -138,8 +138,9 @@ def use_link(connection: Connection, secret_key: str, link: str, now: datetime) 
         insert_for(connection, used_link)
         .values(link_id=link_id, used_at=now)
         .on_conflict_do_nothing()
-    )
-    if used.rowcount != 1:
+        .returning(used_link.c.link_id)
+    ).first()
+    if used is None:
         raise AccessError("sign in: this link was used already - run `flask signin-link` again")
     _note(connection, now, "console", "console.signed_in", link_id)
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 from redis import Redis
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.exceptions import StopRequested
 
 from .errors import BillhookError
 
@@ -121,6 +123,14 @@ def _rung(stage: str) -> str:
 class RingWorker(Worker):
     """Answers rings, each in a forked process that dies with this one."""
 
+    is_stopping = False
+    """Whether somebody has asked the process to stop; RQ also gives up where Redis is away."""
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Remember that somebody asked, then finish the job at hand."""
+        type(self).is_stopping = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
     def setup_work_horse_signals(self) -> None:
         """Have the forked process end with its parent: an orphan would work on beside a new one."""
         super().setup_work_horse_signals()  # type: ignore[no-untyped-call]
@@ -129,24 +139,27 @@ class RingWorker(Worker):
 
 
 def listen(redis_url: str, *, prepare: Callable[[], None]) -> None:
-    """Answer rings until stopped. A Redis that is away is waited for, however long it takes.
+    """Answer rings until asked to stop. A Redis that is away is waited for, however long it takes.
 
     `prepare` is called before anything is forked.
     """
-    while True:
+    prepare()
+    while not RingWorker.is_stopping:
         connection = Redis.from_url(redis_url)
-        worker = RingWorker(
-            [bell_queue(connection)],
-            connection=connection,
-            job_class=Ring,
-            serializer=JSONSerializer,
-            worker_ttl=20,
-            maintenance_interval=20,
-            log_job_description=False,
-        )
-        prepare()
         try:
-            worker.work(logging_level="WARNING")
+            RingWorker(
+                [bell_queue(connection)],
+                connection=connection,
+                job_class=Ring,
+                serializer=JSONSerializer,
+                worker_ttl=20,
+                maintenance_interval=20,
+                log_job_description=False,
+            ).work(logging_level="WARNING")
+            if not RingWorker.is_stopping:
+                time.sleep(AWAY_SECONDS)
+        except StopRequested:
             return
         except (RedisError, OSError):
-            time.sleep(AWAY_SECONDS)
+            if not RingWorker.is_stopping:
+                time.sleep(AWAY_SECONDS)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ledger.errors import PayloadError
 
@@ -288,7 +288,7 @@ def _fraction(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _constant(name: str) -> float:
+def _constant(name: str) -> NoReturn:
     raise PayloadError("body", f"has {name}, which is not JSON")
 
 

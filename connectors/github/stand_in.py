@@ -27,7 +27,7 @@ from werkzeug.wrappers import Request, Response
 from connectors.connector import Report
 
 # The web server half of a stand-in is the same for both project tools.
-from connectors.jira.stand_in_http import (
+from connectors.stand_in import (
     Fault,
     InProcess,
     StandIn,

@@ -22,9 +22,9 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import JiraConnector
-from .stand_in_http import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
 
 USER: Final = "billing@agency.example"
 TOKEN: Final = "stand-in-jira-token"  # noqa: S105 - it opens nothing but this stand-in.

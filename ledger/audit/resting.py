@@ -58,9 +58,14 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:
     """Yield rows that are lost: in no known state, without a reason, or left lying."""
     for table in _FINE:
         yield from _states(connection, table)
+    yield from left_lying(connection, now)
+    yield from _counts(connection)
+
+
+def left_lying(connection: Connection, now: datetime) -> Iterator[Violation]:
+    """Yield rows that have waited for a worker longer than `LONGEST_REST`."""
     for stage, table, state, only in _STAGES:
         yield from _resting(connection, stage, table, state, only, now - LONGEST_REST)
-    yield from _counts(connection)
 
 
 def _states(connection: Connection, table: Table) -> Iterator[Violation]:

@@ -14,7 +14,7 @@ from connectors.github import note, stand_in
 from connectors.github.connector import GitHubConnector
 from connectors.github.stand_in import ContractRig, GitHubStandIn, contract_setup, sha_of
 from connectors.http import OutgoingHttp, Request, Response
-from connectors.jira.stand_in_http import InProcess, serve
+from connectors.stand_in import InProcess, serve
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 
 SOMEBODY = {"login": "customer", "id": 7, "type": "User"}

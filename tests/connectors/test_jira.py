@@ -17,7 +17,7 @@ from connectors.http import OutgoingHttp, Request
 from connectors.jira import note, stand_in
 from connectors.jira.connector import LONGEST_PROPERTY, JiraConnector
 from connectors.jira.stand_in import ContractRig, JiraStandIn, contract_setup
-from connectors.jira.stand_in_http import InProcess, serve
+from connectors.stand_in import InProcess, serve
 from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import Delivery
 from webhooks.registry import sources

@@ -171,10 +171,21 @@ def test_deliveries_are_taken_while_redis_is_away(rung: Firm, redis_server: Serv
     rung.start("worker.py")
     rung.start("clock.py")
     rung.post_entries(1, ENTRIES // 2)
+    # A worker that is answering a ring is the harder case: RQ then gives up.
+    until(lambda: rung.count() > 0, "the worker is at work")
     redis_server.stop()
     rung.post_entries(ENTRIES // 2 + 1, ENTRIES)
     redis_server.start()
     until(lambda: everything_is_billed(rung), "worker and clock have come back")
+
+
+def test_a_worker_and_a_clock_stop_when_they_are_asked(firm: Firm) -> None:
+    processes = [firm.start("worker.py"), firm.start("clock.py")]
+    firm.post_entries(1, 3)
+    until(lambda: firm.priced() == 3, "the worker is up")
+    for process in processes:
+        process.terminate()
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0]
 
 
 def test_a_job_that_names_another_function_is_not_run(rung: Firm) -> None:

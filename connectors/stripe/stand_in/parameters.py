@@ -122,10 +122,9 @@ def _adapter(params: Any) -> TypeAdapter[dict[str, Any]]:
 
 def _strict(hint: Any, namespace: Mapping[str, Any]) -> Any:
     """Return a type hint with closed TypedDicts and without the loopholes for newer values."""
-    if isinstance(hint, str):
-        hint = ForwardRef(hint)
-    if isinstance(hint, ForwardRef):
-        hint = eval(hint.__forward_arg__, dict(namespace))  # noqa: S307 - the package's own text
+    if isinstance(hint, (str, ForwardRef)):
+        holder = type("Holder", (), {"__annotations__": {"hint": hint}})
+        hint = get_type_hints(holder, globalns=dict(namespace), include_extras=True)["hint"]
     if is_typeddict(hint):
         return _strict_type(hint)
     if hint is bool:
