@@ -149,9 +149,9 @@ class Line:
         configured = {**self._resolved(config.settings), "endpoint": endpoint}
         return project_connectors()[config.tool](configured, self.http)
 
-    def askable(self) -> frozenset[str]:
-        """Return the endpoints whose tool can be asked about what its webhooks leave out."""
-        book = self.book()
+    def askable(self, book: Book | None = None) -> frozenset[str]:
+        """Return the endpoints whose tool can be asked, by the active rules or by a book."""
+        book = book or self.book()
         configs = book.workspace.sources.values() if book else ()
         return frozenset(config.endpoint for config in configs if _can_be_called(config))
 

@@ -145,9 +145,13 @@ class Pusher:
         self._mark(intended, "confirmed", remote_id=done.remote_id)
 
     def _compare(self, intended: Intent, remote: RemoteInvoice) -> None:
-        ours = self.push.draft.total
+        ours, name = self.push.draft.total, self.connector.name
+        if remote.amounts.document == "deleted":
+            raise TotalsDifferError(
+                f"{name} no longer has invoice {remote.remote_id}: somebody deleted it before the "
+                "push was done"
+            )
         theirs = Money(remote.amounts.total, remote.amounts.currency)
-        name = self.connector.name
         if theirs != ours:
             problem = f"{name} shows {theirs} where we sent {ours}"
         elif remote.lines is not None and remote.lines != len(self.push.draft.lines):

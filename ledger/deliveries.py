@@ -7,7 +7,7 @@ they are repeated, the same event is the present one in the end.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -150,6 +150,15 @@ def answer(
         and_(subject.c.endpoint == wanted.endpoint, subject.c.about == wanted.about),
         now,
     )
+
+
+def ask_again(connection: Connection, askable: Collection[str], now: datetime) -> int:
+    """Have the tools of these endpoints asked about all that is unknown; return how much it is."""
+    return connection.execute(
+        update(fact)
+        .where(fact.c.state == "unknown", fact.c.endpoint.in_(askable))
+        .values(state="wanted", next_at=now, **released())
+    ).rowcount
 
 
 def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: datetime) -> None:

@@ -94,8 +94,7 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
 def changed(connection: Connection, customers: Iterable[str], now: datetime) -> None:
     """Have the drafts of these customers assembled again."""
     rows = [
-        {"key": key, "state": "waiting", "changes": 1, "attempts": 0, "next_at": now}
-        for key in sorted(customers)
+        {"key": key, "state": "waiting", "attempts": 0, "next_at": now} for key in sorted(customers)
     ]
     if rows:
         connection.execute(
@@ -103,7 +102,6 @@ def changed(connection: Connection, customers: Iterable[str], now: datetime) -> 
                 index_elements=["key"],
                 set_={
                     "state": "waiting",
-                    "changes": customer.c.changes + 1,
                     "attempts": 0,
                     "next_at": now,
                 },
@@ -235,7 +233,7 @@ def _rivals(
         return set()
     entries = connection.execute(
         select(subject.c.endpoint, subject.c.about)
-        .where(same, subject.c.kind.in_(("time.logged", "time.removed")))
+        .where(same, subject.c.kind == "time.logged")
         .distinct()
     )
     totals = {(row["endpoint"], row["about"]) for row in rows if row["kind"] == "time.total"}

@@ -7,7 +7,7 @@ The newest truth wins, also where it goes back (paid, then disputed).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -128,6 +128,9 @@ def record_payment(
         .limit(1)
     ).first()
     observed_at = amounts.observed_at or now
+    if amounts.document == "deleted":
+        # A system that no longer has an invoice cannot say which currency it was in.
+        amounts = replace(amounts, currency=row.currency)
     word = payment_of(amounts)
     values: dict[str, Any] = {
         "sync_at": now + (POLL_FINAL if word in FINAL else POLL),

@@ -222,7 +222,6 @@ customer = Table(
     Column("id", Id, primary_key=True),
     Column("key", String(64), nullable=False, unique=True),
     Column("state", String(16), nullable=False),  # waiting (its lines changed), settled
-    Column("changes", BigInteger, nullable=False),  # counts the changes, so that none is overlooked
     Column("reason", Text),
     *_lease(),
 )

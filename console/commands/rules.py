@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy import Connection
 
 from console.current import current_line, person_at_the_keyboard
 from console.terminal import without_traceback
 from ledger import versions
+from ledger.deliveries import ask_again
 from ledger.errors import ConfigurationError
 from mappings.book import Book
 from mappings.schema import TABLES, schema_of
@@ -97,11 +99,13 @@ def activate(folder: Path, as_json: bool) -> None:
             click.echo(mistake, err=True)
         sys.exit(1)
     by = person_at_the_keyboard()
-    is_new = line.database.write(
-        lambda connection: versions.activate(
-            connection, book.version, book.files, by=by, now=line.clock.now()
-        )
-    )
+
+    def activate_and_ask(connection: Connection) -> bool:
+        now = line.clock.now()
+        ask_again(connection, line.askable(book), now)
+        return versions.activate(connection, book.version, book.files, by=by, now=now)
+
+    is_new = line.database.write(activate_and_ask)
     line.doorbell.ring("map")
     if as_json:
         click.echo(json.dumps({"version": book.version, "activated": is_new}))

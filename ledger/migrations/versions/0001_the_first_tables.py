@@ -41,7 +41,6 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('key', sa.String(length=64), nullable=False),
     sa.Column('state', sa.String(length=16), nullable=False),
-    sa.Column('changes', sa.BigInteger(), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('lease_token', sa.String(length=32), nullable=True),
     sa.Column('lease_until', tables.UtcDateTime(timezone=True), nullable=True),
