@@ -23,7 +23,7 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
 
     A mistake in the settings ends the process with all of them listed, one line each.
     """
-    app = Flask(__name__, static_folder="console/static", template_folder="console/templates")
+    app = Flask(__name__, static_folder=None)
     for command in COMMANDS:
         app.cli.add_command(command)
     try:
@@ -31,12 +31,6 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
     app.extensions["billhook"] = line
-    app.config.update(
-        SECRET_KEY=line.settings.secret_key,
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=(line.settings.base_url or "").startswith("https://"),
-    )
     inbox = Inbox(line.database, line.clock)
     app.register_blueprint(
         receiver(inbox, line.endpoint, line.clock, line.doorbell, most_bytes=line.settings.max_body)

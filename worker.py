@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from connectors.connector import Report
 from connectors.push import Pusher
 from connectors.registry import billing_connectors
 from ledger import approvals, assembly, deliveries, pushing, subjects, sync, tables
-from ledger.claims import NEVER, Claim, claim, give_back, waits
+from ledger.claims import MOST_ATTEMPTS, NEVER, Claim, claim, give_back, waits
 from ledger.doorbell import RedisDoorbell, listen
 from ledger.errors import (
     ConfigurationError,
@@ -46,6 +46,8 @@ from webhooks.registry import sources
 
 LOOK_SECONDS: Final = 0.1
 """How long a worker without a doorbell rests between two looks at an idle database."""
+OUTAGE: Final = timedelta(minutes=15)
+"""How long before a project tool is asked again that could not answer several times."""
 
 log = structlog.get_logger("worker")
 
@@ -98,18 +100,21 @@ def enrich(line: Line, claimed: Claim) -> None:
         wanted = deliveries.load_wanted(connection, claimed)
     connector = line.project(wanted.endpoint)
     problem = f"{wanted.endpoint} has no url and token in workspace.yaml"
-    told = None
+    told, again_at = None, None
     if connector is not None:
         try:
             told = connector.enrich(wanted.about)
             problem = f"{connector.name} does not know it"
-        except (TransientError, OutcomeUnknownError):
-            raise
+        except (TransientError, OutcomeUnknownError) as error:
+            if claimed.attempt < MOST_ATTEMPTS:
+                raise
+            # A long outage ends by itself too; until then people see what is the matter.
+            problem, again_at = str(error), line.clock.now() + OUTAGE
         except ConnectorError as error:
             problem = str(error)
     line.database.write(
         lambda connection: deliveries.answer(
-            connection, claimed, wanted, told, problem, line.clock.now()
+            connection, claimed, wanted, told, problem, line.clock.now(), again_at=again_at
         )
     )
 
@@ -226,7 +231,15 @@ STAGES: Final = (
     Stage("map", map_events, tables.subject, most=500),
     Stage("assemble", assemble, tables.customer),
     # Drafts wait here until their period is over; one that takes something back needs a person.
-    Stage("approve", approve, tables.invoice, "draft", most=50, only=approvals.by_rule),
+    Stage(
+        "approve",
+        approve,
+        tables.invoice,
+        "draft",
+        most=50,
+        only=approvals.by_rule,
+        hopeless={"next_at": NEVER},
+    ),
     Stage("push", push, tables.invoice, "approved", hopeless={"next_at": NEVER}),
     # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
     Stage("follow", follow, tables.hint),

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from sqlalchemy import Connection
+
 from ledger import pushing
 from ledger.claims import Claim, renew
 from ledger.database import Database
@@ -79,16 +81,21 @@ class Pusher:
             intended,
             lambda key: self.connector.resolve_customer(self.push.draft, idempotency_key=key),
         )
-        self.database.write(
-            lambda connection: pushing.save_customer(connection, self.push, customer)
+        self._confirm(
+            intended,
+            customer,
+            lambda connection: pushing.save_customer(connection, self.push, customer),
         )
-        self._mark(intended, "confirmed", remote_id=customer)
         return customer
 
     def _create(self, customer: str) -> RemoteInvoice:
         intended = self._intend("create")
+        if intended.state == "absent":
+            intended = self._intend("create", generation=intended.generation + 1)
         if intended.state == "confirmed" and self.push.remote_id is not None:
-            return self.connector.fetch_invoice(self.push.remote_id)
+            remote = self.connector.fetch_invoice(self.push.remote_id)
+            self._is_there(intended, remote)
+            return remote
         found = None
         if intended.is_uncertain or self.push.revision > 1:
             self._renew()
@@ -99,16 +106,7 @@ class Pusher:
                 intended = self._intend("create", generation=intended.generation + 1)
         remote = self._carry_out(intended, self._creating(customer, found))
         self._compare(intended, remote)
-        self.database.write(
-            lambda connection: pushing.save_remote(
-                connection,
-                self.push,
-                remote_id=remote.remote_id,
-                number=remote.number,
-                url=remote.url,
-            )
-        )
-        self._mark(intended, "confirmed", remote_id=remote.remote_id)
+        self._confirm_remote(intended, remote)
         return remote
 
     def _creating(
@@ -133,24 +131,11 @@ class Pusher:
             lambda key: self.connector.finalize(remote.remote_id, send=send, idempotency_key=key),
         )
         self._compare(intended, done)
-        self.database.write(
-            lambda connection: pushing.save_remote(
-                connection,
-                self.push,
-                remote_id=done.remote_id,
-                number=done.number,
-                url=done.url,
-            )
-        )
-        self._mark(intended, "confirmed", remote_id=done.remote_id)
+        self._confirm_remote(intended, done)
 
     def _compare(self, intended: Intent, remote: RemoteInvoice) -> None:
         ours, name = self.push.draft.total, self.connector.name
-        if remote.amounts.document == "deleted":
-            raise TotalsDifferError(
-                f"{name} no longer has invoice {remote.remote_id}: somebody deleted it before the "
-                "push was done"
-            )
+        self._is_there(intended, remote)
         theirs = Money(remote.amounts.total, remote.amounts.currency)
         if theirs != ours:
             problem = f"{name} shows {theirs} where we sent {ours}"
@@ -162,6 +147,15 @@ class Pusher:
         raise TotalsDifferError(
             f"{problem} (invoice {remote.remote_id}) - mend or delete it there, then run "
             f"`flask invoices push {self.push.reference}`"
+        )
+
+    def _is_there(self, intended: Intent, remote: RemoteInvoice) -> None:
+        if remote.amounts.document != "deleted":
+            return
+        self._mark(intended, "absent", remote_id=remote.remote_id)
+        raise TotalsDifferError(
+            f"somebody has deleted invoice {remote.remote_id} at {self.connector.name} - to send it "
+            f"once more run `flask invoices push {self.push.reference}`"
         )
 
     def _refused(self, problem: str) -> None:
@@ -205,6 +199,31 @@ class Pusher:
             raise
         # After any other error it stays "sent": of several requests the first may have been
         # carried out, so the next attempt looks first.
+
+    def _confirm_remote(self, intended: Intent, remote: RemoteInvoice) -> None:
+        self._confirm(
+            intended,
+            remote.remote_id,
+            lambda connection: pushing.save_remote(
+                connection,
+                self.push,
+                remote_id=remote.remote_id,
+                number=remote.number,
+                url=remote.url,
+            ),
+        )
+
+    def _confirm(
+        self, intended: Intent, remote_id: str, save: Callable[[Connection], None]
+    ) -> None:
+        """Keep what an intent has brought, and that it is done, in one transaction."""
+
+        def confirm(connection: Connection) -> None:
+            save(connection)
+            now = self.clock.now()
+            pushing.mark(connection, intended, "confirmed", now, remote_id=remote_id)
+
+        self.database.write(confirm)
 
     def _intend(self, operation: str, *, generation: int = 1) -> Intent:
         return self.database.write(

@@ -39,10 +39,13 @@ def main() -> int:
         signal.signal(number, _stop)
     began = time.monotonic()
     played = world(datetime.now(ZONE).date())
+    if given.lose is not None and not 1 <= given.lose <= len(played.postings):
+        parser.error(f"--lose: there are {len(played.postings)} webhooks, from 1")
     try:
-        folder = Folder(given.folder)
-        say(f"Setting up Billhook with its stand-ins in {folder.path} ...")
-        with running(folder, played.first, given.port) as site:
+        with (
+            Folder(given.folder) as folder,
+            running(folder, played.first, given.port) as site,
+        ):
             checks = Play(site, played, lost=given.lose).run()
             title("Is everything as it should be?")
             for mismatch in checks.mismatches:
@@ -65,8 +68,11 @@ def _stay(site: Site) -> None:
     link = site.processes.command("signin-link").split()[-1]
     folder = site.processes.folder.path
     title("It goes on running. Ctrl-C stops it")
-    say(f"The overview, with a sign-in link that works once:\n  {link}")
-    say(f"The API's document:\n  {site.web}/api/v1/openapi.json")
+    say("The overview, with a link that signs you in once:")
+    # Never wrapped, however long it is: a broken link cannot be clicked.
+    print(f"  {link}")
+    say("The API's document:")
+    say(f"  {site.web}/api/v1/openapi.json")
     say("Webhooks are posted to:")
     for endpoint in (*ENDPOINTS, "stripe"):
         say(f"  {site.web}/webhooks/{endpoint}")

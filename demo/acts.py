@@ -16,10 +16,11 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from ledger.tables import audit_entry
 
 from . import tables
+from .bodies import GUIDE, TEA
 from .checks import Checks, check_month, check_told, check_totals
 from .problems import DemoError
 from .processes import START_SECONDS
-from .site import GUIDE, TEA, Site
+from .site import Site
 from .tables import indented, say, table, title
 from .world import World
 

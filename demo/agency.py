@@ -153,3 +153,5 @@ CUSTOMERS: Final = {"HAL": "halden", "MUS": "brightwater", "SAK": "sakura"}
 PHASE: Final = ("Phase 2: Seat reservations", Decimal(480000))
 HOSTING: Final = Decimal("49.00")
 FIXED_BUG: Final = Decimal("180.00")
+BUGS: Final = {7: "The map is upside down", 8: "No sound on old phones"}
+"""By number: issues on GitHub that are bugs, and are fixed."""

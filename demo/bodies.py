@@ -15,7 +15,9 @@ from .agency import PROJECTS, Issue, Person
 
 Body = dict[str, Any]
 
-REPOSITORY_IDS: Final = {"sakura/booking": 710001, "brightwater/guide": 710002}
+TEA: Final = "sakura/booking"
+GUIDE: Final = "brightwater/guide"
+REPOSITORY_IDS: Final = {TEA: 710001, GUIDE: 710002}
 
 
 def milliseconds(at: datetime) -> int:

@@ -41,7 +41,10 @@ def check_month(checks: Checks, connection: Connection, truth: Truth, answers: A
         "deliveries", dict(truth.deliveries), _counts(connection, delivery.c.state, is_theirs)
     )
     checks.equal("subjects", dict(truth.subjects), _counts(connection, subject.c.state))
-    refused = dict(connection.execute(select(refusal.c.endpoint, refusal.c.count)).tuples().all())
+    refused = {
+        row.endpoint: row.times
+        for row in connection.execute(select(refusal.c.endpoint, refusal.c.count.label("times")))
+    }
     checks.equal("refused deliveries", {"jira": 1}, refused)
     check_totals(checks, connection, truth.totals)
     for reference, entries in truth.entries.items():

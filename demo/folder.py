@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 from datetime import date
 from pathlib import Path
@@ -18,7 +19,7 @@ WRITTEN_FOR: Final = "2026-03-"
 
 
 class Folder:
-    """An empty folder that this process alone uses, until the process ends."""
+    """An empty folder that this process alone uses, until it is closed."""
 
     def __init__(self, path: Path) -> None:
         """Make or empty the folder; raise DemoError if it is somebody else's, or in use."""
@@ -31,6 +32,7 @@ class Folder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock.close()
             raise DemoError(f"{path}: another demo runs in it - stop that one first") from None
         for entry in self.path.iterdir():
             if entry.name == MARKER:
@@ -40,6 +42,12 @@ class Folder:
             else:
                 entry.unlink()
         (self.path / "logs").mkdir()
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
 
     @property
     def rules(self) -> Path:
@@ -60,7 +68,7 @@ class Folder:
     def write_environment(self, environ: dict[str, str]) -> Path:
         """Write the settings into a file that a shell can read, for commands by hand."""
         path = self.path / "environment"
-        lines = "".join(f"export {name}='{value}'\n" for name, value in sorted(environ.items()))
+        lines = [f"export {name}={shlex.quote(environ[name])}\n" for name in sorted(environ)]
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(lines)
+            file.writelines(lines)
         return path

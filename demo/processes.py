@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ START_SECONDS: Final = 60
 REST_SECONDS: Final = 60
 """How long the line may take to come to rest."""
 STOP_SECONDS: Final = 10
+LOOPBACK: Final = "127.0.0.1"
 LOOK_SECONDS: Final = 0.05
 LAST_LINES: Final = 15
 _PR_SET_PDEATHSIG: Final = 1
@@ -128,21 +129,22 @@ class Processes:
         self._children.clear()
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on just now."""
-    return _bound(0)
+def free_ports(count: int) -> list[int]:
+    """Return different ports of the loopback address that nobody listens on just now."""
+    with ExitStack() as open_together:
+        probes = [open_together.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def is_free(port: int) -> bool:
     """Return whether a port of the loopback address can be listened on."""
-    try:
-        return _bound(port) == port
-    except OSError:
-        return False
-
-
-def _bound(port: int) -> int:
     with socket.socket() as probe:
+        # As a server does it, which need not wait for the connections of the one before.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True

@@ -22,14 +22,14 @@ from ledger.database import Database
 from ledger.errors import ConnectorError
 from worker import STAGES
 
-from . import agency, bodies
 from .folder import Folder
+from .furniture import furniture
 from .problems import DemoError
-from .processes import REST_SECONDS, START_SECONDS, Processes, free_port, is_free
+from .processes import LOOPBACK, REST_SECONDS, START_SECONDS, Processes, free_ports, is_free
+from .tables import say
 from .world import Posting
 
 USUAL_PORT: Final = 8000
-TEA, GUIDE = "sakura/booking", "brightwater/guide"
 
 
 @dataclass
@@ -107,11 +107,12 @@ def _is_waiting(connection: Connection, stage: Any, now: datetime) -> bool:
 @contextmanager
 def running(folder: Folder, first: date, port: int | None) -> Iterator[Site]:
     """Give a running site; every process ends with the block."""
+    say(f"Setting up Billhook with its stand-ins in {folder.path} ...")
+    spare, jira, github, stripe = free_ports(4)
     if port is None:
-        port = USUAL_PORT if is_free(USUAL_PORT) else free_port()
+        port = USUAL_PORT if is_free(USUAL_PORT) else spare
     elif not is_free(port):
         raise DemoError(f"port {port}: somebody listens on it already - name another with --port")
-    jira, github, stripe = free_port(), free_port(), free_port()
     environ = _environ(folder, port, jira=jira, github=github, stripe=stripe)
     folder.copy_rules(first)
     folder.write_environment(environ)
@@ -142,24 +143,16 @@ def running(folder: Folder, first: date, port: int | None) -> Iterator[Site]:
             ("the web process", f"{site.web}/readyz"),
         ):
             processes.wait_for(what, partial(site.answers, url), most_seconds=START_SECONDS)
-        _furnish(site)
+        for stand_in, path, content in furniture():
+            site.control(environ[f"{stand_in.upper()}_URL"], path, content)
         site.token = processes.command("tokens", "create", "demo", "--role", "approver").split()[-1]
         yield site
         site.database.close()
 
 
 def _gunicorn(port: int) -> list[str]:
-    words = "--worker-class gthread --workers 2 --threads 8 --graceful-timeout 5"
-    address = f"127.0.0.1:{port}"
-    return [
-        "-m",
-        "gunicorn",
-        "app:create_web()",
-        *words.split(),
-        "--no-control-socket",
-        "-b",
-        address,
-    ]
+    how = "--worker-class gthread --workers 2 --threads 8 --graceful-timeout 5 --no-control-socket"
+    return ["-m", "gunicorn", "app:create_web()", *how.split(), "--bind", f"{LOOPBACK}:{port}"]
 
 
 def _environ(folder: Folder, port: int, *, jira: int, github: int, stripe: int) -> dict[str, str]:
@@ -167,37 +160,19 @@ def _environ(folder: Folder, port: int, *, jira: int, github: int, stripe: int) 
         "DATABASE_URL": f"sqlite:///{folder.path}/billhook.sqlite3",
         "BILLHOOK_RULES": str(folder.rules),
         "BILLHOOK_SECRET_KEY": secrets.token_hex(32),
-        "BILLHOOK_URL": f"http://127.0.0.1:{port}",
+        "BILLHOOK_URL": f"http://{LOOPBACK}:{port}",
         "BILLHOOK_ALLOW_PRIVATE": "yes",
         "FLASK_SKIP_DOTENV": "1",
         "PORT": str(port),
         "JIRA_SECRET": secrets.token_hex(20),
         "JIRA_MUSEUM_SECRET": secrets.token_hex(20),
-        "JIRA_URL": f"http://127.0.0.1:{jira}",
+        "JIRA_URL": f"http://{LOOPBACK}:{jira}",
         "JIRA_TOKEN": JIRA_TOKEN,
         "GITHUB_SECRET": secrets.token_hex(20),
-        "GITHUB_URL": f"http://127.0.0.1:{github}",
+        "GITHUB_URL": f"http://{LOOPBACK}:{github}",
         "GITHUB_TOKEN": GITHUB_TOKEN,
         "SCRIPTS_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
-        "STRIPE_URL": f"http://127.0.0.1:{stripe}",
+        "STRIPE_URL": f"http://{LOOPBACK}:{stripe}",
         "STRIPE_API_KEY": "sk_test_" + secrets.token_hex(12),
         "STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(16),
     }
-
-
-def _furnish(site: Site) -> None:
-    """Put into the tools what stands there when the month begins."""
-    for key, number in agency.PROJECTS.items():
-        site.control(site.jira, "projects", {"number": number, "key": key, "name": key})
-    for issue in (*agency.SHOP, agency.UNTOLD, *agency.INTERNAL, agency.STRAY):
-        told = {"number": issue.number, "key": issue.key, "summary": issue.title}
-        site.control(site.jira, "issues", told)
-    for repository in bodies.REPOSITORY_IDS:
-        site.control(site.github, "repositories", {"full_name": repository})
-    title = agency.PHASE[0]
-    milestone = {"repository": TEA, "number": 2, "title": title, "state": "closed"}
-    site.control(site.github, "milestones", milestone)
-    seats = {"repository": TEA, "number": 21, "title": "Choose a seat", "milestone": 2}
-    site.control(site.github, "issues", seats)
-    for number, name in ((7, "The map is upside down"), (8, "No sound on old phones")):
-        site.control(site.github, "issues", {"repository": GUIDE, "number": number, "title": name})

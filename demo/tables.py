@@ -13,6 +13,9 @@ from ledger.money import Money
 from ledger.tables import approval, delivery, hint, invoice, refusal, report, subject
 
 WIDTH: Final = 100
+_WRAPPED: Final = textwrap.TextWrapper(
+    WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+)
 _MOST_REASONS: Final = 5
 _ANSWERS: Final = {
     "accepted": "stored before the answer",
@@ -27,10 +30,7 @@ Row = tuple[str, str, int, str]
 def say(text: str = "") -> None:
     """Print a paragraph, at once even into a pipe."""
     for paragraph in text.split("\n"):
-        print(
-            textwrap.fill(paragraph, WIDTH, subsequent_indent="  ", break_long_words=False),
-            flush=True,
-        )
+        print(_WRAPPED.fill(paragraph), flush=True)
 
 
 def title(text: str) -> None:

@@ -76,7 +76,6 @@ class Truth:
 
 FINISHED_ISSUES: Final = 4
 """Completed work that is billed by its hours: three issues in Jira, one on GitHub."""
-FIXED_BUGS: Final = 2
 
 
 def truth_of(
@@ -101,13 +100,13 @@ def truth_of(
         for project, customer in CUSTOMERS.items()
     }
     currency, hours = totals[f"brightwater-{month}"]
-    extras = agency.HOSTING + FIXED_BUGS * agency.FIXED_BUG
+    extras = agency.HOSTING + len(agency.BUGS) * agency.FIXED_BUG
     totals[f"brightwater-{month}"] = (currency, hours + extras)
     totals[f"sakura-{month}-27"] = ("JPY", agency.PHASE[1])
     before, after = edited
     new_work = Decimal(late_work.seconds) / 3600 * agency.RAISED_FOR_GOOD
     states = Counter(entry.state for entry in entries)
-    states["priced"] += len(timesheet) + 1 + FIXED_BUGS + 1  # hosting, bugs, the phase
+    states["priced"] += len(timesheet) + 1 + len(agency.BUGS) + 1  # hosting, bugs, the phase
     states["nothing"] += FINISHED_ISSUES
     return Truth(
         totals=totals,

@@ -20,6 +20,7 @@ from webhooks.registry import sources
 
 from . import agency, bodies
 from .agency import ANA, BEN, CHIARA, DENIZ, EMIL, FAY, Issue, Person
+from .bodies import GUIDE, TEA
 from .truth import Entry, Truth, truth_of
 
 ENDPOINTS: Final = {
@@ -218,8 +219,7 @@ class _Diary:
 
     def _github(self) -> None:
         """Work on the tea house's booking system and on the museum's guide."""
-        tea, guide = "sakura/booking", "brightwater/guide"
-        for number, repository in enumerate((tea, guide)):
+        for number, repository in enumerate((TEA, GUIDE)):
             hook = {
                 "zen": "Small steps arrive.",
                 "hook_id": 1,
@@ -231,13 +231,13 @@ class _Diary:
         title = agency.PHASE[0]
         opened, closed = _at(self._day(2), 10), datetime.combine(self._day(27), time(14), UTC)
         created = bodies.github_milestone(2, title, closed=None, updated=opened)
-        self._hub(opened, "milestone", bodies.github(tea, "created", milestone=created), "ignored")
+        self._hub(opened, "milestone", bodies.github(TEA, "created", milestone=created), "ignored")
         done = bodies.github_milestone(2, title, closed=closed, updated=closed)
-        self._hub(closed, "milestone", bodies.github(tea, "closed", milestone=done), "normalized")
+        self._hub(closed, "milestone", bodies.github(TEA, "closed", milestone=done), "normalized")
         for number, day in enumerate(self._workdays()[1::2]):
             at = _at(day, 16, number)
             push = {"ref": "refs/heads/main", "commits": [], "after": f"{number:040x}"}
-            repository = guide if number % 3 else tea
+            repository = GUIDE if number % 3 else TEA
             self._hub(at, "push", bodies.github(repository, "", **push), "ignored")
             pull = {
                 "number": 100 + number,
@@ -245,18 +245,18 @@ class _Diary:
             }
             self._hub(at, "pull_request", bodies.github(repository, "closed", **pull), "ignored")
         for number, day_number, name, labels, reason in (
-            (7, 11, "The map is upside down", ["bug"], "completed"),
-            (8, 19, "No sound on old phones", ["bug", "audio"], "completed"),
+            (7, 11, agency.BUGS[7], ["bug"], "completed"),
+            (8, 19, agency.BUGS[8], ["bug", "audio"], "completed"),
             (9, 20, "Write down how to release", [], "completed"),
             (10, 21, "Support for pagers", ["idea"], "not_planned"),
         ):
             at = _at(self._day(day_number), 9, number)
             issue = bodies.github_issue(number, name, updated=at, labels=labels)
-            self._hub(at, "issues", bodies.github(guide, "opened", issue=issue), "ignored")
+            self._hub(at, "issues", bodies.github(GUIDE, "opened", issue=issue), "ignored")
             at += timedelta(hours=5)
             issue = bodies.github_issue(number, name, updated=at, labels=labels, closed_as=reason)
             outcome = "normalized" if reason == "completed" else "ignored"
-            self._hub(at, "issues", bodies.github(guide, "closed", issue=issue), outcome)
+            self._hub(at, "issues", bodies.github(GUIDE, "closed", issue=issue), outcome)
 
     def _scripts(self) -> None:
         """Send the tea house's timesheet in one piece, and the museum's hosting fee."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, insert, select, update
@@ -23,6 +23,9 @@ from .printing import ROUNDING, NumberedLine, print_lines
 from .subjects import line_from_row
 from .tables import customer, invoice, line_item
 
+QUIET: Final = timedelta(seconds=5)
+"""How long a draft must have stayed as it is before it is approved by rule: deliveries come in
+bursts, and one that is a moment late belongs on the same invoice."""
 VAGUE: Final = (
     "consulting",
     "consulting services",
@@ -35,6 +38,8 @@ VAGUE: Final = (
     "work",
 )
 """Texts that customers send back: a line that says only this blocks its draft."""
+_REMAP: Final = "activate the rules, then run `flask events remap --customer {}`"
+"""What is priced already keeps its text and its period until a person asks for new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +244,7 @@ def _save(
                 is_frozen=False,
                 revision=1,
                 created_at=now,
-                next_at=now,
+                next_at=now + QUIET,
                 attempts=0,
                 is_overdue=False,
                 **values,
@@ -248,12 +253,14 @@ def _save(
         ).scalar_one()
         _tell(connection, draft, None, state, 1, now)
         return int(created)
-    is_same = known["content_hash"] == values["content_hash"] and (
-        known["state"] == state or (known["state"] == "approved" and state == "draft")
+    is_same = known["state"] == state == "canceled" or (
+        known["content_hash"] == values["content_hash"]
+        and (known["state"] == state or (known["state"] == "approved" and state == "draft"))
     )
     if is_same:
         unchanged = {
-            name: values[name] for name in ("reasons", "warnings", "approval", "after_push")
+            name: values[name]
+            for name in ("reasons", "warnings", "approval", "after_push", "due_at")
         }
         connection.execute(update(invoice).where(invoice.c.id == known["id"]).values(unchanged))
         return int(known["id"])
@@ -263,14 +270,17 @@ def _save(
         .where(
             and_(
                 invoice.c.id == known["id"],
+                invoice.c.state == known["state"],
                 invoice.c.is_frozen.is_(False),
             )
         )
-        .values(state=state, revision=revision, problem=None, attempts=0, next_at=now, **values)
+        .values(
+            state=state, revision=revision, problem=None, attempts=0, next_at=now + QUIET, **values
+        )
     )
     if changed.rowcount != 1:
-        # A push has begun since the drafts were read: the transaction is run again.
-        raise StaleClaimError(f"{draft.reference} is being pushed")
+        # It was approved, or its push has begun, since the drafts were read: the next try sees it.
+        raise StaleClaimError(f"{draft.reference} has just been approved or pushed")
     _tell(connection, draft, known["state"], state, revision, now)
     return int(known["id"])
 
@@ -337,14 +347,14 @@ def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
     vague = {_plain(text) for text in (*VAGUE, *terms.vague_texts)}
     reasons += [
         f'line {number} says only "{line.description}" - give its rule a description that names '
-        "the work"
+        f"the work, {_REMAP.format(draft.customer.key)}"
         for number, line in enumerate(draft.lines, 1)
         if _is_vague(line, vague)
     ]
     if len(draft.lines) > terms.most_lines:
         reasons.append(
             f"{len(draft.lines)} lines, and {terms.send_to} takes {terms.most_lines} - sum entries "
-            "up with one_line_per:, or invoice more often"
+            f"up with one_line_per:, or invoice more often, {_REMAP.format(draft.customer.key)}"
         )
     if draft.total.minor < 0:
         reasons.append(

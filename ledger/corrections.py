@@ -108,8 +108,11 @@ def taking_back(billed: KnownLine, event_id: int) -> LineItem:
 def _towards(known: Sequence[KnownLine], target: list[LineItem]) -> Plan:
     missing = list(target)
     withdraw = []
+    taken_back = {each.line.corrects_id for each in known if each.is_billed}
     for each in known:
-        if each.is_billed:
+        # An open line that a billed one takes back was on an invoice that was refused: it stays,
+        # or its correction would stand alone.
+        if each.is_billed or each.id in taken_back:
             continue
         if each.line in missing:
             missing.remove(each.line)

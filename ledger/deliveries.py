@@ -15,7 +15,6 @@ from typing import Any, Final
 from sqlalchemy import (
     Connection,
     and_,
-    insert,
     or_,
     select,
     tuple_,
@@ -134,8 +133,13 @@ def answer(
     told: Fact | None,
     problem: str,
     now: datetime,
+    *,
+    again_at: datetime | None = None,
 ) -> None:
-    """End a claim with what the tool told, or with the problem if it told nothing."""
+    """End a claim with what the tool told, or with the problem if it told nothing.
+
+    The tool is asked again at `again_at`; without it, when a person asks for that.
+    """
     fact_id = hold_one(connection, claimed)
     if told is not None:
         learn(connection, [(wanted.endpoint, told)], now)
@@ -143,7 +147,7 @@ def answer(
     connection.execute(
         update(fact)
         .where(fact.c.id == fact_id)
-        .values(state="unknown", reason=problem, **released())
+        .values(state="wanted" if again_at else "unknown", reason=problem, **released(again_at))
     )
     wake(
         connection,
@@ -223,9 +227,12 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
 
 
 def wake(connection: Connection, which: Any, now: datetime) -> int:
-    """Make subjects wait for mapping again; return how many there are."""
+    """Make subjects wait for mapping again; return how many there are.
+
+    Who is mapping one of them just now, by rules that are no longer active, loses the claim.
+    """
     return connection.execute(
-        update(subject).where(which).values(state="waiting", next_at=now, attempts=0)
+        update(subject).where(which).values(state="waiting", **released(now))
     ).rowcount
 
 
@@ -282,24 +289,30 @@ def _record_events(
         for row in found
         if (key := (row.endpoint, row.subject, row.kind, row.digest)) in unique
     ]
-    hints = [(row_id, said) for row_id, said, _ in fresh if said.kind == HINT]
-    if hints:
-        connection.execute(
-            insert(hint),
-            [
-                {
-                    "event_id": row_id,
-                    "endpoint": said.endpoint,
-                    "subject": said.subject,
-                    "state": "waiting",
-                    "attempts": 0,
-                    "next_at": now,
-                }
-                for row_id, said in hints
-            ],
-        )
+    _follow(
+        connection, {(said.endpoint, said.subject) for _, said in told if said.kind == HINT}, now
+    )
     _expect_facts(connection, [said for _, said, _ in fresh], now, askable=askable)
     _apply(connection, [row for row in fresh if row[1].kind != HINT], now)
+
+
+def _follow(connection: Connection, hinted: Collection[tuple[str, str]], now: datetime) -> None:
+    """Have what billing systems hint at looked at, also where they hint at it once more.
+
+    Stripe's events count whole seconds: an invoice that is finalized and paid within one gives
+    two equal facts, and the first may have been followed before the payment.
+    """
+    if hinted:
+        again = {"state": "waiting", "reason": None, **released(now)}
+        connection.execute(
+            insert_for(connection, hint).on_conflict_do_update(
+                index_elements=["endpoint", "subject"], set_=again
+            ),
+            [
+                {"endpoint": endpoint, "subject": name, "state": "waiting", **released(now)}
+                for endpoint, name in sorted(hinted)
+            ],
+        )
 
 
 def _event_row(delivery_id: int, said: Event, digest: str) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def _page(
     newest_first: bool,
 ) -> list[RowMapping]:
     if after is not None:
-        conditions = [*conditions, table.c.id < after if newest_first else table.c.id >= after]
+        conditions = [*conditions, table.c.id < after if newest_first else table.c.id > after]
     order = table.c.id.desc() if newest_first else table.c.id
     found = connection.execute(query.where(*conditions).order_by(order).limit(min(limit, MOST)))
     return list(found.mappings())

@@ -130,7 +130,8 @@ def _judged(told: Event, found: Any, judge: Judge, known: Sequence[KnownLine]) -
 
 def _missing(told: Event, found: Any) -> str:
     if found is not None and found["state"] == "wanted":
-        return f"which project {told.about} belongs to is being asked at {told.endpoint}"
+        so_far = f": {found['reason']}" if found["reason"] else ""
+        return f"which project {told.about} belongs to is being asked at {told.endpoint}{so_far}"
     if found is not None and found["reason"]:
         return f"which project {told.about} belongs to is not known: {found['reason']}"
     return (
@@ -226,9 +227,8 @@ def _rivals(
         return set()
     same = tuple_(subject.c.endpoint, subject.c.about).in_(sorted(named))
     if any(row["kind"] != "time.total" for row in rows):
-        wake(
-            connection, same & (subject.c.kind == "time.total") & (subject.c.state == "priced"), now
-        )
+        # Also one that is held: the entry that it was held for may be gone now.
+        wake(connection, same & (subject.c.kind == "time.total"), now)
     if all(row["kind"] != "time.total" for row in rows):
         return set()
     entries = connection.execute(

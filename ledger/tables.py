@@ -166,6 +166,10 @@ event = Table(
     Column("about", String(255)),
     # The business key: the same fact is recorded once, whatever its delivery id was.
     UniqueConstraint("endpoint", "subject", "kind", "digest"),
+    # Pages of a list go by id, whatever it is filtered by.
+    Index("ix_event_endpoint", "endpoint", "id"),
+    Index("ix_event_kind", "kind", "id"),
+    Index("ix_event_project", "project", "id"),
 )
 
 fact = Table(
@@ -311,7 +315,9 @@ line_item = Table(
     Column("state", String(16), nullable=False),  # open, billed, withdrawn
     Column("invoice_id", ForeignKey("invoice.id"), index=True),
     Column("created_at", UtcDateTime, nullable=False),
-    Index("ix_line_item_customer", "customer", "state"),
+    Index("ix_line_item_customer_state", "customer", "state"),
+    Index("ix_line_item_customer", "customer", "id"),
+    Index("ix_line_item_state", "state", "id"),
 )
 
 approval = Table(
@@ -367,12 +373,12 @@ hint = Table(
     "hint",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("event_id", ForeignKey("event.id"), nullable=False),
     Column("endpoint", String(64), nullable=False),
     Column("subject", String(255), nullable=False),
     Column("state", String(16), nullable=False),  # waiting, followed, unmatched
     Column("reason", Text),
     *_lease(),
+    UniqueConstraint("endpoint", "subject"),
     Index("ix_hint_state", "state", "next_at", "id"),
 )
 

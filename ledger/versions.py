@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, or_, select, update
 
 from .auditlog import note
+from .claims import released
 from .database import insert_for
 from .deliveries import wake
-from .tables import activation, mapping_version, subject
+from .tables import activation, customer, mapping_version, subject
 
 
 def activate(
@@ -21,8 +22,9 @@ def activate(
 ) -> bool:
     """Make a version the active one; return False if it is already.
 
-    Subjects that were held are judged again. What is priced already keeps its price until a
-    person asks for it with `flask events remap`.
+    Subjects that were held are judged again, and drafts are assembled again under the new
+    terms. What is priced already keeps its price until a person asks for it with
+    `flask events remap`.
     """
     if active(connection) == version:
         return False
@@ -35,6 +37,8 @@ def activate(
         insert(activation).values(version=version, activated_at=now, activated_by=by)
     )
     wake(connection, or_(subject.c.state == "held", subject.c.state == "failed"), now)
+    # Who assembles one of them just now, under the old terms, loses the claim.
+    connection.execute(update(customer).values(state="waiting", **released(now)))
     note(connection, now, actor=by, action="rules.activated", entity=f"rules:{version[:12]}")
     return True
 

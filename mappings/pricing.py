@@ -87,8 +87,7 @@ class Pricing:
     def outcome(self, event: Event, person: Person | None) -> Outcome:
         """Return what an event is worth that `person` worked, None if unknown."""
         if event.project is None:
-            reason = "which project is not known yet - it is filled in when the tool tells it"
-            return Held(None, f"{reason}, or ask the tool with flask sync")
+            return Held(None, "which project is not known - it is filled in when the tool tells it")
         seen = Seen(event, person, self._billable_when_not_said)
         takers = [
             ready

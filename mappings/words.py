@@ -281,6 +281,7 @@ SOURCE: Final = TableOf(
         "tool": Word(KEY, "jira, github, generic, ...: see flask sources list", required=True),
         "secret": Word(ListOf(SECRET), "the signing secret by name; two while it is being rotated"),
         "url": Word(SETTING, "the tool's address, where we ask it or tell it something"),
+        "api_url": Word(SETTING, "the address of its API, where that is another one"),
         "user": Word(SETTING, "the user that we ask as"),
         "token": Word(SETTING, "the token that we ask with, by name"),
         "write_back": Word(YES_NO, "yes: the tool is told what became of the work"),

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+DURABLE = "durable"
 START_SECONDS = 60
 """How long a server may take to answer; a busy machine needs a few seconds."""
 
@@ -28,12 +29,15 @@ class ServiceUnavailableError(Exception):
 class Service:
     """One real server, "postgres" or "valkey", in a directory of its own.
 
-    It listens on a Unix socket, so that any number of them run side by side.
+    It listens on a Unix socket, so that any number of them run side by side. A `durable`
+    PostgreSQL keeps what it commits as one in production does; the tests need not wait for that.
     """
 
-    def __init__(self, kind: str, directory: Path) -> None:
+    def __init__(self, kind: str, directory: Path, *, durable: bool = False) -> None:
         self.url = _address(kind, directory)
         self._command = [sys.executable, __file__, kind, str(directory)]
+        if durable:
+            self._command.append(DURABLE)
         self._keeper: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -132,8 +136,10 @@ def _postgres(directory: Path) -> tuple[list[str], Callable[[], bool]]:
             check=True,
             user=user,
         )
-    # -F and full_page_writes=off give up only what a power cut would need.
-    options = ["-D", data, "-k", data, "-h", "", "-F", "-c", "full_page_writes=off"]
+    options = ["-D", data, "-k", data, "-h", ""]
+    if DURABLE not in sys.argv:
+        # -F and full_page_writes=off give up only what a power cut would need.
+        options += ["-F", "-c", "full_page_writes=off"]
     return [str(word) for word in (programs / "postgres", *options)], lambda: _answers(data)
 
 

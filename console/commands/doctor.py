@@ -18,7 +18,7 @@ from connectors.registry import billing_connectors, project_connectors
 from console.current import current_line
 from console.terminal import AS_JSON, print_json
 from console.texts import one_line
-from ledger.audit.resting import find as resting
+from ledger.audit.resting import left_lying
 from ledger.errors import BillhookError, ConfigurationError, TransientError
 from ledger.heartbeats import beat, last_beat
 from mappings.book import Book
@@ -93,7 +93,7 @@ def examine(line: Line) -> Iterator[Finding]:
             yield from _endpoint(line, source)
         for connector in book.workspace.connectors.values():
             yield _billing(line, connector)
-        yield from _strangers(line, book)
+        yield from _customers(book)
     yield _clock(line)
     yield _worker(line)
 
@@ -169,7 +169,7 @@ def _rules(line: Line) -> tuple[Book | None, list[Finding]]:
             _warn(
                 "rule files",
                 f"{folder} differs from the active version",
-                "look with `flask rules plan`, then run `flask rules activate`",
+                "run `flask rules test`, then `flask rules activate`",
             )
         )
     return book, findings
@@ -238,8 +238,7 @@ def _checked(what: str, check: Callable[[], str | None], where: str) -> Finding:
     return _ok(what, f"answers as {account}")
 
 
-def _strangers(line: Line, book: Book) -> Iterator[Finding]:
-    """Yield the mistakes between rules and environment that no endpoint or connector has named."""
+def _customers(book: Book) -> Iterator[Finding]:
     for customer in book.customers.values():
         if customer.send_to not in book.workspace.connectors:
             yield _fail(
@@ -264,10 +263,8 @@ def _clock(line: Line) -> Finding:
 def _worker(line: Line) -> Finding:
     """Judge the workers by what they leave lying: that is what matters about them."""
     with line.database.read() as connection:
-        left = [
-            each for each in resting(connection, line.clock.now()) if "waits for" in each.detail
-        ]
-    if left:
+        oldest = next(left_lying(connection, line.clock.now()), None)
+    if oldest is not None:
         todo = "start a worker with `python worker.py`"
-        return _fail("worker", f"{left[0].entity} {left[0].detail}", todo)
+        return _fail("worker", f"{oldest.entity} {oldest.detail}", todo)
     return _ok("worker", "nothing waits for one longer than 30 s")

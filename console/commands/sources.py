@@ -8,7 +8,8 @@ from typing import IO
 
 import click
 
-from console.terminal import AS_JSON, fail, one_line, print_json, print_table
+from console.terminal import AS_JSON, fail, print_json, print_table
+from console.texts import one_line
 from ledger.errors import PayloadError, UnsupportedEventTypeError
 from ledger.events import Delivery, Reading
 from webhooks.registry import sources as every_source

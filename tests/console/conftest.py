@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
 from console import api, health, views
-from console.commands import access, events, invoices
+from console.commands import COMMANDS
 from ledger.access import create_token
 from line import Line
 from settings import Settings
@@ -70,7 +70,7 @@ def console_of(firm: SmallFirm, doorbell: RecordingDoorbell) -> Flask:
     app.register_blueprint(views.blueprint)
     app.register_blueprint(health.blueprint)
     api.register(app)
-    for command in (access.tokens, access.signin_link, events.events, invoices.invoices):
+    for command in COMMANDS:
         app.cli.add_command(command)
     return app
 

@@ -107,7 +107,8 @@ def test_the_cookie_is_kept_from_scripts_other_sites_and_open_lines(
 
 @pytest.mark.parametrize("path", ["/", "/signin", "/console/console.css"])
 def test_every_page_has_the_strict_policy(signed_in: FlaskClient, path: str) -> None:
-    headers = signed_in.get(path).headers
+    with signed_in.get(path) as answer:
+        headers = answer.headers
     assert {name: headers[name] for name in POLICY} == POLICY
     assert "default-src 'none'" in headers["Content-Security-Policy"]
 

@@ -19,6 +19,7 @@ import rq
 from sqlalchemy import func, select
 
 from ledger.doorbell import QUEUE
+from ledger.heartbeats import last_beat
 from ledger.tables import delivery, line_item
 from line import Line
 from tests.conftest import ON_BOTH
@@ -80,6 +81,11 @@ class Firm:
         with self.line.database.read() as connection:
             query = select(func.count()).where(line_item.c.state != "withdrawn")
             return connection.scalar(query) or 0
+
+    def clock_beats(self) -> bool:
+        """Return whether the clock has shown that it is alive."""
+        with self.line.database.read() as connection:
+            return last_beat(connection, "clock") is not None
 
     def total(self) -> int:
         """Return the total of all drafts, in cents."""
@@ -182,7 +188,7 @@ def test_deliveries_are_taken_while_redis_is_away(rung: Firm, redis_server: Serv
 def test_a_worker_and_a_clock_stop_when_they_are_asked(firm: Firm) -> None:
     processes = [firm.start("worker.py"), firm.start("clock.py")]
     firm.post_entries(1, 3)
-    until(lambda: firm.priced() == 3, "the worker is up")
+    until(lambda: firm.priced() == 3 and firm.clock_beats(), "both are up")
     for process in processes:
         process.terminate()
     assert [process.wait(PATIENCE) for process in processes] == [0, 0]

@@ -26,7 +26,7 @@ from ledger.subjects import Verdict
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 VERSION = "5" * 64
-FILES = {"workspace.yaml": "format: 1\nsources:\n  jira: {tool: jira, secret: ${JIRA_SECRET}}\n"}
+FILES = {"workspace.yaml": 'sources:\n  jira: {tool: jira, secret: "${JIRA_SECRET}"}\n'}
 CUSTOMERS = {"ACME": ("acme", "EUR"), "SITE": ("acme", "EUR"), "BETA": ("beta", "JPY")}
 
 

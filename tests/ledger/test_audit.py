@@ -249,9 +249,23 @@ CORRUPTIONS = {
         "'acme-0\"') where reference = 'acme-2026-11'",
         {"states", "contents"},
     ),
+    "an invoice whose log was cut off": (
+        "delete from audit_entry where entity = 'invoice:acme-2026-11'",
+        {"states"},
+    ),
     "an approval that is gone from the log": (
         "delete from audit_entry where action = 'invoice.approved' and position = "
         "(select min(position) from audit_entry where action = 'invoice.approved')",
+        {"states", "audit log"},
+    ),
+    "an approval that was logged from another state": (
+        'update audit_entry set detail = replace(detail, \'"before":"draft"\', '
+        "'\"before\":\"blocked\"') where action = 'invoice.approved'",
+        {"states", "audit log"},
+    ),
+    "an approval of what was blocked": (
+        "update audit_entry set detail = replace(detail, '\"draft\"', '\"blocked\"') "
+        "where entity = 'invoice:acme-2026-10'",
         {"states", "audit log"},
     ),
     "an audit entry with another name": (
@@ -305,10 +319,49 @@ def test_what_is_billed_twice_is_named_with_its_amount(
     assert (doubled.amount_at_risk, doubled.currency) == (900000, "EUR")
 
 
+def test_a_line_that_is_taken_back_twice_is_named_itself(
+    firm: SmallFirm, connection: Connection
+) -> None:
+    connection.exec_driver_sql(CORRUPTIONS["a line that is taken back twice"][0])
+    details = {each.entity: each.detail for each in found(firm, connection)}
+    taken_back = connection.exec_driver_sql("select min(corrects_id) from line_item").scalar()
+    assert details[f"line_item:{taken_back}"] == "is taken back 2 times"
+
+
 def test_waiting_a_short_while_is_no_violation(firm: SmallFirm, connection: Connection) -> None:
     connection.exec_driver_sql("update customer set state = 'waiting'")
     assert found(firm, connection, later=29) == []
     assert {each.invariant for each in found(firm, connection, later=31)} == {"deliveries"}
+
+
+def test_an_entry_that_was_just_written_may_wait_for_its_seal(
+    firm: SmallFirm, connection: Connection
+) -> None:
+    connection.exec_driver_sql(
+        "update audit_entry set position = null, hash = null "
+        "where position = (select max(position) from audit_entry)"
+    )
+    assert found(firm, connection, later=20) == []
+    assert {each.invariant for each in found(firm, connection, later=61)} == {"audit log"}
+
+
+def test_a_request_may_be_in_doubt_for_a_quarter_of_an_hour(
+    firm: SmallFirm, connection: Connection
+) -> None:
+    connection.exec_driver_sql("update intent set state = 'sent' where operation = 'customer:1'")
+    assert found(firm, connection) == []
+    assert "intents" in {each.invariant for each in found(firm, connection, later=901)}
+
+
+def test_a_correction_that_was_withdrawn_takes_nothing_back(
+    firm: SmallFirm, connection: Connection
+) -> None:
+    withdrawn = COPIED.replace("'open'", "'withdrawn'")
+    connection.exec_driver_sql(
+        f"insert into line_item ({COLUMNS}) select {withdrawn} from line_item "
+        "where corrects_id is not null"
+    )
+    assert found(firm, connection) == []
 
 
 def test_a_request_in_doubt_may_wait_for_its_next_attempt(

@@ -46,11 +46,21 @@ def priced(seconds: int, *, customer: str = "acme", hourly: str = "120.00") -> L
     )
 
 
-worth = st.none() | st.builds(
-    priced,
-    st.sampled_from([0, 1, 899, 3000, 3600]),
-    customer=st.sampled_from(["acme", "beta"]),
-    hourly=st.sampled_from(["120.00", "99.99", "0.00"]),
+def fixed(seconds: int) -> LineItem:
+    """Return what an entry is worth that has a fixed price, however long it took."""
+    return replace(priced(3600, hourly="4500.00"), seconds=seconds)
+
+
+durations = st.sampled_from([0, 1, 899, 3000, 3600])
+worth = (
+    st.none()
+    | st.builds(fixed, durations)
+    | st.builds(
+        priced,
+        durations,
+        customer=st.sampled_from(["acme", "beta"]),
+        hourly=st.sampled_from(["120.00", "99.99", "0.00"]),
+    )
 )
 
 

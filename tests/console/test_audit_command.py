@@ -1,0 +1,221 @@
+"""`flask audit`: the exit code says whether the ledger is good, bad or could not be checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import text
+
+from console.commands.audit import audit
+from ledger import versions
+from ledger.invoices import draft_from_json
+from ledger.tables import invoice
+from line import Line
+from mappings.book import Book
+from settings import Settings
+from tests.ledger.seed import VERSION, SmallFirm, month_of_work
+
+ACME = """
+format: 1
+customer: acme
+name: Acme
+currency: EUR
+send_to: books
+invoice: monthly
+takes: {project: [ACME, SITE]}
+rates:
+  - {person: ana, from: 2026-01-01, hourly: 120.00}
+  - {person: ben, from: 2026-01-01, hourly: 80.00}
+rules:
+  - rule: Phase
+    when: {event: milestone.completed}
+    bill: {description: "{title}", quantity: 1, unit_price: 4500.00}
+  - rule: Hours
+    when: {event: time.logged}
+    bill: {description: "{item} {title}", quantity: hours, unit_price: rate}
+"""
+BETA = """
+format: 1
+customer: beta
+name: Beta
+currency: JPY
+send_to: books
+invoice: monthly
+takes: {project: BETA}
+rules:
+  - rule: Hours
+    when: {event: time.logged}
+    bill: {description: "{item} {title}", quantity: hours, unit_price: 120.00}
+"""
+WORKSPACE = """
+format: 1
+name: Small firm
+time_zone: Europe/Berlin
+connectors:
+  books: {system: file, folder: "FOLDER"}
+people:
+  - {person: ana, accounts: {jira: ana}}
+  - {person: ben, accounts: {jira: ben}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give the folder that invoices are pushed into."""
+    return tmp_path / "books"
+
+
+@pytest.fixture
+def firm(sqlite_url: str, folder: Path) -> Iterator[SmallFirm]:
+    """Give the small firm after a month, with the rules that its lines name."""
+    firm = SmallFirm(sqlite_url)
+    month_of_work(firm)
+    workspace = WORKSPACE.replace("FOLDER", str(folder))
+    book = Book.load({"workspace.yaml": workspace, "acme.yaml": ACME, "beta.yaml": BETA})
+    firm.database.write(
+        lambda connection: versions.activate(
+            connection, book.version, book.files, by="mia", now=firm.now
+        )
+    )
+    change(firm, f"update line_item set mapping_version = '{book.version}'")
+    change(firm, f"delete from mapping_version where version = '{VERSION}'")
+    firm.settle()
+    yield firm
+    firm.close()
+
+
+@pytest.fixture
+def command_line(firm: SmallFirm) -> FlaskCliRunner:
+    """Give Flask's command line with this command alone."""
+    environ = {"BILLHOOK_SECRET_KEY": "k" * 32, "DATABASE_URL": "sqlite:///unused"}
+    app = Flask("billhook")
+    app.extensions["billhook"] = Line(
+        Settings.from_env(environ), environ=environ, database=firm.database, clock=firm.clock
+    )
+    app.cli.add_command(audit)
+    return app.test_cli_runner()
+
+
+def change(firm: SmallFirm, statement: str) -> None:
+    """Change the ledger behind its back."""
+    firm.database.write(lambda connection: connection.execute(text(statement)))
+
+
+def push_to_files(firm: SmallFirm, command_line: FlaskCliRunner) -> None:
+    """Make the invoices of the ledger be at the billing system."""
+    line: Line = command_line.app.extensions["billhook"]
+    for row in firm.rows(invoice):
+        if row["state"] == "pushed":
+            seen = line.billing("books").create_draft(
+                draft_from_json(row["content"]), remote_customer="", idempotency_key=""
+            )
+            change(
+                firm,
+                f"update invoice set remote_id = '{seen.remote_id}' where id = {row['id']}",
+            )
+
+
+def test_a_good_ledger_exits_0(command_line: FlaskCliRunner) -> None:
+    result = command_line.invoke(args=["audit"])
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, "All 9 promises are kept.")
+
+
+def test_a_broken_promise_exits_1_and_names_row_and_amount(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    change(firm, "update invoice set total = total + 1 where reference = 'acme-2026-10'")
+    result = command_line.invoke(args=["audit"])
+    assert result.exit_code == 1
+    assert "Broken: contents" in result.output
+    assert "invoice:acme-2026-10: its lines add up to" in result.output
+    assert "EUR]" in result.output
+    found = json.loads(command_line.invoke(args=["audit", "--json"]).stdout)
+    (violation,) = found["violations"]
+    assert (violation["invariant"], violation["entity"]) == ("contents", "invoice:acme-2026-10")
+    assert (violation["currency"], violation["amount_at_risk"] > 0) == ("EUR", True)
+
+
+def test_lines_are_priced_again_under_their_own_rules(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    change(firm, "update event set person = 'ana' where subject = 'worklog:3'")
+    result = command_line.invoke(args=["audit"])
+    assert result.exit_code == 1
+    assert 'its own rules now say 1.3889 x 120.00 EUR for acme by "Hours"' in result.output
+
+
+def test_rules_that_cannot_be_read_any_more_are_named(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    change(firm, "update mapping_version set files = replace(files, 'rules:', 'rulez:')")
+    result = command_line.invoke(args=["audit"])
+    assert result.exit_code == 1
+    assert "cannot be read any more" in result.output
+
+
+def test_an_anchor_that_was_kept_elsewhere_holds(command_line: FlaskCliRunner) -> None:
+    head = json.loads(command_line.invoke(args=["audit", "--json"]).stdout)["audit_log_head"]
+    assert command_line.invoke(args=["audit", "--anchor", head]).exit_code == 0
+    position, _, sealed = head.partition(":")
+    result = command_line.invoke(args=["audit", "--anchor", f"{position}:{sealed[::-1]}"])
+    assert (result.exit_code, "audit log" in result.output) == (1, True)
+
+
+def test_an_anchor_that_is_none_is_refused(command_line: FlaskCliRunner) -> None:
+    result = command_line.invoke(args=["audit", "--anchor", "12"])
+    assert (result.exit_code, "POSITION:HASH" in result.output) == (2, True)
+
+
+def test_a_ledger_with_another_schema_exits_2(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    change(firm, "delete from alembic_version")
+    result = command_line.invoke(args=["audit"])
+    assert (result.exit_code, "flask db upgrade" in result.output) == (2, True)
+    assert "Traceback" not in result.output
+
+
+def test_a_database_that_cannot_be_read_exits_2(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    change(firm, "alter table line_item rename to lost")
+    result = command_line.invoke(args=["audit"])
+    assert (result.exit_code, "DATABASE_URL" in result.output) == (2, True)
+
+
+def test_deep_finds_the_billing_system_in_agreement(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    push_to_files(firm, command_line)
+    result = command_line.invoke(args=["audit", "--deep"])
+    assert (result.exit_code, "billing systems agree" in result.output) == (0, True)
+
+
+def test_deep_names_what_the_billing_system_does_not_have(
+    firm: SmallFirm, command_line: FlaskCliRunner
+) -> None:
+    result = command_line.invoke(args=["audit", "--deep"])
+    assert result.exit_code == 1
+    assert "invoice:beta-2026-10: books has no invoice with this reference" in result.output
+
+
+def test_deep_names_what_the_billing_system_has_differently(
+    firm: SmallFirm, command_line: FlaskCliRunner, folder: Path
+) -> None:
+    push_to_files(firm, command_line)
+    change(firm, "update invoice set remote_id = 'other' where reference = 'acme-2026-10'")
+    result = command_line.invoke(args=["audit", "--deep"])
+    assert result.exit_code == 1
+    assert "acme-2026-10: books has it as" in result.output
+
+
+def test_deep_says_what_it_could_not_ask(firm: SmallFirm, command_line: FlaskCliRunner) -> None:
+    change(firm, "update invoice set connector = 'gone'")
+    result = command_line.invoke(args=["audit", "--deep"])
+    assert result.exit_code == 2
+    assert "Could not check acme-2026-10: connector gone" in result.output
