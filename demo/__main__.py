@@ -34,6 +34,9 @@ def main() -> int:
     parser.add_argument(
         "--lose", type=int, metavar="N", help="do not send webhook N: the demo has to notice it"
     )
+    parser.add_argument(
+        "--kill", type=int, default=0, metavar="N", help="kill the worker N times in the middle"
+    )
     given = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
@@ -46,7 +49,7 @@ def main() -> int:
             Folder(given.folder) as folder,
             running(folder, played.first, given.port) as site,
         ):
-            checks = Play(site, played, lost=given.lose).run()
+            checks = Play(site, played, lost=given.lose, kills=given.kill).run()
             title("Is everything as it should be?")
             for mismatch in checks.mismatches:
                 say(f"WRONG  {mismatch}")
@@ -80,7 +83,9 @@ def _stay(site: Site) -> None:
     say(f"  source {folder}/environment && .venv/bin/flask invoices list")
     say(f"The logs are in {folder}/logs")
     try:
-        threading.Event().wait()
+        while True:
+            site.processes.look_after()
+            threading.Event().wait(1)
     except KeyboardInterrupt:
         say("\nStopping.")
 

@@ -39,6 +39,8 @@ class Play:
     world: World
     lost: int | None = None
     """The number of a posting that is not sent, as by a broken network; from 1."""
+    kills: int = 0
+    """How often the worker is killed outright while the month is posted."""
     checks: Checks = field(default_factory=Checks)
 
     @property
@@ -68,9 +70,12 @@ class Play:
         answers: Counter[str] = Counter()
         began = time.monotonic()
         bar = tqdm(postings, unit=" webhooks", ncols=80, ascii=True, file=sys.stdout, disable=None)
+        killed_at = {len(postings) * each // (self.kills + 1) for each in range(1, self.kills + 1)}
         for number, posting in enumerate(bar, 1):
             if number != self.lost:
                 answers[self.site.post(posting)] += 1
+            if number in killed_at:
+                self.site.processes.kill("worker")
         self.site.wait_for_rest()
         say(f"Posted, and the line is at rest again, after {time.monotonic() - began:.1f} s.\n")
         state = self.site.control(self.site.jira, "state")
@@ -93,7 +98,6 @@ class Play:
         order = f"purchase_order: {PURCHASE_ORDER}\n"
         path.write_text(path.read_text().replace(said, order + said))
         self._flask("rules", "activate")
-        self._flask("events", "remap", "--customer", "brightwater")
         self.site.wait_for_rest()
         state = self._invoice(reference)["state"]
         say(f"{reference} is now: {state}")

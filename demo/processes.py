@@ -21,6 +21,7 @@ from typing import Final
 
 from .folder import Folder
 from .problems import DemoError
+from .tables import say
 
 ROOT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60
@@ -28,6 +29,8 @@ START_SECONDS: Final = 60
 REST_SECONDS: Final = 60
 """How long the line may take to come to rest."""
 STOP_SECONDS: Final = 10
+RESTARTED: Final = ("web", "worker", "clock")
+"""What a platform would start again if it is killed."""
 LOOPBACK: Final = "127.0.0.1"
 LOOK_SECONDS: Final = 0.05
 LAST_LINES: Final = 15
@@ -42,6 +45,7 @@ class Processes:
     folder: Folder
     environ: Mapping[str, str]
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __enter__(self) -> Processes:
         return self
@@ -52,6 +56,7 @@ class Processes:
     def start(self, name: str, *words: str) -> None:
         """Start a process that stays: `python <words>`, its output in a log file of its name."""
         parent = os.getpid()
+        self._commands[name] = words
 
         def die_with_parent() -> None:
             if _LIBC is not None:
@@ -59,7 +64,7 @@ class Processes:
                 if os.getppid() != parent:
                     os._exit(1)
 
-        with self.folder.log(name).open("wb") as log:
+        with self.folder.log(name).open("ab") as log:
             self._children[name] = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=ROOT,
@@ -70,6 +75,23 @@ class Processes:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
+
+    def kill(self, name: str) -> None:
+        """Kill a process outright, as the machine's end would, and start a new one."""
+        os.killpg(self._children[name].pid, signal.SIGKILL)
+        self._children[name].wait()
+        self.look_after()
+
+    def look_after(self) -> None:
+        """Start what has ended again, as a platform does; raise DemoError if it cannot stay."""
+        for name, child in list(self._children.items()):
+            if child.poll() is None:
+                continue
+            told = f"{name}: ended with exit code {child.returncode}"
+            if name not in RESTARTED or child.returncode > 0:
+                raise DemoError(f"{told}\n{self.last_lines(name)}")
+            say(f"{told} - it is started again")
+            self.start(name, *self._commands[name])
 
     def flask(self, *words: str) -> tuple[int, str]:
         """Run a command of Billhook to its end; return its exit code and what it printed."""
@@ -96,13 +118,10 @@ class Processes:
         return printed
 
     def wait_for(self, what: str, is_there: Callable[[], bool], *, most_seconds: int) -> None:
-        """Return once something is there; raise DemoError if a child ends or time is up."""
+        """Return once something is there; raise DemoError if a child fails or time is up."""
         deadline = time.monotonic() + most_seconds
         while not is_there():
-            for name, child in self._children.items():
-                if child.poll() is not None:
-                    told = f"{name}: ended with exit code {child.returncode}"
-                    raise DemoError(f"{told}\n{self.last_lines(name)}")
+            self.look_after()
             if time.monotonic() > deadline:
                 logs = "\n".join(self.last_lines(name) for name in ("web", "worker"))
                 raise DemoError(f"{what}: not within {most_seconds} s\n{logs}")

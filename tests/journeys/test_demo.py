@@ -211,9 +211,9 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
         assert first.log("web").parent.is_dir()
 
 
-def test_one_run_with_real_processes_is_as_it_should_be(tmp_path: Path) -> None:
+def test_one_run_with_workers_that_are_killed_is_as_it_should_be(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "demo", "--once", *_place(tmp_path)],
+        [sys.executable, "-m", "demo", "--once", "--kill", "2", *_place(tmp_path)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -221,6 +221,7 @@ def test_one_run_with_real_processes_is_as_it_should_be(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("it is started again") == 2
     assert "\x1b" not in done.stdout
     too_long = [line for line in done.stdout.splitlines() if len(line) > 100]
     assert too_long == []

@@ -18,6 +18,8 @@ import redis
 import rq
 from sqlalchemy import func, select
 
+from ledger import auditlog
+from ledger.audit import audit
 from ledger.doorbell import QUEUE
 from ledger.heartbeats import last_beat
 from ledger.tables import delivery, line_item
@@ -118,8 +120,13 @@ def rung(tmp_path: Path, sqlite_url: str, redis_server: Service) -> Iterator[Fir
 
 
 def everything_is_billed(firm: Firm) -> bool:
-    """Return whether each entry is on a draft, once."""
-    return firm.priced() == ENTRIES and firm.total() == ENTRIES * 6000
+    """Return whether each entry is on a draft, once; then every promise must be kept, too."""
+    if firm.priced() != ENTRIES or firm.total() != ENTRIES * 6000:
+        return False
+    firm.line.database.write(auditlog.seal)
+    with firm.line.database.read() as connection:
+        assert audit(connection, firm.line.clock.now()) == []
+    return True
 
 
 def test_deliveries_become_a_draft_by_themselves(firm: Firm) -> None:
