@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from .auditlog import note
 from .claims import NEVER, Claim, hold_one, postponed, released
@@ -38,13 +38,15 @@ class Intent:
     idempotency_key: str
     generation: int
     state: str
+    remote_id: str | None
+    """What it has led to, where that was seen."""
     created_at: datetime
     changed_at: datetime
 
     @property
     def is_uncertain(self) -> bool:
-        """Return whether it may or may not have been carried out."""
-        return self.state in ("sent", "uncertain")
+        """Return whether it may or may not have been carried out, as a whole or in part."""
+        return self.state in ("sent", "uncertain", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ def _latest(
         row.idempotency_key,
         row.generation,
         row.state,
+        row.remote_id,
         row.created_at,
         row.changed_at,
     )
@@ -210,9 +213,12 @@ def needs_new_key(intended: Intent, key_life: timedelta, now: datetime) -> bool:
     """Return whether the old key cannot be relied on, once a look-up has found nothing.
 
     Either its life is nearly over, or it has answered with an error for so long that the
-    request behind it is surely over.
+    request behind it is surely over, or what it led to was deleted: the old key would only
+    bring back the answer about that.
     """
     if now - intended.created_at >= key_life - KEY_MARGIN:
+        return True
+    if intended.state == "refused" or intended.remote_id is not None:
         return True
     return intended.state == "uncertain" and now - intended.changed_at >= QUIET
 
@@ -307,8 +313,7 @@ def take_back(
             **released(now),
         )
     )
-    subjects = select(line_item.c.subject_id).where(line_item.c.invoice_id == push.invoice_id)
-    wake(connection, subject.c.id.in_(subjects), now)
+    wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
     note(
         connection,
         now,
@@ -318,6 +323,31 @@ def take_back(
         before="approved",
         state="blocked",
         problem=problem,
+    )
+
+
+def _changed_meanwhile(invoice_id: int) -> Any:
+    """Return the query for subjects that changed while their lines counted as billed.
+
+    The others are left alone: judged again, they would make a new draft of what was refused.
+    """
+    other = line_item.alias()
+    is_beside = exists(
+        select(other.c.id).where(
+            other.c.subject_id == line_item.c.subject_id,
+            other.c.state == "open",
+            or_(other.c.invoice_id.is_(None), other.c.invoice_id != invoice_id),
+        )
+    )
+    return (
+        select(line_item.c.subject_id)
+        .join(subject, subject.c.id == line_item.c.subject_id)
+        .where(
+            line_item.c.invoice_id == invoice_id,
+            or_(
+                subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside
+            ),
+        )
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold, hold_one, released
+from .claims import LEASE_SECONDS, Claim, hold, hold_one, released
 from .database import insert_for
 from .payments import FINAL, Amounts, is_overdue, payment_of
 from .tables import event, hint, invoice, line_item, payment, report, subject
@@ -132,8 +132,10 @@ def record_payment(
         # A system that no longer has an invoice cannot say which currency it was in.
         amounts = replace(amounts, currency=row.currency)
     word = payment_of(amounts)
+    # A hint that came after the claim may be about more than what was fetched: look again.
+    is_hinted = row.sync_at > row.lease_until - timedelta(seconds=LEASE_SECONDS)
     values: dict[str, Any] = {
-        "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
+        "sync_at": row.sync_at if is_hinted else now + (POLL_FINAL if word in FINAL else POLL),
         "is_overdue": is_overdue(amounts, now.date()),
         "problem": None,
         **released(now),
