@@ -13,7 +13,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -28,7 +29,7 @@ from connectors.connector import Report
 from connectors.push import Pusher
 from connectors.registry import billing_connectors
 from ledger import approvals, assembly, deliveries, pushing, subjects, sync, tables
-from ledger.claims import MOST_ATTEMPTS, NEVER, Claim, claim, give_back, waits
+from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, NEVER, Claim, claim, give_back, renew, waits
 from ledger.doorbell import RedisDoorbell, listen
 from ledger.errors import (
     ConfigurationError,
@@ -281,12 +282,36 @@ def run(line: Line, stage: Stage) -> int:
         return 0
     with structlog.contextvars.bound_contextvars(stage=stage.name):
         try:
-            stage.work(line, claimed)
+            with _kept(line, claimed):
+                stage.work(line, claimed)
         except StaleClaimError as error:
             log.info("claim_lost", reason=str(error))
         except Exception as error:
             _give_back(line, stage, claimed, error)
     return len(claimed.ids)
+
+
+@contextmanager
+def _kept(line: Line, claimed: Claim) -> Iterator[None]:
+    """Keep a claim for as long as the work goes on: a slow remote system must not lose it.
+
+    A worker that is killed renews nothing, so what it held is free after `LEASE_SECONDS`.
+    """
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(LEASE_SECONDS / 4):
+            # Whoever has lost the claim learns it when the work is stored.
+            with suppress(StaleClaimError, DBAPIError):
+                line.database.write(lambda connection: renew(connection, claimed, line.clock.now()))
+
+    keeper = threading.Thread(target=keep, name="keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
 
 
 def _give_back(line: Line, stage: Stage, claimed: Claim, error: Exception) -> None:

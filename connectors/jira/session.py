@@ -105,7 +105,7 @@ class PortAdapter(BaseAdapter):
         return passed
 
     def close(self) -> None:
-        """Do nothing: the port belongs to the process, not to this session."""
+        """Do nothing: the port belongs to the process and goes on."""
 
 
 @contextmanager

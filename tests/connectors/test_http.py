@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import responses
 
 from connectors import http as port
 from connectors.http import OutgoingHttp, Request
@@ -277,3 +278,11 @@ def test_a_name_that_cannot_be_resolved_was_surely_not_sent(
 def test_plain_http_is_refused_outside_a_private_network() -> None:
     with pytest.raises(PermanentError, match="only https"):
         OutgoingHttp().send(Request("GET", "http://api.vendor.example/"))
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 429, 500])
+@responses.activate
+def test_every_status_is_an_answer_and_no_error(http: OutgoingHttp, status: int) -> None:
+    responses.get("https://api.example/v1/thing", body=b"text", status=status)
+    answer = http.send(Request("GET", "https://api.example/v1/thing"))
+    assert (answer.status, answer.body) == (status, b"text")
