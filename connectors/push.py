@@ -154,8 +154,8 @@ class Pusher:
             return
         self._mark(intended, "absent", remote_id=remote.remote_id)
         raise TotalsDifferError(
-            f"somebody has deleted invoice {remote.remote_id} at {self.connector.name} - to send it "
-            f"once more run `flask invoices push {self.push.reference}`"
+            f"somebody has deleted invoice {remote.remote_id} at {self.connector.name} - to send "
+            f"it once more run `flask invoices push {self.push.reference}`"
         )
 
     def _refused(self, problem: str) -> None:

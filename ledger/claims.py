@@ -65,13 +65,15 @@ def claim(
     waiting = waits(table, state, now)
     if condition is not None:
         waiting = and_(waiting, condition)
+    # In the order of the index: a long backlog is not read as a whole for each batch.
+    oldest_first = (table.c.next_at, table.c.id)
     first = connection.execute(
-        select(table.c.id, table.c.attempts).where(waiting).order_by(table.c.id).limit(1)
+        select(table.c.id, table.c.attempts).where(waiting).order_by(*oldest_first).limit(1)
     ).first()
     if first is None:
         return Claim(table, "", (), 0)
     alone = first.attempts > 0
-    chosen = select(table.c.id).where(waiting).order_by(table.c.id).limit(1 if alone else most)
+    chosen = select(table.c.id).where(waiting).order_by(*oldest_first).limit(1 if alone else most)
     if not alone:
         chosen = chosen.where(table.c.attempts == 0)
     if connection.dialect.name != "sqlite":

@@ -223,7 +223,21 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
         if key not in known or known[key].state != "known" or known[key].digest != _content(told)
     ]
     if changed:
-        wake(connection, tuple_(subject.c.endpoint, subject.c.about).in_(changed), now)
+        wake(connection, about_any_of(changed), now)
+
+
+def about_any_of(named: Iterable[tuple[str, str]]) -> Any:
+    """Return the condition of the subjects that are about these things: (endpoint, about)."""
+    names: dict[str, list[str]] = {}
+    for endpoint, about in sorted(named):
+        names.setdefault(endpoint, []).append(about)
+    # Endpoint by endpoint: to update rows by pairs SQLite would read the whole table.
+    return or_(
+        *(
+            and_(subject.c.endpoint == endpoint, subject.c.about.in_(abouts))
+            for endpoint, abouts in names.items()
+        )
+    )
 
 
 def wake(connection: Connection, which: Any, now: datetime) -> int:

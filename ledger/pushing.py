@@ -344,9 +344,7 @@ def _changed_meanwhile(invoice_id: int) -> Any:
         .join(subject, subject.c.id == line_item.c.subject_id)
         .where(
             line_item.c.invoice_id == invoice_id,
-            or_(
-                subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside
-            ),
+            or_(subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside),
         )
     )
 

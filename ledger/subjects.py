@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, tuple_, update
 from .claims import Claim, hold, released
 from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
 from .database import insert_for
-from .deliveries import event_from_row, fact_from_row, wake
+from .deliveries import about_any_of, event_from_row, fact_from_row, wake
 from .errors import StaleClaimError
 from .events import UNDOES, Event
 from .tables import customer, event, fact, line_item, subject
@@ -225,7 +225,7 @@ def _rivals(
     }
     if not named:
         return set()
-    same = tuple_(subject.c.endpoint, subject.c.about).in_(sorted(named))
+    same = about_any_of(named)
     if any(row["kind"] != "time.total" for row in rows):
         # Also one that is held: the entry that it was held for may be gone now.
         wake(connection, same & (subject.c.kind == "time.total"), now)

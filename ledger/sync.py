@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 
 from .auditlog import note
-from .claims import LEASE_SECONDS, Claim, hold, hold_one, released
+from .claims import Claim, hold, hold_one, released
 from .database import insert_for
 from .payments import FINAL, Amounts, is_overdue, payment_of
 from .tables import event, hint, invoice, line_item, payment, report, subject
@@ -54,9 +54,12 @@ def follow(
     """
     for hint_id in hold(connection, claimed):
         remote_ids = list(found.get(hint_id, ()))
-        ours = connection.execute(
-            update(invoice).where(invoice.c.remote_id.in_(remote_ids)).values(sync_at=now)
-        ).rowcount
+        named = invoice.c.remote_id.in_(remote_ids)
+        ours = connection.execute(update(invoice).where(named).values(sync_at=now)).rowcount
+        # Who looks at one of them just now may have fetched it too early, and loses the claim.
+        connection.execute(
+            update(invoice).where(named, invoice.c.state == "pushed").values(released(now))
+        )
         connection.execute(
             update(hint)
             .where(hint.c.id == hint_id)
@@ -132,10 +135,8 @@ def record_payment(
         # A system that no longer has an invoice cannot say which currency it was in.
         amounts = replace(amounts, currency=row.currency)
     word = payment_of(amounts)
-    # A hint that came after the claim may be about more than what was fetched: look again.
-    is_hinted = row.sync_at > row.lease_until - timedelta(seconds=LEASE_SECONDS)
     values: dict[str, Any] = {
-        "sync_at": row.sync_at if is_hinted else now + (POLL_FINAL if word in FINAL else POLL),
+        "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
         "is_overdue": is_overdue(amounts, now.date()),
         "problem": None,
         **released(now),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from .auditlog import note
 from .claims import released
@@ -36,8 +36,8 @@ def activate(
     connection.execute(
         insert(activation).values(version=version, activated_at=now, activated_by=by)
     )
-    wake(connection, or_(subject.c.state == "held", subject.c.state == "failed"), now)
-    # Who assembles one of them just now, under the old terms, loses the claim.
+    # Who judges or assembles just now, by the old rules, loses the claim.
+    wake(connection, subject.c.state.in_(("waiting", "held", "failed")), now)
     connection.execute(update(customer).values(state="waiting", **released(now)))
     note(connection, now, actor=by, action="rules.activated", entity=f"rules:{version[:12]}")
     return True

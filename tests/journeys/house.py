@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +213,9 @@ def approve_all(line: Line) -> list[str]:
         )
     for reference in drafts:
         line.database.write(
-            lambda connection, reference=reference: approvals.approve(
-                connection,
-                reference,
+            partial(
+                approvals.approve,
+                reference=reference,
                 approved_by="test",
                 content_hash=None,
                 now=line.clock.now(),

@@ -7,6 +7,7 @@ there and a new process afterwards. The invoices are the same in all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +156,7 @@ class Played:
     def _post_all(self, bodies: list[Mapping[str, Any]]) -> None:
         for number, body in enumerate(bodies):
             # The sender was told nothing, so it sends the same delivery again.
-            self.survive(
-                lambda line, body=body, number=number: post(
-                    client(line), body, f"{body['timestamp']}-{number}"
-                )
-            )
+            self.survive(partial(_post, body, f"{body['timestamp']}-{number}"))
 
     def _until_pushed(self, reference: str) -> None:
         for _ in range(4):
@@ -181,6 +178,10 @@ class Played:
             (row["metadata"]["billhook_reference"], row["total"], len(row["lines"]["data"]))
             for row in held
         )
+
+
+def _post(body: Mapping[str, Any], delivery_id: str, line: Line) -> int:
+    return post(client(line), body, delivery_id)
 
 
 def test_the_small_month_comes_to_the_right_invoices(tmp_path: Path, sqlite_template: Path) -> None:

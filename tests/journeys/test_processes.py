@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,10 @@ class Firm:
         with self.line.database.read() as connection:
             query = select(func.count()).where(delivery.c.state == state)
             return connection.scalar(query) or 0
+
+    def has_read_more_than(self, count: int) -> bool:
+        """Return whether more deliveries have been read than a moment ago."""
+        return self.count() > count
 
     def priced(self) -> int:
         """Return how many line items stand."""
@@ -148,7 +153,7 @@ def test_workers_that_are_killed_in_the_middle_lose_and_double_nothing(firm: Fir
         worker = firm.start("worker.py")
         before = firm.count()
         firm.post_entries(share * 40 + 1, share * 40 + 40)
-        until(lambda before=before: firm.count() > before, "the worker is at work")
+        until(partial(firm.has_read_more_than, before), "the worker is at work")
         worker.kill()
         worker.wait()
     firm.start("worker.py")

@@ -55,6 +55,7 @@ def assert_pushed_once(office: Office, total: int = 16000) -> None:
     assert len(office.stripe.book.table("customers")) == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("do", ["drop_reply", "500_after", "500_before", "429", "409", "html"])
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/invoices", LINES])
 def test_a_fault_on_the_way_leaves_one_invoice(office: Office, path: str, do: str) -> None:
@@ -150,7 +151,7 @@ def test_refused_content_is_blocked_in_the_vendors_words_and_goes_out_once_mende
 
 
 def test_a_refused_push_whose_remains_were_deleted_unheard_ends_as_refused(picky: Office) -> None:
-    lost = []
+    lost: list[Request] = []
 
     def lose_the_first_deletion(request: Request) -> None:
         if request.method == "DELETE" and not lost:
