@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
+    Table,
     and_,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -223,18 +223,18 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
         if key not in known or known[key].state != "known" or known[key].digest != _content(told)
     ]
     if changed:
-        wake(connection, about_any_of(changed), now)
+        wake(connection, about_any_of(subject, changed), now)
 
 
-def about_any_of(named: Iterable[tuple[str, str]]) -> Any:
-    """Return the condition of the subjects that are about these things: (endpoint, about)."""
+def about_any_of(table: Table, named: Iterable[tuple[str, str]]) -> Any:
+    """Return the condition of the rows about these things, each (endpoint, about)."""
     names: dict[str, list[str]] = {}
     for endpoint, about in sorted(named):
         names.setdefault(endpoint, []).append(about)
-    # Endpoint by endpoint: to update rows by pairs SQLite would read the whole table.
+    # Endpoint by endpoint: for a list of pairs SQLite reads the whole table.
     return or_(
         *(
-            and_(subject.c.endpoint == endpoint, subject.c.about.in_(abouts))
+            and_(table.c.endpoint == endpoint, table.c.about.in_(abouts))
             for endpoint, abouts in names.items()
         )
     )
@@ -263,7 +263,7 @@ def _content(told: Fact) -> str:
 def _known_facts(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[Any, Any]:
     rows = connection.execute(
         select(fact.c.endpoint, fact.c.about, fact.c.state, fact.c.version, fact.c.digest).where(
-            tuple_(fact.c.endpoint, fact.c.about).in_(list(keys))
+            about_any_of(fact, keys)
         )
     )
     return {(row.endpoint, row.about): row for row in rows}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, insert, select, update
 
 from .claims import Claim, hold, released
 from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
@@ -195,9 +195,7 @@ def _facts_for(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dic
     named = {(row["endpoint"], row["about"]) for row in rows if row["about"] is not None}
     if not named:
         return {}
-    found = connection.execute(
-        select(fact).where(tuple_(fact.c.endpoint, fact.c.about).in_(sorted(named)))
-    ).mappings()
+    found = connection.execute(select(fact).where(about_any_of(fact, named))).mappings()
     return {(row["endpoint"], row["about"]): row for row in found}
 
 
@@ -225,7 +223,7 @@ def _rivals(
     }
     if not named:
         return set()
-    same = about_any_of(named)
+    same = about_any_of(subject, named)
     if any(row["kind"] != "time.total" for row in rows):
         # Also one that is held: the entry that it was held for may be gone now.
         wake(connection, same & (subject.c.kind == "time.total"), now)

@@ -247,7 +247,7 @@ def test_takes_can_be_narrowed_to_an_endpoint(files: dict[str, str], logged: Log
 def test_an_event_without_a_project_is_held(book: Book, logged: Logged) -> None:
     outcome = book.price(logged(project=None, about="issue:1"))
     assert isinstance(outcome, Held)
-    assert outcome.reason.startswith("which project is not known yet")
+    assert outcome.reason.startswith("which project is not known")
 
 
 def test_an_account_at_an_endpoint_comes_before_one_of_the_tool(
