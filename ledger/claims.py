@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, case, func, literal, or_, select, update
+from sqlalchemy import Connection, Table, and_, case, literal, or_, select, update
 
 from .errors import StaleClaimError
 
@@ -168,8 +168,3 @@ def give_back(
         .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
         .values(values)
     )
-
-
-def count_waiting(connection: Connection, table: Table, state: str, now: datetime) -> int:
-    """Return how many rows could be claimed now."""
-    return connection.scalar(select(func.count()).where(waits(table, state, now))) or 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 SCHEDULES: Final = {
     "at once": "an invoice for the day of the work, as soon as it is known",
@@ -43,11 +42,3 @@ def period_of(schedule: str, on: date) -> Period:
     days = {"weekly": 7, "every two weeks": 14}[schedule]
     into = (on - _FORTNIGHTS_START).days % days
     return Period(schedule, on - timedelta(into), on + timedelta(days - 1 - into))
-
-
-def is_over(period: Period, now: datetime, zone: ZoneInfo) -> bool:
-    """Return whether a period is closed: its last day has passed in the customer's time zone.
-
-    What is invoiced at once waits for nothing. `now` is aware.
-    """
-    return period.kind == "at once" or now.astimezone(zone).date() > period.end

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mappings.periods import SCHEDULES, Period, is_over, period_of
+from mappings.periods import SCHEDULES, Period, period_of
 
 DAYS = st.dates(date(1990, 1, 1), date(2100, 1, 1))
 
@@ -38,17 +37,3 @@ def test_periods_partition_the_calendar(schedule: str, on: date) -> None:
     assert period.start <= on <= period.end
     assert period_of(schedule, period.start) == period_of(schedule, period.end) == period
     assert period_of(schedule, period.end + timedelta(1)).start == period.end + timedelta(1)
-
-
-def test_a_period_ends_when_its_last_day_ends_in_the_customers_time_zone() -> None:
-    march = period_of("monthly", date(2026, 3, 4))
-    # Berlin moved to summer time on 2026-03-29, so its April began at 22:00 UTC.
-    last = datetime(2026, 3, 31, 21, 59, tzinfo=UTC)
-    assert not is_over(march, last, ZoneInfo("Europe/Berlin"))
-    assert is_over(march, last + timedelta(minutes=1), ZoneInfo("Europe/Berlin"))
-    assert not is_over(march, last + timedelta(hours=8), ZoneInfo("America/Los_Angeles"))
-
-
-def test_what_is_invoiced_at_once_waits_for_nothing() -> None:
-    today = datetime(2026, 3, 4, 9, tzinfo=UTC)
-    assert is_over(period_of("at once", date(2026, 3, 4)), today, ZoneInfo("UTC"))
