@@ -33,7 +33,14 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
     app.extensions["billhook"] = line
     inbox = Inbox(line.database, line.clock)
     app.register_blueprint(
-        receiver(inbox, line.endpoint, line.clock, line.doorbell, most_bytes=line.settings.max_body)
+        receiver(
+            inbox,
+            line.endpoint,
+            line.clock,
+            line.doorbell,
+            most_bytes=line.settings.max_body,
+            base_url=line.settings.base_url,
+        )
     )
     app.register_blueprint(views.blueprint)
     app.register_blueprint(health.blueprint)

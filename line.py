@@ -86,14 +86,18 @@ class Line:
         """
         book = self.book(at_most_seconds_old=RULES_SECONDS)
         config = book.workspace.sources.get(name) if book else None
-        if config is None or config.tool not in sources():
+        if config is None or config.tool not in sources() or config.is_only_polled:
             return None
+        is_open = config.settings.get("handshake") == "yes"
         if config.is_unsigned:
             token = self._value(config.settings.get("path_token", ""))
-            return Endpoint(name, sources()[config.tool], (), path_token=token)
+            return Endpoint(name, sources()[config.tool], (), path_token=token, is_open=is_open)
         values = resolve(config.secrets, self.environ)
         return Endpoint(
-            name, sources()[config.tool], tuple(values[each] for each in config.secrets)
+            name,
+            sources()[config.tool],
+            tuple(values[each] for each in config.secrets),
+            is_open=is_open,
         )
 
     def missing(self, book: Book) -> list[str]:

@@ -86,7 +86,7 @@ def _read(stored: deliveries.StoredDelivery) -> deliveries.Outcome:
     state, reading, reason = "normalized", Reading(), None
     try:
         reading = sources()[stored.source].normalize(stored.request)
-        if not reading.events:
+        if not reading.events and not reading.asks:
             state, reason = "ignored", reading.ignored
     except UnsupportedEventTypeError as error:
         state, reason = "unsupported", str(error)

@@ -9,12 +9,13 @@ is a bug.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar
 
-from ledger.events import Event, Fact
+from ledger.errors import UnsupportedError
+from ledger.events import Fact, Found
 from ledger.invoices import InvoiceDraft
 from ledger.payments import Amounts
 
@@ -152,6 +153,18 @@ class Report:
     """Written into the note, so that it is found and changed in place: never added twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a tool tells about the time since a cursor: one page of it, or all."""
+
+    found: Sequence[Found]
+    """Oldest first where the tool can sort. Telling something twice does no harm."""
+    cursor: str
+    """Where the next call goes on, in the connector's own words; stored with what was found."""
+    is_all: bool = True
+    """False if there is more at once: the next page. An interruption resumes there."""
+
+
 class ProjectConnector(ABC):
     """A project tool: asked for what its webhooks leave out, told what became of the work."""
 
@@ -159,8 +172,17 @@ class ProjectConnector(ABC):
     name: ClassVar[str]
     docs_url: ClassVar[str]
     settings: ClassVar[tuple[Setting, ...]]
+    polls: ClassVar[bool] = False
+    """`changes_since` is there: what webhooks missed is found."""
+    poll_seconds: ClassVar[int] = 300
+    """How long the clock waits between two polls; the vendor's limits decide."""
+    lists_entries: ClassVar[bool] = False
+    """`entries` is there: the tool's time entries of a period can be certified."""
+    tells: ClassVar[str | None] = None
+    """Where `report` writes, in words for the admin: "a comment on the issue"; None: nowhere."""
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        """Make a connector; nothing is sent. `settings` has the endpoint's name as `endpoint`."""
         self.configured = settings
         self.http = http
 
@@ -168,14 +190,39 @@ class ProjectConnector(ABC):
     def check(self) -> str:
         """Prove that the settings work without changing anything; return the account's name."""
 
-    @abstractmethod
     def enrich(self, about: str) -> Fact | None:
         """Return what the tool tells about a thing (`issue:10014`), None if it has none like it."""
+        return None
 
-    @abstractmethod
+    def enrich_all(self, abouts: Sequence[str]) -> Mapping[str, Fact | None]:
+        """Return what the tool tells about several things, in as few requests as it allows."""
+        return {about: self.enrich(about) for about in abouts}
+
+    def look_up(self, about: str) -> Sequence[Found]:
+        """Return a thing that a delivery only named (`Reading.asks`), as it stands now.
+
+        Empty if the tool has none like it (any more).
+        """
+        return ()
+
     def report(self, report: Report) -> str:
         """Write the status into the tool, in place, once; return where it stands."""
+        raise UnsupportedError(
+            f"{self.key}: {report.subject}: this tool is not told - look at the invoice in Billhook"
+        )
 
-    def changes_since(self, cursor: str | None) -> tuple[Iterable[Event], str]:
-        """Return events that webhooks may have missed, and the next cursor."""
-        raise NotImplementedError
+    def changes_since(self, cursor: str | None, now: datetime) -> Changes:
+        """Return what changed since the cursor: what webhooks may have missed.
+
+        Without a cursor nothing is found and polling begins now: a tool's whole past would be
+        billed otherwise. `now` (aware, UTC) is our clock; where the tool tells its own time, that
+        is used instead. Each call reaches back far enough that nothing between two is missed.
+        """
+        raise NotImplementedError(f"{self.key} declares polls but does not do it")
+
+    def entries(self, first: date, last: date) -> Iterator[Found]:
+        """Yield every time entry whose date lies in the period, both days included.
+
+        All people's, as the tool tells them now, running ones too (the source passes them over).
+        """
+        raise NotImplementedError(f"{self.key} declares lists_entries but does not do it")

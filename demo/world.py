@@ -63,6 +63,7 @@ class Posting:
     def signed(self, secret: str, now: datetime) -> dict[str, str]:
         """Return all headers, with the signature that the tool would send."""
         scheme = sources()[ENDPOINTS[self.endpoint]].signature
+        assert scheme is not None
         used = "d2hzZWMtbm90LXRoZS1zZWNyZXQ=" if self.is_forged else secret
         proof = scheme.sign(self.body, used, delivery_id=self.delivery_id, now=now)
         return {"Content-Type": "application/json", **self.headers, **proof}

@@ -95,8 +95,10 @@ def record(
     done = [outcome for outcome in outcomes if outcome.id in ours]
     told = [(outcome.id, said) for outcome in done for said in outcome.reading.events]
     facts = [(outcome.endpoint, said) for outcome in done for said in outcome.reading.facts]
+    asks = {(outcome.endpoint, about) for outcome in done for about in outcome.reading.asks}
     learn(connection, facts, now)
     _record_events(connection, told, now, askable=askable)
+    _follow(connection, asks, now)
     # Most deliveries of a batch end alike, so a few statements end them all.
     alike: dict[tuple[str, str | None, int], list[int]] = {}
     for outcome in done:
@@ -187,7 +189,8 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
                 name: excluded[name]
                 for name in (
                     *("state", "version", "digest", "project", "item", "title"),
-                    *("labels", "fields", "reason", "attempts", "lease_token", "lease_until"),
+                    *("person", "person_name", "billable", "labels", "fields"),
+                    *("reason", "attempts", "lease_token", "lease_until"),
                 )
             },
             where=or_(
@@ -206,6 +209,9 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
                 "project": told.project,
                 "item": told.item,
                 "title": told.title,
+                "person": told.person,
+                "person_name": told.person_name,
+                "billable": told.billable,
                 "labels": list(told.labels),
                 "fields": dict(told.fields),
                 "reason": None,
@@ -256,7 +262,10 @@ def _rank(told: Fact) -> tuple[int, str]:
 
 def _content(told: Fact) -> str:
     """Return what a fact says, whenever it was said; it also decides between equal versions."""
-    said = [told.project, told.item, told.title, told.labels, dict(told.fields)]
+    said: list[Any] = [told.project, told.item, told.title, told.labels, dict(told.fields)]
+    worker = [told.person, told.person_name, told.billable]
+    if worker != [None, None, None]:
+        said.append(worker)
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
 
 
@@ -311,7 +320,7 @@ def _record_events(
 
 
 def _follow(connection: Connection, hinted: Collection[tuple[str, str]], now: datetime) -> None:
-    """Have what billing systems hint at looked at, also where they hint at it once more.
+    """Have what tools and billing systems hint at looked at, also where they hint once more.
 
     Stripe's events count whole seconds: an invoice that is finalized and paid within one gives
     two equal facts, and the first may have been followed before the payment.
@@ -469,6 +478,9 @@ def fact_from_row(row: Mapping[Any, Any]) -> Fact:
         project=row["project"],
         item=row["item"],
         title=row["title"],
+        person=row["person"],
+        person_name=row["person_name"],
+        billable=row["billable"],
         labels=tuple(row["labels"]),
         fields=row["fields"],
     )

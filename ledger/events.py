@@ -45,6 +45,39 @@ class Delivery:
     received_at: datetime
     endpoint: str = ""
     """The configured endpoint's name; a source reads it only to name itself."""
+    url: str = ""
+    """The address posted to, query included, as Billhook's own settings have it: never taken from
+    the Host header, and never stored, because some tools put their token into it."""
+
+
+FOUND: Final = "billhook-found"
+"""The header of a delivery that Billhook fetched from a tool's API itself: what kind of thing the
+body is. A request from outside cannot carry it; see `Found`."""
+GONE: Final = "gone"
+"""What is found where a time entry is missing: its body says `subject` and `version`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing as a tool's API tells it now. It goes through the line as a delivery does.
+
+    So whatever was missed is read by the tool's source, kept with its raw body, and listed
+    like anything else that arrived.
+    """
+
+    body: Mapping[str, Any]
+    """The JSON object as the tool tells it, numbers with a fraction as `Decimal`."""
+    headers: Mapping[str, str]
+    """By lower-case name: `billhook-found`, or those of a delivery that the tool kept."""
+
+    @classmethod
+    def thing(cls, kind: str, body: Mapping[str, Any]) -> Found:
+        """Return a found thing that the source reads as type `found:<kind>`."""
+        return cls(body=body, headers={FOUND: kind})
+
+    def delivery(self, endpoint: str, at: datetime) -> Delivery:
+        """Return it as a delivery that arrived when it was asked for."""
+        return Delivery(self.headers, canonical_json(self.body).encode(), at, endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +141,9 @@ class Event:
         """Return this event with what it leaves open taken from a remembered fact."""
         return replace(
             self,
+            person=self.person or fact.person,
+            person_name=self.person_name or fact.person_name,
+            billable=fact.billable if self.billable is None else self.billable,
             project=self.project or fact.project,
             item=self.item or fact.item,
             title=self.title or fact.title,
@@ -127,18 +163,24 @@ class Fact:
     project: str | None = None
     item: str | None = None
     title: str | None = None
+    person: str | None = None
+    person_name: str | None = None
+    billable: bool | None = None
     labels: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one delivery says: events, facts told in passing and, if there is no event, why not."""
+    """What one delivery says: events, facts told in passing, things to ask, or why none of it."""
 
     events: tuple[Event, ...] = ()
     facts: tuple[Fact, ...] = ()
+    asks: tuple[str, ...] = ()
+    """Things that changed, the delivery does not say how: `task:1203`. The tool is asked about
+    each, and its answer comes in as a delivery of its own; see `Found`."""
     ignored: str | None = None
-    """Why there is no event, in words for the admin; None if there are events."""
+    """Why there is nothing to bill, in words for the admin; None if there are events or asks."""
 
 
 def as_utc_text(moment: datetime) -> str:

@@ -184,6 +184,9 @@ fact = Table(
     Column("project", Text),
     Column("item", Text),
     Column("title", Text),
+    Column("person", Text),
+    Column("person_name", Text),
+    Column("billable", Boolean),
     Column("labels", CanonicalJson, nullable=False),
     Column("fields", CanonicalJson, nullable=False),
     Column("reason", Text),
@@ -375,11 +378,28 @@ hint = Table(
     Column("id", Id, primary_key=True),
     Column("endpoint", String(64), nullable=False),
     Column("subject", String(255), nullable=False),
-    Column("state", String(16), nullable=False),  # waiting, followed, unmatched
+    # waiting, followed, unmatched (no invoice of ours), held (the tool cannot be asked)
+    Column("state", String(16), nullable=False),
     Column("reason", Text),
     *_lease(),
     UniqueConstraint("endpoint", "subject"),
     Index("ix_hint_state", "state", "next_at", "id"),
+)
+
+poll = Table(
+    "poll",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("what", String(16), nullable=False),  # changes (since a cursor), entries (the period)
+    Column("state", String(16), nullable=False),  # waiting, off (no longer in the rules)
+    Column("cursor", Text),  # the tool's own words; null before the first answer
+    Column("found", BigInteger, nullable=False, default=0),  # news that webhooks had not brought
+    Column("polled_at", UtcDateTime),  # when the tool last answered
+    Column("reason", Text),  # why it could not be asked, for a person
+    *_lease(),
+    UniqueConstraint("endpoint", "what"),
+    Index("ix_poll_state", "state", "next_at", "id"),
 )
 
 report = Table(

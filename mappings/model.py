@@ -28,7 +28,8 @@ class SourceConfig:
     endpoint: str
     tool: str
     secrets: tuple[str, ...]
-    """Names of the live secrets in the environment; two while one is being rotated."""
+    """Names of the live secrets in the environment: two while one is being rotated, and one for
+    each webhook of a tool that makes the secrets itself."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The other words as written; `${NAME}` in them is resolved by the caller."""
     where: str = ""
@@ -38,6 +39,11 @@ class SourceConfig:
     def is_unsigned(self) -> bool:
         """Return whether unsigned deliveries are accepted, on a URL with a random token."""
         return self.settings.get("unsigned") == "yes"
+
+    @property
+    def is_only_polled(self) -> bool:
+        """Return whether nothing is posted here: the tool is asked, it has no webhooks."""
+        return self.settings.get("only_polled") == "yes"
 
     @property
     def is_written_back(self) -> bool:

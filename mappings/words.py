@@ -279,12 +279,20 @@ SETTING: Final = Phrase("a text", most=1000, is_secret=True)
 SOURCE: Final = TableOf(
     {
         "tool": Word(KEY, "jira, github, generic, ...: see flask sources list", required=True),
-        "secret": Word(ListOf(SECRET), "the signing secret by name; two while it is being rotated"),
+        "secret": Word(
+            ListOf(SECRET),
+            "the signing secret by name; two while it is being rotated, more where a tool makes "
+            "one for each webhook",
+        ),
         "url": Word(SETTING, "the tool's address, where we ask it or tell it something"),
         "api_url": Word(SETTING, "the address of its API, where that is another one"),
         "user": Word(SETTING, "the user that we ask as"),
         "token": Word(SETTING, "the token that we ask with, by name"),
         "write_back": Word(YES_NO, "yes: the tool is told what became of the work"),
+        "only_polled": Word(YES_NO, "yes: nothing is posted here, the tool is asked instead"),
+        "handshake": Word(
+            YES_NO, "yes while a webhook is made in a tool that asks for an answer before it signs"
+        ),
         "unsigned": Word(YES_NO, "yes: unsigned deliveries are accepted; needs path_token"),
         "path_token": Word(SETTING, "the random end of an unsigned endpoint's URL, by name"),
     },

@@ -11,6 +11,8 @@ from .model import ConnectorConfig, Person, SourceConfig, Workspace
 from .reading import Mistakes, Place, Table, quoted, suggestion
 from .shapes import Filled
 
+MOST_SECRETS: Final = 20
+"""The most secrets of one endpoint: some tools make one for each webhook."""
 # Settings with such names are secrets, so they are named and never written.
 _SECRET_SETTING: Final = re.compile(r"(^|_)(secret|token|key|password)$")
 
@@ -41,17 +43,25 @@ def _sources(found: dict[str, tuple[Place, Filled]], mistakes: Mistakes) -> dict
         inside = mistakes.inside(f'source "{endpoint}"')
         settings = _settings(filled, {"tool", "secret"}, words.SOURCE.words, inside)
         secrets = filled.get("secret", ())
-        if len(secrets) > 2:
+        if len(secrets) > MOST_SECRETS:
             inside.add(
-                filled.place("secret"), "more than two secrets - the new one and the old one"
+                filled.place("secret"),
+                f"more than {MOST_SECRETS} secrets - give some of the webhooks an endpoint of "
+                "their own",
             )
         sources[endpoint] = SourceConfig(
             endpoint, filled.get("tool", ""), secrets, settings, str(at)
         )
         if "secret" in filled.places:
             continue
+        if sources[endpoint].is_only_polled:
+            continue
         if not sources[endpoint].is_unsigned:
-            inside.add(at, "has no secret, so anybody could post to it - add secret: ${ITS_NAME}")
+            inside.add(
+                at,
+                "has no secret, so anybody could post to it - add secret: ${ITS_NAME}, or "
+                "only_polled: yes for a tool that has no webhooks",
+            )
         elif "path_token" not in filled.places:
             inside.add(at, "is unsigned - add path_token: ${ITS_NAME}, a random end of its URL")
     return sources

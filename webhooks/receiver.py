@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -26,6 +26,9 @@ RETRY_AFTER_SECONDS: Final = 5
 _ENDPOINT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 # Headers are stored with a delivery, but nothing that could open a door.
 _NEVER_KEPT: Final = re.compile(r"(authorization|cookie|token|secret|x-forwarded)", re.IGNORECASE)
+_OURS: Final = "billhook-"
+"""Headers that only Billhook itself sets; in a request from outside they are passed over."""
+EVENT: Final = "billhook-event"
 # Written once: this is what nearly every request gets.
 _FRESH: Final = b'{"status":"accepted"}\n'
 _REPEATED: Final = b'{"status":"repeated"}\n'
@@ -42,6 +45,8 @@ class Endpoint:
     secrets: tuple[str, ...]
     path_token: str | None = None
     """Set where unsigned deliveries are allowed: the URL's random end stands for a signature."""
+    is_open: bool = False
+    """A tool that validates an address before it signs anything is answered just now."""
 
 
 class Keeper(Protocol):
@@ -63,20 +68,35 @@ def receiver(
     doorbell: Doorbell,
     *,
     most_bytes: int,
+    base_url: str | None = None,
 ) -> Blueprint:
-    """Return the blueprint with `POST /webhooks/<endpoint>`."""
+    """Return the blueprint with `POST /webhooks/<endpoint>`.
+
+    `base_url` is the address by which the tools reach Billhook; some of them sign it.
+    """
     blueprint = Blueprint("webhooks", __name__)
 
+    @blueprint.get("/webhooks/<name>")
+    def greet(name: str) -> Response:
+        try:
+            endpoint = endpoint_named(name) if _ENDPOINT.fullmatch(name) else None
+        except Exception as error:
+            log.error("endpoint_not_ready", endpoint=name, error=type(error).__name__)
+            return _try_again(name)
+        if endpoint is None or not endpoint.source.answers_head:
+            return _answer(404, f"{name[:64]}: takes deliveries by POST only")
+        return Response(b"", 200)
+
     @blueprint.post("/webhooks/<name>")
-    @blueprint.post("/webhooks/<name>/<path_token>")
-    def receive(name: str, path_token: str | None = None) -> Response:
+    @blueprint.post("/webhooks/<name>/<tail>")
+    def receive(name: str, tail: str | None = None) -> Response:
         try:
             endpoint = endpoint_named(name) if _ENDPOINT.fullmatch(name) else None
         except Exception as error:
             # Without its secret, or without the database, an endpoint accepts nothing.
             log.error("endpoint_not_ready", endpoint=name, error=type(error).__name__)
             return _try_again(name)
-        if endpoint is None or not _path_fits(endpoint, path_token):
+        if endpoint is None or endpoint.source.signature is None or not _path_fits(endpoint, tail):
             return _answer(404, f"{name[:64]}: no such endpoint - see sources: in workspace.yaml")
         body = _read(request, most_bytes)
         if body is None:
@@ -87,11 +107,21 @@ def receiver(
             return _refused(name, "compressed", 415, f"{name}: send the body without compression")
         # A header that is sent twice is joined, as HTTP says; no signature survives that.
         delivery = Delivery(
-            headers={key.lower(): value for key, value in request.headers.items()},
+            headers={
+                key.lower(): value
+                for key, value in request.headers.items()
+                if not key.lower().startswith(_OURS)
+            },
             body=body,
             received_at=clock.now(),
             endpoint=name,
+            url=(base_url or "") + request.full_path.rstrip("?"),
         )
+        if tail in endpoint.source.url_events:
+            delivery = replace(delivery, headers={**delivery.headers, EVENT: tail})
+        if endpoint.is_open and (greeting := endpoint.source.greeting(delivery)) is not None:
+            log.info("greeted", endpoint=name)
+            return Response(greeting.body, greeting.status, dict(greeting.headers))
         if endpoint.path_token is None:
             try:
                 endpoint.source.verify(delivery, endpoint.secrets, now=delivery.received_at)
@@ -103,14 +133,19 @@ def receiver(
         return _store(endpoint, delivery)
 
     def _store(endpoint: Endpoint, delivery: Delivery) -> Response:
+        source = endpoint.source
+        revealing = source.signature.revealing if source.signature else ()
         kept = {
-            key: value for key, value in delivery.headers.items() if not _NEVER_KEPT.search(key)
+            key: value
+            for key, value in delivery.headers.items()
+            if not _NEVER_KEPT.search(key) and key not in revealing
         }
+        arrival = delivery.received_at.isoformat() if source.orders_by_arrival else None
         try:
             is_fresh = inbox.accept(
                 Delivery(kept, delivery.body, delivery.received_at, endpoint.name),
-                source=endpoint.source.key,
-                delivery_id=endpoint.source.delivery_id(delivery),
+                source=source.key,
+                delivery_id=arrival or source.delivery_id(delivery),
             )
         except Exception as error:
             # Whatever the reason: it is not on disk, so the sender must send it again.
@@ -130,10 +165,10 @@ def receiver(
     return blueprint
 
 
-def _path_fits(endpoint: Endpoint, path_token: str | None) -> bool:
+def _path_fits(endpoint: Endpoint, tail: str | None) -> bool:
     if endpoint.path_token is None:
-        return path_token is None
-    given = (path_token or "").encode("utf-8", "surrogateescape")
+        return tail is None or tail in endpoint.source.url_events
+    given = (tail or "").encode("utf-8", "surrogateescape")
     return hmac.compare_digest(given, endpoint.path_token.encode())
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from ledger.errors import UnsupportedEventTypeError
-from ledger.events import Delivery, Reading
+from ledger.errors import SignatureError, UnsupportedEventTypeError
+from ledger.events import FOUND, GONE, Delivery, Event, Reading
 
-from .payload import Payload, parse, quoted
+from .payload import Payload, moment_of, parse, quoted
 from .signatures import Signature
 
 Reader = Callable[[Payload, Delivery], Reading]
@@ -25,7 +25,10 @@ Reader = Callable[[Payload, Delivery], Reading]
 
 @dataclass(frozen=True, slots=True)
 class SignedExample:
-    """A delivery that the vendor signed, not we: it proves that the scheme is declared right."""
+    """A delivery signed by the vendor or, where none is published, by a program that is not ours.
+
+    It proves that the scheme is declared right: our own tests sign with what is declared.
+    """
 
     secret: str
     headers: Mapping[str, str]
@@ -34,12 +37,14 @@ class SignedExample:
     verify_at: datetime
     """The moment at which it was fresh."""
     origin: str
-    """Where the vendor published it."""
+    """Where the vendor published it, or "computed with openssl after <the vendor's page>"."""
+    url: str = ""
+    """The address it was posted to, for schemes that sign it or that have a token in it."""
 
     @property
     def delivery(self) -> Delivery:
         """Return the example as a delivery that arrived at `verify_at`."""
-        return Delivery(headers=self.headers, body=self.body, received_at=self.verify_at)
+        return Delivery(self.headers, self.body, self.verify_at, url=self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +74,34 @@ class Source(ABC):
     """As the vendor spells it."""
     docs_url: ClassVar[str]
     """The vendor's page about its webhooks."""
-    signature: ClassVar[Signature]
-    signed_example: ClassVar[SignedExample]
+    signature: ClassVar[Signature | None]
+    """None for a tool without webhooks, which is only polled."""
+    signed_example: ClassVar[SignedExample | None]
+    """None where there is no signature."""
+    kinds: ClassVar[tuple[str, ...]]
+    """The kinds of events that this source can tell, of `ledger.events.KINDS`."""
+    replay: ClassVar[str]
+    """What tells a replayed delivery from a new one, in words for the admin."""
+    proven: ClassVar[str]
+    """How far it is proven and when, in one line: "recorded bodies, 2026-11-22"."""
     readers: ClassVar[Mapping[str, Reader]]
-    """Event type -> the function that reads it."""
+    """Event type -> the function that reads it; `found:<kind>` for what was fetched or polled."""
     ignored: ClassVar[Mapping[str, str]] = {}
     """Event type -> why it earns nothing, in words for the admin."""
+    url_events: ClassVar[frozenset[str]] = frozenset()
+    """Event types that may end the endpoint's URL, for a tool whose bodies do not name them.
+
+    The receiver passes the one that was posted to as the header `billhook-event`.
+    """
+    orders_by_arrival: ClassVar[bool] = False
+    """The tool gives neither an id nor a time of change, so that every arrival is news."""
+    answers_head: ClassVar[bool] = False
+    """The tool first asks by HEAD or GET whether the address is there."""
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], *, now: datetime) -> None:
         """Raise SignatureError unless one of the endpoint's live secrets signed these bytes."""
+        if self.signature is None:
+            raise SignatureError(f"{self.name} has no webhooks: it is polled, nothing is posted")
         self.signature.verify(delivery, secrets, now=now)
 
     def event_type(self, delivery: Delivery) -> str:
@@ -85,7 +109,7 @@ class Source(ABC):
 
         Raise PayloadError if the delivery does not say it.
         """
-        return self.type_of(self.opened(delivery), delivery)
+        return self._type(self.opened(delivery), delivery)
 
     def normalize(self, delivery: Delivery) -> Reading:
         """Return what a delivery says: events, facts told in passing, or why it is ignored.
@@ -94,7 +118,9 @@ class Source(ABC):
         PayloadError, naming the field, for a body of the wrong shape.
         """
         payload = self.opened(delivery)
-        event_type = self.type_of(payload, delivery)
+        event_type = self._type(payload, delivery)
+        if event_type == f"found:{GONE}":
+            return self._gone(payload, delivery)
         if event_type in self.readers:
             return self.readers[event_type](payload, delivery)
         reason = self.why_ignored(event_type)
@@ -113,8 +139,16 @@ class Source(ABC):
         """Return the delivery's body, parsed; raise PayloadError if it cannot be."""
         return parse(delivery.body)
 
-    def handshake(self, delivery: Delivery) -> Handshake | None:  # noqa: ARG002
+    def handshake(self, delivery: Delivery) -> Handshake | None:
         """Return the answer to a ping or validation, None for other deliveries; verified before."""
+        return None
+
+    def greeting(self, delivery: Delivery) -> Handshake | None:
+        """Return the answer to a validation that comes before anything is signed, else None.
+
+        It is asked for only while the endpoint has `handshake: yes`, and must have no effect:
+        what a stranger sends is echoed at most.
+        """
         return None
 
     @abstractmethod
@@ -124,3 +158,22 @@ class Source(ABC):
     @abstractmethod
     def delivery_id(self, delivery: Delivery) -> str | None:
         """Return the vendor's id of this delivery, the same on redelivery; None if it has none."""
+
+    def _type(self, payload: Payload, delivery: Delivery) -> str:
+        found = delivery.headers.get(FOUND)
+        return f"found:{found}" if found else self.type_of(payload, delivery)
+
+    def _gone(self, payload: Payload, delivery: Delivery) -> Reading:
+        """Read that a time entry is no longer in the tool, which no webhook had told."""
+        version = payload.unix_milliseconds("version")
+        at = moment_of(version)
+        event = Event(
+            kind="time.removed",
+            source=self.key,
+            endpoint=delivery.endpoint,
+            subject=payload.identifier("subject"),
+            version=version,
+            occurred_at=at,
+            on=at.date(),
+        )
+        return Reading(events=(event,))

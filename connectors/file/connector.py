@@ -60,14 +60,14 @@ class FileConnector(BillingConnector):
             )
         return str(self._folder)
 
-    def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:  # noqa: ARG002
+    def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:
         return draft.customer.key
 
     def find_invoice(
         self,
         reference: str,
         *,
-        remote_customer: str | None,  # noqa: ARG002
+        remote_customer: str | None,
     ) -> RemoteInvoice | None:
         found = self._read(reference)
         return None if found is None else self._remote(found)
@@ -76,8 +76,8 @@ class FileConnector(BillingConnector):
         self,
         draft: InvoiceDraft,
         *,
-        remote_customer: str,  # noqa: ARG002
-        idempotency_key: str,  # noqa: ARG002
+        remote_customer: str,
+        idempotency_key: str,
     ) -> RemoteInvoice:
         if not draft.lines:
             raise RejectedError(f"file: {draft.reference} has no lines - there is nothing to bill")
@@ -106,7 +106,7 @@ class FileConnector(BillingConnector):
             draft, remote_customer=found.remote_id, idempotency_key=idempotency_key
         )
 
-    def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:  # noqa: ARG002
+    def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
         for ending in ("json", "csv"):
             path = self._path(f"{_safe(remote_id)}.{ending}")
             try:

@@ -14,10 +14,9 @@ from urllib.parse import quote
 from connectors.connector import ProjectConnector, Report, Setting
 from connectors.http import Http
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
-from ledger.events import Fact
 
 from . import note
-from .api import API_URL, GitHubApi, reading
+from .api import API_URL, GitHubApi
 
 
 class GitHubConnector(ProjectConnector):
@@ -30,6 +29,7 @@ class GitHubConnector(ProjectConnector):
         Setting("token", "a fine-grained personal access token", secret=True),
         Setting("api_url", f"the API of your own GitHub server, if not {API_URL}", required=False),
     )
+    tells: ClassVar[str | None] = "a comment on the issue, or a commit status"
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         super().__init__(settings, http)
@@ -37,10 +37,6 @@ class GitHubConnector(ProjectConnector):
 
     def check(self) -> str:
         return str(self._account["login"])
-
-    def enrich(self, about: str) -> Fact | None:  # noqa: ARG002 - the interface asks about it.
-        """Return None: GitHub's webhooks name nothing by its id alone."""
-        return None
 
     def report(self, report: Report) -> str:
         kind = report.subject.partition(":")[0]
@@ -84,16 +80,16 @@ class GitHubConnector(ProjectConnector):
         }
         # GitHub keeps every status and takes 1000 of one name, so an equal one is not sent again.
         statuses = self._api.pages(f"{repository}/commits/{commit}/status", of="statuses")
-        if not any(_says(status, wanted) for status in statuses):
-            self._api.post(f"{repository}/statuses/{commit}", **wanted)
+        if not any(self._says(status, wanted) for status in statuses):
+            self._api.post(f"{repository}/statuses/{commit}", wanted)
         return f"{report.project}@{commit[:10]} {wanted['context']}"
 
     def _written(self, report: Report, issue: int, found: Mapping[str, Any] | None) -> str:
         repository, text = _repository(report), note.comment(report)
         if found is None:
-            found = self._api.post(f"{repository}/issues/{issue}/comments", body=text)
+            found = self._api.post(f"{repository}/issues/{issue}/comments", {"body": text})
         elif not note.reads_alike(found["body"], text):
-            found = self._api.patch(f"{repository}/issues/comments/{found['id']}", body=text)
+            found = self._api.patch(f"{repository}/issues/comments/{found['id']}", {"body": text})
         try:
             return str(found["html_url"])
         except (KeyError, TypeError) as error:
@@ -106,7 +102,7 @@ class GitHubConnector(ProjectConnector):
         """Return our comment with the report's marker: somebody else may have copied it."""
         comments = self._api.pages(f"{_repository(report)}/issues/{issue}/comments")
         for comment in comments:
-            with reading(f"the comments of {report.project}#{issue}"):
+            with self._api.reading(f"the comments of {report.project}#{issue}"):
                 is_marked = note.marker(report) in (comment["body"] or "")
                 if is_marked and (comment["user"] or {}).get("id") == self._account["id"]:
                     return {**comment, "id": int(comment["id"])}
@@ -122,7 +118,7 @@ class GitHubConnector(ProjectConnector):
             direction="asc",
         )
         for issue in issues:
-            with reading(f"the issues of {report.project}"):
+            with self._api.reading(f"the issues of {report.project}"):
                 if "pull_request" not in issue:
                     yield int(issue["number"])
 
@@ -130,7 +126,7 @@ class GitHubConnector(ProjectConnector):
         """Return the sha that the event names, or else the one that its tag stands for."""
         sha, tag = report.fields.get("sha"), report.fields.get("tag")
         if not isinstance(sha, str) and isinstance(tag, str):
-            with reading(f"the tag {tag} of {report.project}"):
+            with self._api.reading(f"the tag {tag} of {report.project}"):
                 # Quoted whole, so that a tag with dots and slashes cannot leave this path.
                 name = quote(f"tags/{tag}", safe="")
                 sha = self._api.get(f"{_repository(report)}/commits/{name}")["sha"]
@@ -142,9 +138,16 @@ class GitHubConnector(ProjectConnector):
 
     @cached_property
     def _account(self) -> Mapping[str, Any]:
-        with reading("the account"):
+        with self._api.reading("the account"):
             user = self._api.get("/user")
             return {"id": user["id"], "login": user["login"]}
+
+    def _says(self, status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+        """Return whether a commit status is the wanted one; GitHub ignores the case of its name."""
+        with self._api.reading("a commit status"):
+            if status["context"].lower() != wanted["context"].lower():
+                return False
+            return all(status[key] == wanted[key] for key in ("state", "description", "target_url"))
 
 
 def _repository(report: Report) -> str:
@@ -168,11 +171,3 @@ def _number(report: Report) -> int:
             f"github: {report.subject}: it has no number - look at the event that it came from"
         )
     return int(told)
-
-
-def _says(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Return whether a commit status is the wanted one; GitHub ignores the case of its name."""
-    with reading("a commit status"):
-        if status["context"].lower() != wanted["context"].lower():
-            return False
-        return all(status[key] == wanted[key] for key in ("state", "description", "target_url"))

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.rest import NotThereError
 from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
 from ledger.events import Event, Fact
 
 from . import note, worklogs
-from .session import NotThereError, open_jira, reading
+from .session import open_jira, reading
 
 PROPERTY: Final = "billhook"
 """The issue property in which our notes and what they say are listed, for scripts and for us."""
@@ -70,7 +71,7 @@ class JiraConnector(ProjectConnector):
             return None
         return None
 
-    def changes_since(self, cursor: str | None) -> tuple[list[Event], str]:
+    def missed_since(self, cursor: str | None) -> tuple[list[Event], str]:
         """Return missed time entries and the next cursor; without a cursor, begin now.
 
         Nothing from before the first poll is told: it would bill a site's whole past.

@@ -20,6 +20,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from connectors.http import Http, Request, Response
+from connectors.rest import NotThereError, retry_after
 from ledger.errors import (
     OutcomeUnknownError,
     PermanentError,
@@ -29,10 +30,6 @@ from ledger.errors import (
 
 READS_BY_POST: Final = ("/worklog/list",)
 """Requests that change nothing although they are sent by POST: their ids would not fit a URL."""
-
-
-class NotThereError(PermanentError):
-    """Jira knows no such thing, or hides it from this account; it does not say which."""
 
 
 def open_jira(settings: Mapping[str, str], http: Http) -> JIRA:
@@ -127,7 +124,7 @@ def _judge(answer: Response, *, where: str, is_read: bool) -> None:
     https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
     """
     status = answer.status
-    advice = _seconds(answer.headers)
+    advice = retry_after(answer.headers)
     if 200 <= status < 300 and _is_json(answer.body):
         return
     if 200 <= status < 300 or status >= 500:
@@ -178,8 +175,3 @@ def _is_json(body: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _seconds(headers: Mapping[str, str]) -> int | None:
-    advice = headers.get("retry-after", "")
-    return int(advice) if advice.isascii() and advice.isdigit() and len(advice) < 7 else None

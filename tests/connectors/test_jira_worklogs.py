@@ -48,7 +48,7 @@ def test_the_first_poll_bills_no_past(
 ) -> None:
     site.log(100, 10014, 3600, STARTED)
     clock[0] += HOUR_MS
-    events, cursor = jira.changes_since(None)
+    events, cursor = jira.missed_since(None)
     assert events == []
     assert cursor == str(clock[0])
 
@@ -56,10 +56,10 @@ def test_the_first_poll_bills_no_past(
 def test_a_missed_entry_reads_the_same_as_its_delivery(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     site.log(100, 10014, 3600, STARTED, comment=" Vouchers \n")
     clock[0] += 2 * MINUTE_MS
-    (polled,), _ = jira.changes_since(cursor)
+    (polled,), _ = jira.missed_since(cursor)
     body = {
         "webhookEvent": "worklog_created",
         "timestamp": site.changed[100],
@@ -78,11 +78,11 @@ def test_an_edit_and_a_deletion_are_caught_up_on(
     site.log(100, 10014, 3600, STARTED)
     site.log(101, 10014, 1800, STARTED)
     clock[0] += HOUR_MS
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     site.log(100, 10014, 7200, STARTED)
     site.unlog(101)
     clock[0] += 2 * MINUTE_MS
-    (edited, removed), _ = jira.changes_since(cursor)
+    (edited, removed), _ = jira.missed_since(cursor)
     assert (edited.kind, edited.subject, edited.seconds) == ("time.logged", "worklog:100", 7200)
     assert (removed.kind, removed.subject) == ("time.removed", "worklog:101")
     assert removed.version == site.deleted[101]
@@ -91,29 +91,29 @@ def test_an_edit_and_a_deletion_are_caught_up_on(
 def test_polls_overlap_so_that_nothing_falls_between_them(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     told: set[str] = set()
     # An entry every ten seconds, a poll every minute: Jira hides the last minute each time.
     for number in range(60):
         site.log(number, 10014, 60, STARTED)
         clock[0] += 10_000
         if number % 6 == 0:
-            events, cursor = jira.changes_since(cursor)
+            events, cursor = jira.missed_since(cursor)
             told |= {event.subject for event in events}
     clock[0] += 2 * MINUTE_MS
-    events, _ = jira.changes_since(cursor)
+    events, _ = jira.missed_since(cursor)
     assert told | {event.subject for event in events} == {f"worklog:{n}" for n in range(60)}
 
 
 def test_many_missed_entries_are_read_page_by_page(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     for number in range(2 * stand_in.PAGE_OF_WORKLOGS + 1):
         clock[0] += 1
         site.log(number, 10014, 60, STARTED)
     clock[0] += 2 * MINUTE_MS
-    events, reached = jira.changes_since(cursor)
+    events, reached = jira.missed_since(cursor)
     assert len({event.subject for event in events}) == 2 * stand_in.PAGE_OF_WORKLOGS + 1
     assert reached == str(clock[0] - 2 * MINUTE_MS)
 
@@ -121,7 +121,7 @@ def test_many_missed_entries_are_read_page_by_page(
 def test_entries_that_cannot_be_paged_are_reported_and_not_skipped(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     for number in range(stand_in.PAGE_OF_WORKLOGS + 1):
         site.log(number, 10014, 60, STARTED)
     # All of them bear one time of change; a page that ends inside it cannot be continued.
@@ -137,22 +137,22 @@ def test_entries_that_cannot_be_paged_are_reported_and_not_skipped(
 
     site._changes = inclusive  # type: ignore[method-assign]
     with pytest.raises(PermanentError, match="same time"):
-        jira.changes_since(cursor)
+        jira.missed_since(cursor)
 
 
 def test_a_poll_without_news_keeps_its_place(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     clock[0] += HOUR_MS
-    assert jira.changes_since(cursor) == ([], cursor)
+    assert jira.missed_since(cursor) == ([], cursor)
 
 
 def test_data_center_names_people_by_key(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
-    _, cursor = jira.changes_since(None)
+    _, cursor = jira.missed_since(None)
     site.log(100, 10014, 60, STARTED, author={"key": "JIRAUSER1", "name": "ana"})
     clock[0] += 2 * MINUTE_MS
-    (event,), _ = jira.changes_since(cursor)
+    (event,), _ = jira.missed_since(cursor)
     assert (event.person, event.person_name) == ("JIRAUSER1", None)

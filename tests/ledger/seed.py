@@ -165,7 +165,7 @@ class SmallFirm:
         told = [self._told, *([event.as_json(), event.version] for event in events)]
         body = canonical_json(told).encode()
         ignored = None if events else "it only tells facts"
-        self._readings[body] = Reading(events, facts, ignored)
+        self._readings[body] = Reading(events, facts, ignored=ignored)
         delivery = Delivery(headers={}, body=body, received_at=self.now, endpoint="jira")
         assert self._inbox.accept(delivery, source="jira", delivery_id=str(self._told))
 

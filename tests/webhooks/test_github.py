@@ -49,6 +49,7 @@ def test_a_form_encoded_body_says_the_same_as_json() -> None:
 
 def test_the_signature_of_a_form_covers_its_text_as_sent() -> None:
     body = form(MILESTONE)
+    assert GITHUB.signature is not None
     headers = GITHUB.signature.sign(body, "secret", delivery_id="", now=NOW)
     signed = Delivery({name.lower(): value for name, value in headers.items()}, body, NOW)
     GITHUB.verify(signed, ["secret"], now=NOW)

@@ -145,7 +145,7 @@ class GenericSource(Source):
     key = "generic"
     name = "Any script"
     docs_url = "https://www.standardwebhooks.com"
-    signature: ClassVar[Signature] = AnyOf(
+    signature: ClassVar[Signature | None] = AnyOf(
         (StandardWebhooks(), Hmac("X-Billhook-Signature", prefix="sha256="))
     )
     signed_example = SignedExample(
@@ -160,12 +160,15 @@ class GenericSource(Source):
         origin="https://github.com/standard-webhooks/standard-webhooks, "
         "libraries/python/tests/test_webhooks.py",
     )
+    kinds = tuple(KINDS)
+    replay = "the signed webhook-id; with the plain HMAC the subject and its version"
+    proven = "the published vectors of Standard Webhooks and its Python package, 2026-11-22"
     readers: ClassVar[Mapping[str, Reader]] = {
         **dict.fromkeys(KINDS, read_one),
         "events": read_many,
     }
 
-    def type_of(self, payload: Payload, delivery: Delivery) -> str:  # noqa: ARG002
+    def type_of(self, payload: Payload, delivery: Delivery) -> str:
         return "events" if payload.has("events") else _kind(payload)
 
     def delivery_id(self, delivery: Delivery) -> str | None:

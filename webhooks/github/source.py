@@ -94,7 +94,7 @@ class GitHubSource(Source):
     key = "github"
     name = "GitHub"
     docs_url = "https://docs.github.com/en/webhooks/webhook-events-and-payloads"
-    signature: ClassVar[Signature] = Hmac("X-Hub-Signature-256", prefix="sha256=")
+    signature: ClassVar[Signature | None] = Hmac("X-Hub-Signature-256", prefix="sha256=")
     signed_example = SignedExample(
         secret="It's a Secret to Everybody",  # noqa: S106 - published by GitHub, secures nothing
         headers={
@@ -106,6 +106,16 @@ class GitHubSource(Source):
         origin="https://docs.github.com/en/webhooks/using-webhooks/"
         "validating-webhook-deliveries#testing-the-webhook-payload-validation",
     )
+    kinds = (
+        "milestone.completed",
+        "milestone.reopened",
+        "work.completed",
+        "work.reopened",
+        "release.published",
+        "deployment.succeeded",
+    )
+    replay = "the subject and its version: the delivery id is not signed"
+    proven = "recorded bodies and published signatures, 2026-11-22"
     readers: ClassVar[Mapping[str, Reader]] = {
         "milestone.closed": readers.milestone_closed,
         "milestone.opened": readers.milestone_reopened,
