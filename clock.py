@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 import logs
-from ledger import auditlog
+from ledger import auditlog, polls
 from ledger.errors import ConfigurationError
 from ledger.heartbeats import beat
 from line import Line
@@ -31,6 +31,11 @@ log = structlog.get_logger("clock")
 
 def tick(line: Line, count: int) -> None:
     """Ring what waits, seal the audit log, show that this clock is alive."""
+    wanted = line.polled()
+    with line.database.read() as connection:
+        agrees = polls.agrees(connection, wanted)
+    if not agrees:
+        line.database.write(lambda connection: polls.expect(connection, wanted, line.clock.now()))
     for stage in busy_stages(line):
         line.doorbell.ring(stage.name)
     while line.database.write(auditlog.seal):

@@ -15,7 +15,7 @@ from typing import Final
 from connectors.connector import BillingConnector, ProjectConnector
 from connectors.http import Http, OutgoingHttp
 from connectors.registry import billing_connectors, project_connectors
-from ledger import versions
+from ledger import polls, versions
 from ledger.database import Database
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import ConfigurationError
@@ -143,6 +143,26 @@ class Line:
             for config in book.workspace.connectors.values()
             if config.system == source.tool
         ]
+
+    def tool(self, endpoint: str) -> str | None:
+        """Return which tool an endpoint is, None if the rules name no such endpoint."""
+        book = self.book()
+        config = book.workspace.sources.get(endpoint) if book else None
+        return config.tool if config else None
+
+    def polled(self) -> set[tuple[str, str]]:
+        """Return which endpoints' tools are asked what webhooks missed, and which question."""
+        book = self.book()
+        wanted: set[tuple[str, str]] = set()
+        for config in book.workspace.sources.values() if book else ():
+            if not _can_be_called(config) or config.settings.get("poll") == "no":
+                continue
+            connector = project_connectors()[config.tool]
+            if connector.polls:
+                wanted.add((config.endpoint, polls.CHANGES))
+            if connector.lists_entries:
+                wanted.add((config.endpoint, polls.ENTRIES))
+        return wanted
 
     def project(self, endpoint: str) -> ProjectConnector | None:
         """Return the connector to an endpoint's project tool, None if it cannot be called."""

@@ -27,8 +27,18 @@ from sqlalchemy.exc import DBAPIError
 import logs
 from connectors.connector import Report
 from connectors.push import Pusher
-from connectors.registry import billing_connectors
-from ledger import approvals, assembly, deliveries, pushing, subjects, sync, tables
+from connectors.registry import billing_connectors, project_connectors
+from ledger import (
+    approvals,
+    assembly,
+    deliveries,
+    facts,
+    polls,
+    pushing,
+    subjects,
+    sync,
+    tables,
+)
 from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, NEVER, Claim, claim, give_back, renew, waits
 from ledger.doorbell import RedisDoorbell, listen
 from ledger.errors import (
@@ -36,13 +46,18 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PayloadError,
+    PermanentError,
+    RejectedError,
     StaleClaimError,
     TransientError,
+    UnsupportedError,
     UnsupportedEventTypeError,
 )
-from ledger.events import Reading
+from ledger.events import Delivery, Reading
+from ledger.found import store
 from line import Line
 from mappings.judging import judge, terms_of
+from missed import ask_changes, ask_entries
 from webhooks.registry import sources
 
 LOOK_SECONDS: Final = 0.1
@@ -69,6 +84,32 @@ class Stage:
     """What becomes of a row that has failed again and again."""
 
 
+def poll(line: Line, claimed: Claim) -> None:
+    """Ask a project tool what its webhooks missed; what is news comes in as a delivery."""
+    with line.database.read() as connection:
+        due = polls.load(connection, claimed)
+    try:
+        connector = line.project(due.endpoint)
+        if connector is not None:
+            asked = ask_entries if due.what == polls.ENTRIES else ask_changes
+            answer = asked(line, connector, due)
+            line.database.write(
+                lambda connection: answer.keep(connection, claimed, line.clock.now())
+            )
+            return
+        problem, seconds = f"{due.endpoint} has no token in workspace.yaml", OUTAGE.seconds
+    except (TransientError, OutcomeUnknownError) as error:
+        seconds = max(getattr(error, "retry_after", None) or 0, 2 ** min(claimed.attempt, 8))
+        problem = str(error)
+    except (ConnectorError, ConfigurationError) as error:
+        problem, seconds = str(error), OUTAGE.seconds
+    log.warning("not_polled", endpoint=due.endpoint, what=due.what, reason=problem)
+    next_at = line.clock.now() + timedelta(seconds=seconds)
+    line.database.write(
+        lambda connection: polls.not_answered(connection, claimed, problem, next_at)
+    )
+
+
 def normalize(line: Line, claimed: Claim) -> None:
     """Read deliveries into events and facts, in our words; what cannot be read is kept."""
     with line.database.read() as connection:
@@ -86,8 +127,8 @@ def _read(stored: deliveries.StoredDelivery) -> deliveries.Outcome:
     state, reading, reason = "normalized", Reading(), None
     try:
         reading = sources()[stored.source].normalize(stored.request)
-        if not reading.events and not reading.asks:
-            state, reason = "ignored", reading.ignored
+        if not reading.events:
+            state, reason = ("asked", None) if reading.asks else ("ignored", reading.ignored)
     except UnsupportedEventTypeError as error:
         state, reason = "unsupported", str(error)
     except PayloadError as error:
@@ -96,28 +137,39 @@ def _read(stored: deliveries.StoredDelivery) -> deliveries.Outcome:
 
 
 def enrich(line: Line, claimed: Claim) -> None:
-    """Ask the project tool about a thing that events name only by its id."""
+    """Ask the project tools about things that events name only by their id, many at a time."""
     with line.database.read() as connection:
-        wanted = deliveries.load_wanted(connection, claimed)
-    connector = line.project(wanted.endpoint)
-    problem = f"{wanted.endpoint} has no url and token in workspace.yaml"
-    told, again_at = None, None
-    if connector is not None:
-        try:
-            told = connector.enrich(wanted.about)
-            problem = f"{connector.name} does not know it"
-        except (TransientError, OutcomeUnknownError) as error:
-            if claimed.attempt < MOST_ATTEMPTS:
-                raise
-            # A long outage ends by itself too; until then people see what is the matter.
-            problem, again_at = str(error), line.clock.now() + OUTAGE
-        except ConnectorError as error:
-            problem = str(error)
+        wanted = facts.load_wanted(connection, claimed)
+    answers = [
+        answer
+        for endpoint in sorted({each.endpoint for each in wanted})
+        for answer in _asked(line, claimed, [each for each in wanted if each.endpoint == endpoint])
+    ]
     line.database.write(
-        lambda connection: deliveries.answer(
-            connection, claimed, wanted, told, problem, line.clock.now(), again_at=again_at
-        )
+        lambda connection: facts.answer(connection, claimed, answers, line.clock.now())
     )
+
+
+def _asked(line: Line, claimed: Claim, wanted: list[facts.Wanted]) -> list[facts.Answer]:
+    """Return what became of asking one endpoint's tool about some things."""
+    endpoint = wanted[0].endpoint
+    connector = line.project(endpoint)
+    if connector is None:
+        problem = f"{endpoint} has no url and token in workspace.yaml"
+        return [facts.Answer(each, problem=problem) for each in wanted]
+    try:
+        told = connector.enrich_all([each.about for each in wanted])
+    except (TransientError, OutcomeUnknownError) as error:
+        if claimed.attempt < MOST_ATTEMPTS:
+            wait = getattr(error, "retry_after", None) or 0
+            return [facts.Answer(each, problem=str(error), wait_seconds=wait) for each in wanted]
+        # A long outage ends by itself too; until then people see what is the matter.
+        again_at = line.clock.now() + OUTAGE
+        return [facts.Answer(each, problem=str(error), again_at=again_at) for each in wanted]
+    except ConnectorError as error:
+        return [facts.Answer(each, problem=str(error)) for each in wanted]
+    problem = f"{connector.name} does not know it"
+    return [facts.Answer(each, told.get(each.about), problem) for each in wanted]
 
 
 def map_events(line: Line, claimed: Claim) -> None:
@@ -171,23 +223,50 @@ def push(line: Line, claimed: Claim) -> None:
 
 
 def follow(line: Line, claimed: Claim) -> None:
-    """Find out which invoices a billing system's webhook hints at, and have them looked at."""
+    """Find out what a webhook only hints at: an invoice is looked at, a thing is looked up."""
     with line.database.read() as connection:
         hints = sync.load_hints(connection, claimed)
-    found: dict[int, list[str]] = {}
+    now = line.clock.now()
+    invoices: dict[int, list[str]] = {}
+    things: dict[int, list[Delivery]] = {}
+    held: dict[int, str] = {}
     for each in hints:
         kind, _, remote_id = each.subject.partition(":")
-        if kind == "invoice":
-            found[each.id] = [remote_id]
+        if line.tool(each.endpoint) in project_connectors():
+            connector = line.project(each.endpoint)
+            if connector is None:
+                held[each.id] = _CANNOT_ASK.format(endpoint=each.endpoint, thing=each.subject)
+                continue
+            try:
+                found = connector.look_up(each.subject)
+            except (RejectedError, UnsupportedError, PermanentError) as error:
+                held[each.id] = f"{each.subject} changed, and cannot be looked up: {error}"
+                continue
+            things[each.id] = [one.delivery(each.endpoint, now) for one in found]
+        elif kind == "invoice":
+            invoices[each.id] = [remote_id]
         else:
-            found[each.id] = [
+            invoices[each.id] = [
                 remote
                 for connector in line.billing_named_by(each.endpoint)
                 for remote in connector.invoices_for(each.subject)
             ]
-    line.database.write(
-        lambda connection: sync.follow(connection, claimed, found, line.clock.now())
-    )
+
+    def record(connection: Connection) -> None:
+        for hint in hints:
+            if hint.id in things:
+                tool = str(line.tool(hint.endpoint))
+                store(connection, tool, things[hint.id], now)
+        sync.follow(connection, claimed, invoices, line.clock.now())
+        sync.end_hints(connection, claimed, things, held)
+
+    line.database.write(record)
+
+
+_CANNOT_ASK: Final = (
+    "{thing} changed, but the tool sends no more than that, and {endpoint} has no token in "
+    "workspace.yaml to ask with - add it, then activate the rules again"
+)
 
 
 def look(line: Line, claimed: Claim) -> None:
@@ -226,9 +305,12 @@ def report(line: Line, claimed: Claim) -> None:
     line.database.write(lambda connection: sync.not_told(connection, claimed, problem))
 
 
+POLL: Final = Stage("poll", poll, tables.poll, hopeless={})
 STAGES: Final = (
+    # What webhooks missed; it comes in as they do.
+    POLL,
     Stage("normalize", normalize, tables.delivery, most=500),
-    Stage("enrich", enrich, tables.fact, "wanted", hopeless={"state": "unknown"}),
+    Stage("enrich", enrich, tables.fact, "wanted", most=100, hopeless={"state": "unknown"}),
     Stage("map", map_events, tables.subject, most=500),
     Stage("assemble", assemble, tables.customer),
     # Drafts wait here until their period is over; one that takes something back needs a person.

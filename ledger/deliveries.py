@@ -6,7 +6,6 @@ they are repeated, the same event is the present one in the end.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +13,16 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
-    Table,
     and_,
     or_,
     select,
     update,
 )
 
-from .claims import Claim, hold, hold_one, released
+from .claims import Claim, hold, released
 from .database import insert_for
-from .events import UNDOES, Delivery, Event, Fact, Reading, canonical_json
+from .events import UNDOES, Delivery, Event, Reading
+from .facts import learn
 from .tables import delivery, event, fact, hint, subject
 
 HINT: Final = "invoice.changed"
@@ -45,7 +44,8 @@ class Outcome:
     id: int
     endpoint: str
     state: str
-    """normalized, ignored, unsupported or unreadable."""
+    """normalized, asked (it only names what the tool is asked about), ignored, unsupported or
+    unreadable."""
     reading: Reading
     reason: str | None = None
 
@@ -110,176 +110,6 @@ def record(
             .where(delivery.c.id.in_(ids))
             .values(state=state, reason=reason, events=events, **released())
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A thing that events name, and that its tool can be asked about."""
-
-    endpoint: str
-    about: str
-
-
-def load_wanted(connection: Connection, claimed: Claim) -> Wanted:
-    """Return the claimed thing to ask about."""
-    row = connection.execute(
-        select(fact.c.endpoint, fact.c.about).where(fact.c.id == claimed.ids[0])
-    ).one()
-    return Wanted(row.endpoint, row.about)
-
-
-def answer(
-    connection: Connection,
-    claimed: Claim,
-    wanted: Wanted,
-    told: Fact | None,
-    problem: str,
-    now: datetime,
-    *,
-    again_at: datetime | None = None,
-) -> None:
-    """End a claim with what the tool told, or with the problem if it told nothing.
-
-    The tool is asked again at `again_at`; without it, when a person asks for that.
-    """
-    fact_id = hold_one(connection, claimed)
-    if told is not None:
-        learn(connection, [(wanted.endpoint, told)], now)
-        return
-    connection.execute(
-        update(fact)
-        .where(fact.c.id == fact_id)
-        .values(state="wanted" if again_at else "unknown", reason=problem, **released(again_at))
-    )
-    wake(
-        connection,
-        and_(subject.c.endpoint == wanted.endpoint, subject.c.about == wanted.about),
-        now,
-    )
-
-
-def ask_again(connection: Connection, askable: Collection[str], now: datetime) -> int:
-    """Have the tools of these endpoints asked about all that is unknown; return how much it is."""
-    return connection.execute(
-        update(fact)
-        .where(fact.c.state == "unknown", fact.c.endpoint.in_(askable))
-        .values(state="wanted", next_at=now, **released())
-    ).rowcount
-
-
-def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: datetime) -> None:
-    """Remember what was told about things, newest version first, and wake what names them."""
-    newest: dict[tuple[str, str], Fact] = {}
-    for endpoint, told in facts:
-        key = (endpoint, told.about)
-        if key not in newest or _rank(told) > _rank(newest[key]):
-            newest[key] = told
-    if not newest:
-        return
-    known = _known_facts(connection, newest)
-    fresh = {key: told for key, told in sorted(newest.items()) if _is_news(told, known.get(key))}
-    if not fresh:
-        return
-    statement = insert_for(connection, fact)
-    excluded = statement.excluded
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["endpoint", "about"],
-            set_={
-                name: excluded[name]
-                for name in (
-                    *("state", "version", "digest", "project", "item", "title"),
-                    *("person", "person_name", "billable", "labels", "fields"),
-                    *("reason", "attempts", "lease_token", "lease_until"),
-                )
-            },
-            where=or_(
-                fact.c.state != "known",
-                excluded.version > fact.c.version,
-                and_(excluded.version == fact.c.version, excluded.digest > fact.c.digest),
-            ),
-        ),
-        [
-            {
-                "endpoint": endpoint,
-                "about": about,
-                "state": "known",
-                "version": told.version,
-                "digest": _content(told),
-                "project": told.project,
-                "item": told.item,
-                "title": told.title,
-                "person": told.person,
-                "person_name": told.person_name,
-                "billable": told.billable,
-                "labels": list(told.labels),
-                "fields": dict(told.fields),
-                "reason": None,
-                "attempts": 0,
-                "lease_token": None,
-                "lease_until": None,
-                "next_at": now,
-            }
-            for (endpoint, about), told in fresh.items()
-        ],
-    )
-    changed = [
-        key
-        for key, told in fresh.items()
-        if key not in known or known[key].state != "known" or known[key].digest != _content(told)
-    ]
-    if changed:
-        wake(connection, about_any_of(subject, changed), now)
-
-
-def about_any_of(table: Table, named: Iterable[tuple[str, str]]) -> Any:
-    """Return the condition of the rows about these things, each (endpoint, about)."""
-    names: dict[str, list[str]] = {}
-    for endpoint, about in sorted(named):
-        names.setdefault(endpoint, []).append(about)
-    # Endpoint by endpoint: for a list of pairs SQLite reads the whole table.
-    return or_(
-        *(
-            and_(table.c.endpoint == endpoint, table.c.about.in_(abouts))
-            for endpoint, abouts in names.items()
-        )
-    )
-
-
-def wake(connection: Connection, which: Any, now: datetime) -> int:
-    """Make subjects wait for mapping again; return how many there are.
-
-    Who is mapping one of them just now, by rules that are no longer active, loses the claim.
-    """
-    return connection.execute(
-        update(subject).where(which).values(state="waiting", **released(now))
-    ).rowcount
-
-
-def _rank(told: Fact) -> tuple[int, str]:
-    return told.version, _content(told)
-
-
-def _content(told: Fact) -> str:
-    """Return what a fact says, whenever it was said; it also decides between equal versions."""
-    said: list[Any] = [told.project, told.item, told.title, told.labels, dict(told.fields)]
-    worker = [told.person, told.person_name, told.billable]
-    if worker != [None, None, None]:
-        said.append(worker)
-    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
-
-
-def _known_facts(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[Any, Any]:
-    rows = connection.execute(
-        select(fact.c.endpoint, fact.c.about, fact.c.state, fact.c.version, fact.c.digest).where(
-            about_any_of(fact, keys)
-        )
-    )
-    return {(row.endpoint, row.about): row for row in rows}
-
-
-def _is_news(told: Fact, known: Any) -> bool:
-    return known is None or known.state != "known" or _rank(told) > (known.version, known.digest)
 
 
 def _record_events(
@@ -467,20 +297,4 @@ def event_from_row(row: Mapping[Any, Any]) -> Event:
         labels=tuple(row["labels"]),
         fields=row["fields"],
         about=row["about"],
-    )
-
-
-def fact_from_row(row: Mapping[Any, Any]) -> Fact:
-    """Return a remembered fact (a row's mapping) as it was told."""
-    return Fact(
-        about=row["about"],
-        version=row["version"],
-        project=row["project"],
-        item=row["item"],
-        title=row["title"],
-        person=row["person"],
-        person_name=row["person_name"],
-        billable=row["billable"],
-        labels=tuple(row["labels"]),
-        fields=row["fields"],
     )

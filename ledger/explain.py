@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, and_, select
 
 from .corrections import LineItem
-from .deliveries import event_from_row, fact_from_row
+from .deliveries import event_from_row
 from .errors import BillhookError
 from .events import as_utc_text
+from .facts import fact_from_row
 from .invoices import PrintedLine
 from .listings import event_json, invoice_json, line_json, money_json
 from .printing import NumberedLine, print_lines
@@ -171,7 +172,7 @@ def _filled_in(said: RowMapping, known: RowMapping | None) -> Explanation | None
     after = before.filled_in(fact_from_row(known))
     news: Explanation = {
         name: getattr(after, name)
-        for name in ("project", "item", "title", "labels")
+        for name in ("project", "item", "title", "person", "person_name", "billable", "labels")
         if getattr(before, name) != getattr(after, name)
     }
     fields = {name: value for name, value in after.fields.items() if name not in before.fields}

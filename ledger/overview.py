@@ -14,9 +14,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func,
 
 from .claims import NEVER
 from .events import as_utc_text
-from .tables import customer, delivery, fact, hint, invoice, refusal, report, subject
+from .tables import customer, delivery, fact, hint, invoice, poll, refusal, report, subject
 
 _WAITS: Final = {
+    "poll": (poll, "waiting"),
     "normalize": (delivery, "waiting"),
     "enrich": (fact, "wanted"),
     "map": (subject, "waiting"),
@@ -61,6 +62,9 @@ def _waiting(connection: Connection, stage: str, now: datetime) -> Waiting:
     if stage == "look":
         # A pushed invoice rests until the next time that it is looked at.
         moment, end = invoice.c.sync_at, now
+    elif stage == "poll":
+        # So does a question until it is asked again.
+        end = now
     # What only a person can set going again is held, it does not wait.
     condition = and_(table.c.state == state, moment < end)
     row = connection.execute(
@@ -81,6 +85,13 @@ class _HeldKind:
 
 
 _HELD: Final = {
+    "poll": _HeldKind(
+        poll,
+        and_(poll.c.state == "waiting", poll.c.reason.is_not(None)),
+        where=lambda row: str(row["endpoint"]),
+        what=lambda row: f"missed {row['what']} are not asked for",
+        reason=lambda row: row["reason"],
+    ),
     "delivery": _HeldKind(
         delivery,
         delivery.c.state.in_(("unsupported", "unreadable", "failed")),
@@ -118,7 +129,7 @@ _HELD: Final = {
     ),
     "hint": _HeldKind(
         hint,
-        hint.c.state == "failed",
+        hint.c.state.in_(("held", "failed")),
         where=lambda row: str(row["endpoint"]),
         what=lambda row: str(row["subject"]),
         reason=lambda row: row["reason"],

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from .auditlog import note
 from .claims import NEVER, Claim, hold_one, postponed, released
-from .deliveries import wake
+from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .printing import NumberedLine, print_lines
 from .subjects import changed, line_from_row

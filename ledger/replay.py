@@ -14,8 +14,8 @@ from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from .auditlog import note
 from .claims import released
-from .deliveries import wake
 from .errors import BillhookError
+from .facts import wake
 from .tables import delivery, line_item, subject
 
 MOST_TOGETHER: Final = 500

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, insert, select, update
 from .claims import Claim, hold, released
 from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
 from .database import insert_for
-from .deliveries import about_any_of, event_from_row, fact_from_row, wake
+from .deliveries import event_from_row
 from .errors import StaleClaimError
 from .events import UNDOES, Event
+from .facts import about_any_of, fact_from_row, wake
 from .tables import customer, event, fact, line_item, subject
 
 

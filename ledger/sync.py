@@ -6,7 +6,7 @@ The newest truth wins, also where it goes back (paid, then disputed).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -52,8 +52,8 @@ def follow(
 
     `found` gives the remote ids for each hint.
     """
-    for hint_id in hold(connection, claimed):
-        remote_ids = list(found.get(hint_id, ()))
+    for hint_id in sorted(set(hold(connection, claimed)) & set(found)):
+        remote_ids = list(found[hint_id])
         named = invoice.c.remote_id.in_(remote_ids)
         ours = connection.execute(update(invoice).where(named).values(sync_at=now)).rowcount
         # Who looks at one of them just now may have fetched it too early, and loses the claim.
@@ -69,6 +69,35 @@ def follow(
                 **released(),
             )
         )
+
+
+def end_hints(
+    connection: Connection,
+    claimed: Claim,
+    looked_up: Collection[int],
+    held: Mapping[int, str],
+) -> None:
+    """End the claim of hints at things in project tools; `held` says why some were not asked."""
+    for hint_id in hold(connection, claimed):
+        if hint_id in looked_up or hint_id in held:
+            connection.execute(
+                update(hint)
+                .where(hint.c.id == hint_id)
+                .values(
+                    state="held" if hint_id in held else "followed",
+                    reason=held.get(hint_id),
+                    **released(),
+                )
+            )
+
+
+def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
+    """Have these endpoints' tools asked about what could not be looked up; return how much."""
+    return connection.execute(
+        update(hint)
+        .where(hint.c.state == "held", hint.c.endpoint.in_(endpoints))
+        .values(state="waiting", reason=None, **released(now))
+    ).rowcount
 
 
 def due(now: datetime) -> Any:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from .auditlog import note
 from .claims import released
 from .database import insert_for
-from .deliveries import wake
+from .facts import wake
 from .tables import activation, customer, mapping_version, subject
 
 

@@ -289,6 +289,7 @@ SOURCE: Final = TableOf(
         "user": Word(SETTING, "the user that we ask as"),
         "token": Word(SETTING, "the token that we ask with, by name"),
         "write_back": Word(YES_NO, "yes: the tool is told what became of the work"),
+        "poll": Word(YES_NO, "no: the tool is not asked what its webhooks missed"),
         "only_polled": Word(YES_NO, "yes: nothing is posted here, the tool is asked instead"),
         "handshake": Word(
             YES_NO, "yes while a webhook is made in a tool that asks for an answer before it signs"

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from console.current import current_line, person_at_the_keyboard
 from console.terminal import without_traceback
 from ledger import versions
-from ledger.deliveries import ask_again
 from ledger.errors import ConfigurationError
+from ledger.facts import ask_again
+from ledger.sync import ask_held
 from mappings.book import Book
 from mappings.schema import TABLES, schema_of
 from mappings.trials import TestResult
@@ -103,6 +104,7 @@ def activate(folder: Path, as_json: bool) -> None:
     def activate_and_ask(connection: Connection) -> bool:
         now = line.clock.now()
         ask_again(connection, line.askable(book), now)
+        ask_held(connection, line.askable(book), now)
         return versions.activate(connection, book.version, book.files, by=by, now=now)
 
     is_new = line.database.write(activate_and_ask)

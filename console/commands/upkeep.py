@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection, Sequence
+
 import click
 from flask.cli import with_appcontext
 
+import worker
 from console.current import current_line
 from console.terminal import AS_JSON, print_json, without_traceback
+from console.texts import one_line
+from ledger import polls
 from ledger import sync as gaps
 from ledger.database import upgrade as apply_migrations
+from ledger.events import as_utc_text
+from line import Line
 
 
 @click.group()
@@ -26,18 +34,71 @@ def upgrade() -> None:
 
 
 @click.command()
+@click.argument("endpoints", nargs=-1, metavar="[ENDPOINT]...")
 @AS_JSON
 @with_appcontext
 @without_traceback
-def sync(as_json: bool) -> None:
-    """Have every pushed invoice looked at now: what webhooks of billing systems have missed.
+def sync(endpoints: Sequence[str], as_json: bool) -> None:
+    """Ask for what webhooks have missed: every project tool, or only the ENDPOINTs named.
 
-    The worker does it; the numbers are there a moment later.
+    Each page of an answer is kept before the next one is asked for, so this may be interrupted:
+    the next run, or the clock, goes on from there. The worker prices what is found, and looks at
+    all pushed invoices.
     """
     line = current_line()
+    wanted = line.polled()
+    _refuse_unknown(endpoints, {endpoint for endpoint, _ in wanted})
+    line.database.write(lambda connection: polls.expect(connection, wanted, line.clock.now()))
+    line.database.write(lambda connection: polls.ask_now(connection, endpoints, line.clock.now()))
+    seen = begun = _progress(line)
+    # Other workers may take a question meanwhile: then they ask it.
+    while worker.run(line, worker.POLL):
+        now_seen = _progress(line)
+        if not as_json:
+            for key, each in now_seen.items():
+                if each != seen.get(key):
+                    _show(each, begun.get(key))
+        seen = now_seen
     count = line.database.write(lambda connection: gaps.look_at_all(connection, line.clock.now()))
-    line.doorbell.ring("look")
+    for stage in ("normalize", "look"):
+        line.doorbell.ring(stage)
+    asked = [each for each in seen.values() if each.is_asked]
     if as_json:
-        print_json({"invoices": count})
+        print_json({"invoices": count, "polls": [_as_json(each) for each in asked]})
     else:
-        click.echo(f"{count} pushed invoices are looked at.")
+        click.echo(
+            f"{len(asked)} questions to project tools; {count} pushed invoices are looked at."
+        )
+    if any(each.problem for each in asked):
+        sys.exit(1)
+
+
+def _progress(line: Line) -> dict[tuple[str, str], polls.Progress]:
+    with line.database.read() as connection:
+        return {(each.endpoint, each.what): each for each in polls.progress(connection)}
+
+
+def _show(now: polls.Progress, begun: polls.Progress | None) -> None:
+    fresh = now.found - (begun.found if begun else 0)
+    told = now.problem or f"{fresh} new"
+    click.echo(one_line(f"{now.endpoint}: {now.what}: {told}"))
+
+
+def _as_json(each: polls.Progress) -> dict[str, object]:
+    return {
+        "endpoint": each.endpoint,
+        "what": each.what,
+        "found": each.found,
+        "polled_at": as_utc_text(each.polled_at) if each.polled_at else None,
+        "next_at": as_utc_text(each.next_at),
+        "problem": each.problem,
+    }
+
+
+def _refuse_unknown(endpoints: Sequence[str], known: Collection[str]) -> None:
+    for endpoint in endpoints:
+        if endpoint not in known:
+            there = ", ".join(sorted(known)) or "none"
+            raise click.BadParameter(
+                f'"{endpoint}" is no endpoint whose tool can be asked - there are: {there}'
+            )

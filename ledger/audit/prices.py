@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from ..deliveries import event_from_row, fact_from_row
+from ..deliveries import event_from_row
 from ..errors import ConfigurationError
-from ..events import Event
+from ..events import Event, Fact
+from ..facts import fact_from_row
 from ..money import line_amount
 from ..tables import delivery, event, fact, line_item, mapping_version, subject
 from .violations import Violation, stream
@@ -152,7 +153,7 @@ def priced_again(connection: Connection, price_again: PriceAgain) -> Iterator[Vi
             )
 
 
-_FACT: Final = ("about", "version", "project", "item", "title", "labels", "fields")
+_FACT: Final = tuple(Fact.__dataclass_fields__)
 
 
 def _seen_by_rules(row: Any) -> Event:

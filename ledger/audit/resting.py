@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, and_, case, distinct, func, or_, selec
 from ..approvals import by_rule
 from ..claims import waits
 from ..sync import due
-from ..tables import customer, delivery, event, fact, hint, invoice, report, subject
+from ..tables import customer, delivery, event, fact, hint, invoice, poll, report, subject
 from .violations import Violation, stream
 
 NAME: Final = "deliveries"
@@ -23,7 +23,8 @@ LONGEST_REST: Final = timedelta(seconds=30)
 """How long after its time a row may wait for a worker to take it."""
 
 _FINE: Final = {
-    delivery: {"waiting", "normalized"},
+    delivery: {"waiting", "normalized", "asked"},
+    poll: {"waiting", "off"},
     fact: {"known", "wanted", "unknown"},
     subject: {"waiting", "priced"},
     customer: {"waiting", "settled"},
@@ -35,12 +36,13 @@ _WITH_REASON: Final = {
     delivery: {"ignored", "unsupported", "unreadable", "failed"},
     customer: {"failed"},
     subject: {"held", "nothing", "gone", "failed"},
-    hint: {"unmatched", "failed"},
+    hint: {"unmatched", "held", "failed"},
     report: {"failed"},
 }
 """The states in which a person must be told why."""
 
 _STAGES: Final[tuple[tuple[str, Table, str, Callable[[datetime], Any] | None], ...]] = (
+    ("poll", poll, "waiting", None),
     ("normalize", delivery, "waiting", None),
     ("enrich", fact, "wanted", None),
     ("map", subject, "waiting", None),

@@ -28,7 +28,7 @@ from connectors.stripe.stand_in import StripeStandIn
 from connectors.stripe.stand_in.hooks import Hooks, signature
 from connectors.stripe.stand_in.rig import BASE, InProcessHttp
 from ledger import approvals, tables, versions
-from ledger.deliveries import ask_again
+from ledger.facts import ask_again
 from line import Line
 from mappings.book import Book
 from settings import Settings

@@ -130,7 +130,11 @@ def test_a_mistake_in_a_customers_file_is_named(
             "user: x\n",
             'source "jira-acme": has no secret',
         ),
-        ("${JIRA_OLD}", "${JIRA_OLD}\n      - ${JIRA_OLDER}", "more than two secrets"),
+        (
+            "${JIRA_OLD}",
+            "${JIRA_OLD}" + "".join(f"\n      - ${{JIRA_OLD_{n}}}" for n in range(20)),
+            "more than 20 secrets",
+        ),
         ("path_token: ${SCRIPTS_PATH}", "write_back: no", "is unsigned - add path_token"),
         ("write_back: yes", "write_bak: yes", 'did you mean "write_back"?'),
         ("system: stripe, ", "", 'connector "stripe": the word "system" is missing'),
