@@ -184,7 +184,7 @@ def _bulk(client: JIRA, where: Site, numbers: Sequence[str]) -> list[Mapping[str
             url = client._get_url("issue/bulkfetch")
             answer = client._session.post(url, data=json.dumps(sent))
             return list(answer.json(parse_float=Decimal)["issues"])
-    words = {
+    words: dict[str, str | int] = {
         "jql": f"id in ({','.join(numbers)})",
         "fields": FIELDS,
         "maxResults": MOST_AT_ONCE,
