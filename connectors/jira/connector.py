@@ -1,29 +1,28 @@
-"""Jira as a project tool: asked what an issue is, polled for missed worklogs, told of invoices."""
+"""Jira as a project tool: asked what an issue is, polled for what was missed, told of invoices."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from connectors.connector import ProjectConnector, Report, Setting
+from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
 from connectors.rest import NotThereError
 from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
-from ledger.events import Event, Fact
+from ledger.events import Fact, Found
 
-from . import note, worklogs
+from . import issues, note, polling, worklogs
 from .session import open_jira, reading
 
 PROPERTY: Final = "billhook"
 """The issue property in which our notes and what they say are listed, for scripts and for us."""
 LONGEST_PROPERTY: Final = 32768
 """https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-issue-properties/"""
-LONGEST_FIELD: Final = 255
-"""Jira's one-line texts end here; longer ones are prose or an app's internal state."""
 NOT_FOR_CUSTOMERS: Final = {"key": "sd.public.comment", "value": {"internal": True}}
 """Keeps a comment in a service project from the customer, who would see it otherwise."""
 COMMENTS_A_PAGE: Final = 100
@@ -47,6 +46,10 @@ class JiraConnector(ProjectConnector):
         ),
     )
 
+    polls: ClassVar[bool] = True
+    lists_entries: ClassVar[bool] = True
+    tells: ClassVar[str | None] = "a comment and the property `billhook` on the issue"
+
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         super().__init__(settings, http)
         self._jira = open_jira(settings, http)
@@ -62,7 +65,7 @@ class JiraConnector(ProjectConnector):
         try:
             with reading(about):
                 if kind == "issue":
-                    return self._issue(about, number)
+                    return self._issue(number)
                 if kind == "project":
                     return self._project(about, number)
                 if kind == "board":
@@ -71,17 +74,28 @@ class JiraConnector(ProjectConnector):
             return None
         return None
 
-    def missed_since(self, cursor: str | None) -> tuple[list[Event], str]:
-        """Return missed time entries and the next cursor; without a cursor, begin now.
+    def enrich_all(self, abouts: Sequence[str]) -> Mapping[str, Fact | None]:
+        numbers = [
+            about.removeprefix("issue:") for about in abouts if re.fullmatch(r"issue:[0-9]+", about)
+        ]
+        told: dict[str, Fact] = {}
+        if len(numbers) > 1:
+            told = issues.facts(self._jira, issues.site(self._jira), numbers)
+        found: dict[str, Fact | None] = {}
+        for about in abouts:
+            fact = told.get(about.removeprefix("issue:")) if about.startswith("issue:") else None
+            # What is not in the answer is asked for alone: an answer may have been cut.
+            found[about] = fact or self.enrich(about)
+        return found
 
-        Nothing from before the first poll is told: it would bill a site's whole past.
-        """
-        if cursor is None:
-            return [], str(worklogs.server_time(self._jira))
-        events, until = worklogs.changed_since(
-            self._jira, int(cursor), endpoint=self.configured.get("endpoint", self.key)
-        )
-        return events, str(until)
+    def changes_since(self, cursor: str | None, now: datetime) -> Changes:
+        return polling.changes_since(self._jira, cursor)
+
+    def entries(self, first: date, last: date) -> Iterator[Found]:
+        where, jql = issues.site(self._jira), worklogs.days_around(first, last)
+        for issue in issues.all_of(self._jira, where, jql, fields="worklog"):
+            for worklog in worklogs.in_period(self._jira, issue, first, last):
+                yield Found.thing("worklog", worklog)
 
     def report(self, report: Report) -> str:
         issue = _issue_of(report)
@@ -108,31 +122,11 @@ class JiraConnector(ProjectConnector):
             self._jira.add_issue_property(issue, PROPERTY, notes)
         return f"{self._jira.server_url}/browse/{issue}?focusedCommentId={comment['id']}"
 
-    def _issue(self, about: str, number: str) -> Fact:
-        # Jira can leave fields out but not select "all custom fields": these are the long ones.
-        wanted = {"fields": "*all,-comment,-worklog,-attachment,-description"}
+    def _issue(self, number: str) -> Fact:
         # The package would read numbers as floats, which later are quantities of money or hours.
-        answer = self._jira._session.get(self._jira._get_url(f"issue/{number}"), params=wanted)
-        issue = answer.json(parse_float=Decimal)
-        fields = issue["fields"]
-        custom = {
-            name: told
-            for name, value in fields.items()
-            if name.startswith("customfield_") and (told := _told(value)) is not None
-        }
-        return Fact(
-            about=about,
-            version=worklogs.milliseconds(worklogs.moment(fields["updated"])),
-            project=fields["project"]["key"],
-            item=issue["key"],
-            title=fields["summary"],
-            labels=tuple(fields.get("labels") or ()),
-            fields={
-                "issue_type": fields["issuetype"]["name"],
-                "fix_versions": [version["name"] for version in fields.get("fixVersions") or ()],
-                **custom,
-            },
-        )
+        url = self._jira._get_url(f"issue/{number}")
+        answer = self._jira._session.get(url, params={"fields": issues.FIELDS})
+        return issues.fact(answer.json(parse_float=Decimal))
 
     def _project(self, about: str, number: str) -> Fact:
         project = self._jira._get_json(f"project/{number}")
@@ -218,23 +212,6 @@ def _issue_of(report: Report) -> str:
 def _account(user: Mapping[str, Any]) -> str:
     """Return a user's stable id: Cloud has accountId, Data Center has key and name."""
     return str(user.get("accountId") or user.get("key") or user["name"])
-
-
-def _told(value: object) -> object:
-    """Return a custom field as rules can compare it, None if it is of no use to them.
-
-    These are the conventions of the webhook source, so that a fact reads the same whether it
-    was told or asked for: options are objects with a `value`, users and versions have a `name`.
-    """
-    if isinstance(value, dict):
-        value = value.get("value", value.get("name"))
-        return None if isinstance(value, dict | list) else _told(value)
-    if isinstance(value, list):
-        entries = [_told(entry) for entry in value if not isinstance(entry, list)]
-        return [entry for entry in entries if entry is not None] or None
-    if isinstance(value, str) and not 0 < len(value) <= LONGEST_FIELD:
-        return None
-    return value
 
 
 def _shortened(notes: dict[str, Any]) -> dict[str, Any]:

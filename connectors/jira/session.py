@@ -28,7 +28,7 @@ from ledger.errors import (
     TransientError,
 )
 
-READS_BY_POST: Final = ("/worklog/list",)
+READS_BY_POST: Final = ("/worklog/list", "/issue/bulkfetch")
 """Requests that change nothing although they are sent by POST: their ids would not fit a URL."""
 
 

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,15 +22,26 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.stand_in import Fault, InProcess, body, json_answer, query, serve_for_ever
 
 from .connector import JiraConnector
+from .stand_in_search import MINUTE_MS, PAGE_OF_WORKLOGS, Searchable, found, jira_time
 
 USER: Final = "billing@agency.example"
 TOKEN: Final = "stand-in-jira-token"  # noqa: S105 - it opens nothing but this stand-in.
 ME: Final = {"accountId": "5d53f3cbc6b9320d9ea5bdc2", "displayName": "Billhook"}
-PAGE_OF_WORKLOGS: Final = 1000
-MINUTE_MS: Final = 60_000
+
+NOW: Final = 1_793_610_000_000
+"""The contract's clock: 2026-11-02T09:00:00Z."""
+_STARTED: Final = (
+    "2026-10-31T23:30:00.000+0100",
+    "2026-10-01T00:30:00.000+0200",
+    "2026-10-31T23:59:00.000-0700",
+    "2026-09-30T23:59:00.000+0200",
+    "2026-11-01T00:00:00.000+0100",
+    "2026-09-30T20:00:00.000-0700",
+)
+"""When the entries 200 to 205 were worked: three in October, three beside it."""
 
 _API: Final = "/rest/api/2"
 _ISSUE: Final = f"{_API}/issue/<name>"
@@ -40,13 +51,18 @@ def _clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class JiraStandIn(StandIn):
+class JiraStandIn(Searchable):
     """One Jira site; its state is plain public data."""
 
     routes: ClassVar[tuple[Rule, ...]] = (
         Rule(f"{_API}/myself", endpoint="myself", methods=["GET"]),
         Rule(f"{_API}/serverInfo", endpoint="server_info", methods=["GET"]),
+        Rule(f"{_API}/search", endpoint="search", methods=["GET"]),
+        Rule(f"{_API}/search/jql", endpoint="search_jql", methods=["GET"]),
+        Rule(f"{_API}/issue/bulkfetch", endpoint="bulk_fetch", methods=["POST"]),
         Rule(_ISSUE, endpoint="issue", methods=["GET"]),
+        Rule(f"{_ISSUE}/changelog", endpoint="changelog_of", methods=["GET"]),
+        Rule(f"{_ISSUE}/worklog", endpoint="worklogs_of", methods=["GET"]),
         Rule(f"{_ISSUE}/comment", endpoint="comments_of", methods=["GET"]),
         Rule(f"{_ISSUE}/comment", endpoint="add_comment", methods=["POST"]),
         Rule(f"{_ISSUE}/comment/<int:number>", endpoint="comment", methods=["GET", "PUT"]),
@@ -66,17 +82,13 @@ class JiraStandIn(StandIn):
     )
 
     def __init__(self, now: Callable[[], int] = _clock) -> None:
-        super().__init__()
-        self.now = now
-        """The site's clock: Unix milliseconds."""
+        super().__init__(now)
         self.projects: dict[int, dict[str, Any]] = {}
         self.boards: dict[int, dict[str, Any]] = {}
-        self.issues: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
         """By id, each with the id of its issue as `issue`."""
         self.properties: dict[tuple[int, str], Any] = {}
         """By the issue's id and the property's key."""
-        self.worklogs: dict[int, dict[str, Any]] = {}
         self.changed: dict[int, int] = {}
         """When each worklog was changed last."""
         self.deleted: dict[int, int] = {}
@@ -98,14 +110,36 @@ class JiraStandIn(StandIn):
             "key": key,
             "fields": {
                 "summary": summary,
-                "project": _found(self.projects, key.rpartition("-")[0]),
+                "project": found(self.projects, key.rpartition("-")[0]),
                 "labels": [],
                 "issuetype": {"id": "10001", "name": "Task"},
                 "fixVersions": [],
-                "updated": _jira_time(self.now()),
+                "status": {"name": "To Do", "statusCategory": {"key": "new"}},
+                "resolution": None,
+                "assignee": ME,
+                "creator": ME,
+                "created": jira_time(self.now()),
+                "updated": jira_time(self.now()),
                 **fields,
             },
         }
+
+    def change(self, number: int, field: str, before: str, after: str, **told: Any) -> None:
+        """Change a field of an issue, as it then stands in its history; `told` goes into fields."""
+        now = jira_time(self.now())
+        item = {"field": field, "fieldtype": "jira", "fieldId": field}
+        names = {"from": None, "fromString": before, "to": None, "toString": after}
+        made = self.histories.setdefault(number, [])
+        entry = {"id": str(50001 + len(made)), "author": ME, "created": now}
+        made.insert(0, {**entry, "items": [{**item, **names}]})
+        self.issues[number]["fields"].update(told, updated=now)
+
+    def move(self, number: int, name: str, category: str) -> None:
+        """Move an issue to a status of a category: new, indeterminate or done."""
+        before = self.issues[number]["fields"]["status"]["name"]
+        status = {"name": name, "statusCategory": {"key": category}}
+        resolution = {"name": "Done"} if category == "done" else None
+        self.change(number, "status", before, name, status=status, resolution=resolution)
 
     def log(self, number: int, issue: int, seconds: int, started: str, **more: Any) -> None:
         """Add a worklog, or change the one with this id."""
@@ -115,11 +149,11 @@ class JiraStandIn(StandIn):
             "issueId": str(issue),
             "author": ME,
             "comment": "",
-            "created": _jira_time(self.now()),
+            "created": jira_time(self.now()),
             **self.worklogs.get(number, {}),
             "started": started,
             "timeSpentSeconds": seconds,
-            "updated": _jira_time(self.now()),
+            "updated": jira_time(self.now()),
             **more,
         }
 
@@ -146,26 +180,34 @@ class JiraStandIn(StandIn):
     def server_info(self, request: Request) -> Response:
         """Answer with the site's clock."""
         query(request)
-        return json_answer({"baseUrl": request.host_url, "serverTime": _jira_time(self.now())})
+        kind = "Cloud" if self.is_cloud else "Server"
+        time = jira_time(self.now())
+        told = {"baseUrl": request.host_url, "deploymentType": kind, "serverTime": time}
+        return json_answer(told)
+
+    def state(self) -> str:
+        """Return everything that stands here as text."""
+        every = (self.issues, self.comments, self.worklogs, self.deleted, self.histories)
+        return repr((every, self.properties))
 
     def issue(self, request: Request, name: str) -> Response:
         """Answer with an issue by id or key."""
         query(request, "fields", "expand")
-        return json_answer(_found(self.issues, name))
+        return json_answer(found(self.issues, name))
 
     def project(self, request: Request, name: str) -> Response:
         """Answer with a project by id or key."""
         query(request, "expand")
-        return json_answer(_found(self.projects, name))
+        return json_answer(found(self.projects, name))
 
     def board(self, request: Request, name: str) -> Response:
         """Answer with a board."""
         query(request)
-        return json_answer(_found(self.boards, name))
+        return json_answer(found(self.boards, name))
 
     def comments_of(self, request: Request, name: str) -> Response:
         """Answer with one page of an issue's comments, oldest first."""
-        issue = int(_found(self.issues, name)["id"])
+        issue = int(found(self.issues, name)["id"])
         words = query(request, "startAt", "maxResults", "orderBy", "expand")
         start, most = int(words.get("startAt", 0)), min(int(words.get("maxResults", 100)), 100)
         here = [_shown(each) for each in self.comments.values() if each["issue"] == issue]
@@ -174,9 +216,9 @@ class JiraStandIn(StandIn):
 
     def add_comment(self, request: Request, name: str) -> Response:
         """Add a comment."""
-        issue = int(_found(self.issues, name)["id"])
+        issue = int(found(self.issues, name)["id"])
         number = 10001 + len(self.comments)
-        now = _jira_time(self.now())
+        now = jira_time(self.now())
         self.comments[number] = {
             "id": str(number),
             "issue": issue,
@@ -189,18 +231,18 @@ class JiraStandIn(StandIn):
 
     def comment(self, request: Request, name: str, number: int) -> Response:
         """Answer with a comment, or change it."""
-        issue = int(_found(self.issues, name)["id"])
+        issue = int(found(self.issues, name)["id"])
         comment = self.comments.get(number)
         if comment is None or comment["issue"] != issue:
             raise NotFound("Can not find a comment for the id.")
         if request.method == "PUT":
-            comment.update(_content_of(request), updated=_jira_time(self.now()))
+            comment.update(_content_of(request), updated=jira_time(self.now()))
         return json_answer(_shown(comment))
 
     def get_property(self, request: Request, name: str, key: str) -> Response:
         """Answer with a property of an issue."""
         query(request)
-        place = (int(_found(self.issues, name)["id"]), key)
+        place = (int(found(self.issues, name)["id"]), key)
         if place not in self.properties:
             raise NotFound(f"The property with key '{key}' does not exist.")
         return json_answer({"key": key, "value": self.properties[place]})
@@ -211,7 +253,7 @@ class JiraStandIn(StandIn):
         text = request.get_data(as_text=True)
         if not text or len(text) > 32768:
             raise BadRequest("The property value must be JSON of at most 32768 characters.")
-        place = (int(_found(self.issues, name)["id"]), key)
+        place = (int(found(self.issues, name)["id"]), key)
         status = 200 if place in self.properties else 201
         self.properties[place] = json.loads(text)
         return Response(status=status)
@@ -237,7 +279,7 @@ class JiraStandIn(StandIn):
         # Jira leaves out the minute before the request.
         until = self.now() - MINUTE_MS
         later = sorted((at, number) for number, at in changes.items() if since < at <= until)
-        page = later[:PAGE_OF_WORKLOGS]
+        page = later[: self.page_of_worklogs]
         return json_answer(
             {
                 "values": [
@@ -247,7 +289,7 @@ class JiraStandIn(StandIn):
                 "since": since,
                 "until": page[-1][0] if page else since,
                 "self": f"{request.base_url}?since={since}",
-                "lastPage": len(later) <= PAGE_OF_WORKLOGS,
+                "lastPage": len(later) <= self.page_of_worklogs,
             }
         )
 
@@ -311,6 +353,9 @@ class ContractRig:
     )
     unknown: str = "issue:99999"
     """Something to ask about that is not there."""
+    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
+    entries: dict[str, int] = field(default_factory=dict)
+    facts: tuple[str, ...] = ("issue:10014", "issue:10015", "project:10000", "board:1")
 
     def http(self) -> InProcess:
         """Return a port that leads to the stand-in."""
@@ -339,22 +384,72 @@ class ContractRig:
         """Let the next request that fits fail as `Fault.do` says."""
         self.site.faults.append(Fault(do, path, method))
 
+    def happen(self) -> list[tuple[str, str]]:
+        """Let entries be logged, changed and deleted and issues be moved, more than a page."""
+        site, at = self.site, self.site.now()
+        clock = [at]
+        site.now = lambda: clock[0]
+
+        def then() -> None:
+            clock[0] += MINUTE_MS
+
+        for number in range(300, 305):
+            then()
+            site.log(number, 10014, 60 * number, "2026-11-02T09:00:00.000+0100")
+        then()
+        site.log(200, 10014, 1234, "2026-10-31T23:30:00.000+0100")
+        then()
+        site.unlog(201)
+        for number in (10014, 10015, 10016):
+            then()
+            site.move(number, "Done", "done")
+        then()
+        site.move(10016, "In Progress", "indeterminate")
+        clock[0] = at + 60 * MINUTE_MS
+        return [
+            *(("time.logged", f"worklog:{number}") for number in (200, *range(300, 305))),
+            ("time.removed", "worklog:201"),
+            ("work.completed", "issue:10014"),
+            ("work.completed", "issue:10015"),
+            ("work.reopened", "issue:10016"),
+        ]
+
+    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+        """Return what Jira posts because of a note: the comment, the property, the issue."""
+        now = self.site.now()
+        issue = self.site.issues[10014]
+        told: list[dict[str, Any]] = [
+            {"webhookEvent": "comment_created", "comment": comment, "issue": issue}
+            for comment in self.site.comments.values()
+        ]
+        told += [
+            {"webhookEvent": "comment_updated", "comment": comment, "issue": issue}
+            for comment in self.site.comments.values()
+        ]
+        told += [{"webhookEvent": "issue_property_set", "property": {"key": "billhook"}}]
+        commented = {"issue_event_type_name": "issue_commented", "issue": issue, "user": ME}
+        told += [{"webhookEvent": "jira:issue_updated", **commented}]
+        return [({}, {"timestamp": now, **each}) for each in told]
+
 
 def contract_setup(_folder: Path) -> ContractRig:
-    """Return a fresh site with one project, one board and one issue."""
-    site = JiraStandIn()
+    """Return a site with one project, one board, three issues and entries around one month."""
+    clock = NOW
+    site = JiraStandIn(lambda: clock)
+    # Three of each for a page, so that a few changes are more than one.
+    site.page_of_worklogs, site.page_of_issues = 3, 2
     site.add_project(10000, "ACME", "Acme shop")
     site.add_board(1, "Acme board", "ACME")
     site.add_issue(10014, "ACME-7", "Checkout accepts vouchers", labels=["shop"])
-    return ContractRig(site)
-
-
-def _found(things: dict[int, dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return a thing by id or key; raise NotFound."""
-    for number, thing in things.items():
-        if name in (str(number), thing.get("key")):
-            return thing
-    raise NotFound("It does not exist or you do not have permission to see it.")
+    site.add_issue(10015, "ACME-8", "Vouchers are printed")
+    site.add_issue(10016, "ACME-9", "Vouchers run out")
+    for number, started in enumerate(_STARTED, 200):
+        site.log(number, 10014, 600 + number, started)
+    for number in range(210, 235):
+        site.log(number, 10015, number, "2026-10-15T10:00:00.000+0200")
+    inside = [200, 201, 202, *range(210, 235)]
+    entries = {f"worklog:{each}": site.worklogs[each]["timeSpentSeconds"] for each in inside}
+    return ContractRig(site, entries=entries)
 
 
 def _content_of(request: Request) -> dict[str, Any]:
@@ -369,11 +464,6 @@ def _content_of(request: Request) -> dict[str, Any]:
 def _shown(comment: dict[str, Any]) -> dict[str, Any]:
     """Return a comment as Jira shows it: without its issue, and without properties unasked."""
     return {name: value for name, value in comment.items() if name not in ("issue", "properties")}
-
-
-def _jira_time(at: int) -> str:
-    moment = datetime.fromtimestamp(at // 1000, tz=UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}+0000"
 
 
 if __name__ == "__main__":

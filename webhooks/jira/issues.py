@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Final, Literal
 
 from ledger.events import Delivery, Event, Reading
 
-from ..payload import Payload, moment_of
-from .told import KEY, Issue, changed_at, changes, local_day, read_issue
+from ..payload import Payload, milliseconds, moment_of
+from .told import KEY, Issue, changed_at, changes, items_of, local_day, read_issue
+
+Moved = Literal["work.completed", "work.reopened"]
 
 DONE_NAMES: Final = frozenset(
     # Jira's own names of done statuses and resolutions, in languages that it ships in.
@@ -25,8 +29,7 @@ DONE_NAMES: Final = frozenset(
 def created(payload: Payload, delivery: Delivery) -> Reading:
     """Read `jira:issue_created`: facts, and completed work if it was created as done."""
     issue, version = _opened(payload)
-    is_done = issue.is_resolved if issue.category is None else issue.category == "done"
-    if is_done:
+    if _is_done(issue):
         return _moved("work.completed", payload, delivery, issue, version)
     return Reading(facts=issue.facts(version), ignored="the issue was created: no work is done yet")
 
@@ -48,26 +51,71 @@ def updated(payload: Payload, delivery: Delivery) -> Reading:
     return Reading(facts=issue.facts(version), ignored=_why_nothing(status, changed))
 
 
-def _opened(payload: Payload) -> tuple[Issue, int]:
+def found(payload: Payload, delivery: Delivery) -> Reading:
+    """Read an issue as the API tells it now: done or not, since its status changed last.
+
+    The version is the time of that change in its history, which Jira writes some milliseconds
+    before the webhook's own timestamp: whichever comes later, the webhook's event stands.
+    """
     issue = read_issue(payload)
+    fields = payload["fields"]
+    decisive = "resolution" if issue.category is None else "status"
+    moves = [
+        (milliseconds(change.moment("created")), change.optional("author"))
+        for change in _histories(payload)
+        if decisive in items_of(change)
+    ]
+    version, user = max(moves, key=lambda move: move[0]) if moves else _creation(fields)
+    event = _event(
+        "work.completed" if _is_done(issue) else "work.reopened",
+        delivery,
+        issue,
+        version,
+        local_day(user, version),
+    )
+    return Reading(events=(event,), facts=issue.facts(milliseconds(fields.moment("updated"))))
+
+
+def _histories(payload: Payload) -> Iterator[Payload]:
+    changelog = payload.optional("changelog")
+    return changelog.items("histories") if changelog else iter(())
+
+
+def _creation(fields: Payload) -> tuple[int, Payload | None]:
+    """Return when and by whom an issue was created that has had one status ever since."""
+    return milliseconds(fields.moment("created")), fields.optional("creator")
+
+
+def _is_done(issue: Issue) -> bool:
+    return issue.is_resolved if issue.category is None else issue.category == "done"
+
+
+def _opened(payload: Payload) -> tuple[Issue, int]:
+    issue = read_issue(payload["issue"])
     return issue, changed_at(payload, payload["issue"].optional("fields"))
 
 
 def _moved(
-    kind: Literal["work.completed", "work.reopened"],
+    kind: Moved,
     payload: Payload,
     delivery: Delivery,
     issue: Issue,
     version: int,
 ) -> Reading:
-    event = Event(
+    on = local_day(payload.optional("user"), version)
+    event = _event(kind, delivery, issue, version, on)
+    return Reading(events=(event,), facts=issue.facts(version))
+
+
+def _event(kind: Moved, delivery: Delivery, issue: Issue, version: int, on: date) -> Event:
+    return Event(
         kind=kind,
         source=KEY,
         endpoint=delivery.endpoint,
         subject=issue.about,
         version=version,
         occurred_at=moment_of(version),
-        on=local_day(payload, version),
+        on=on,
         project=issue.project,
         item=issue.key,
         title=issue.title,
@@ -77,7 +125,6 @@ def _moved(
         fields=issue.fields,
         about=issue.about,
     )
-    return Reading(events=(event,), facts=issue.facts(version))
 
 
 def _has(change: Payload, side: Literal["from", "to"]) -> bool:

@@ -77,6 +77,8 @@ class JiraSource(Source):
         "jira:version_released": milestones.version_released,
         "jira:version_unreleased": milestones.version_unreleased,
         "sprint_closed": milestones.sprint_closed,
+        "found:worklog": worklogs.found,
+        "found:issue": issues.found,
     }
     ignored: ClassVar[Mapping[str, str]] = because(_IGNORED)
 

@@ -46,14 +46,13 @@ def changed_at(payload: Payload, otherwise: Payload | None = None) -> int:
     return payload.unix_milliseconds("timestamp")
 
 
-def local_day(payload: Payload, version: int) -> date:
+def local_day(user: Payload | None, version: int) -> date:
     """Return the date of the change where the acting user lives, in UTC if Jira does not say."""
-    user = payload.optional("user")
     zone = user.optional_text("timeZone") if user else None
-    return _in_zone(moment_of(version), zone).date()
+    return in_zone(moment_of(version), zone).date()
 
 
-def _in_zone(moment: datetime, zone: str | None) -> datetime:
+def in_zone(moment: datetime, zone: str | None) -> datetime:
     if zone is None:
         return moment
     try:
@@ -104,9 +103,8 @@ class Issue:
         )
 
 
-def read_issue(payload: Payload) -> Issue:
-    """Return the issue of a body; only its id and key must be there."""
-    issue = payload["issue"]
+def read_issue(issue: Payload) -> Issue:
+    """Return an issue; only its id and key must be there."""
     key = issue.text("key")
     fields = issue.optional("fields") or Payload({}, issue.path_of("fields"))
     project = fields.optional("project")
@@ -164,10 +162,15 @@ def changes(payload: Payload) -> dict[str, Payload]:
     Custom fields are left out: one of them may be called "Status" too.
     """
     changelog = payload.optional("changelog")
-    if changelog is None or not changelog.has("items"):
+    return {} if changelog is None else items_of(changelog)
+
+
+def items_of(change: Payload) -> dict[str, Payload]:
+    """Return the items of one change, as `changes` does."""
+    if not change.has("items"):
         return {}
     return {
         (item.optional_text("fieldId") or item.text("field")).lower(): item
-        for item in changelog.items("items")
+        for item in change.items("items")
         if item.optional_text("fieldtype") != "custom"
     }

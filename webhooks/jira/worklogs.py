@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from ledger.errors import PayloadError
 from ledger.events import Delivery, Event, Reading
 
-from ..payload import Payload, moment_of
-from .told import KEY, changed_at, changes, local_day, person, read_issue
+from ..payload import Payload, milliseconds, moment_of
+from .told import KEY, changed_at, changes, in_zone, local_day, person, read_issue
 
 MOST_SECONDS: Final = 2**31 - 1
 
@@ -19,6 +19,27 @@ def logged(payload: Payload, delivery: Delivery) -> Reading:
     """Read `worklog_created` and `worklog_updated`: the entry as it now stands."""
     worklog = payload["worklog"]
     started = worklog.moment("started")
+    return _entry(worklog, delivery, changed_at(payload, worklog), started, started.date())
+
+
+def found(worklog: Payload, delivery: Delivery) -> Reading:
+    """Read an entry as the API tells it now; equal to what its webhook said.
+
+    Webhooks of Cloud write times in the zone of the person who acts, the API in that of the
+    account that asks, so the author's own zone gives the date. Data Center writes both in the
+    zone of its server.
+    """
+    started = worklog.moment("started")
+    author = worklog.optional("author")
+    is_cloud = author is not None and author.has("accountId")
+    zone = author.optional_text("timeZone") if author and is_cloud else None
+    version = milliseconds(worklog.moment("updated"))
+    return _entry(worklog, delivery, version, started, in_zone(started, zone).date())
+
+
+def _entry(
+    worklog: Payload, delivery: Delivery, version: int, started: datetime, on: date
+) -> Reading:
     author = person(worklog.optional("author"))
     issue_id = worklog.identifier("issueId")
     event = Event(
@@ -26,9 +47,9 @@ def logged(payload: Payload, delivery: Delivery) -> Reading:
         source=KEY,
         endpoint=delivery.endpoint,
         subject=f"worklog:{worklog.identifier('id')}",
-        version=changed_at(payload, worklog),
+        version=version,
         occurred_at=started.astimezone(UTC),
-        on=started.date(),
+        on=on,
         person=author.id,
         person_name=author.name,
         # `timeSpent` is no help: "1w" means five days of eight hours, or what the admin set.
@@ -67,7 +88,7 @@ def total(payload: Payload, delivery: Delivery) -> Reading:
 
     A deletion names the entry, which is told as removed before the total.
     """
-    issue = read_issue(payload)
+    issue = read_issue(payload["issue"])
     version = changed_at(payload, payload["issue"].optional("fields"))
     changed = changes(payload)
     actor = person(payload.optional("user"))
@@ -79,7 +100,7 @@ def total(payload: Payload, delivery: Delivery) -> Reading:
         subject=f"issue-time:{issue.id}",
         version=version,
         occurred_at=moment_of(version),
-        on=local_day(payload, version),
+        on=local_day(payload.optional("user"), version),
         project=issue.project,
         item=issue.key,
         title=issue.title,
