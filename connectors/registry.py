@@ -12,6 +12,7 @@ from .file.connector import FileConnector
 from .github.connector import GitHubConnector
 from .jira.connector import JiraConnector
 from .stripe.connector import StripeConnector
+from .toggl.connector import TogglConnector
 
 
 def billing_connectors() -> Mapping[str, type[BillingConnector]]:
@@ -27,4 +28,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
     return {
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
+        TogglConnector.key: TogglConnector,
     }

@@ -11,6 +11,7 @@ from .github.source import GitHubSource
 from .jira.source import JiraSource
 from .source import Source
 from .stripe.source import StripeSource
+from .toggl.source import TogglSource
 
 
 @cache
@@ -21,5 +22,6 @@ def sources() -> Mapping[str, Source]:
         GitHubSource(),
         JiraSource(),
         StripeSource(),
+        TogglSource(),
     )
     return MappingProxyType({source.key: source for source in every})

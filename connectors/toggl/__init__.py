@@ -1,0 +1,1 @@
+"""Toggl Track: polled for missed entries, listed for certificates, told by a tag on the entry."""
