@@ -45,6 +45,8 @@ class Fault:
     path: str = ""
     """A part of the path; empty fits every path."""
     method: str = ""
+    wait: int = 7
+    """The seconds that a 429 or 503 advises to wait."""
 
     def fits(self, request: WsgiRequest) -> bool:
         """Return whether this request is the one."""
@@ -62,7 +64,7 @@ class Fault:
             raise DroppedError
         if what == "html":
             return WsgiResponse("<html>Please log in</html>", 200, content_type="text/html")
-        headers = {"Retry-After": "7"} if what in ("429", "503") else {}
+        headers = {"Retry-After": str(self.wait)} if what in ("429", "503") else {}
         return WsgiResponse("{}", int(what), headers, content_type="application/json")
 
 
