@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, Any
 
 import click
 
+from connectors.registry import project_connectors
+from console.commands.scaffold import new
 from console.terminal import AS_JSON, fail, print_json, print_table
 from console.texts import one_line
 from ledger.errors import PayloadError, UnsupportedEventTypeError
 from ledger.events import Delivery, Reading
 from webhooks.registry import sources as every_source
+from webhooks.source import Source
 
 _COLUMNS = ("kind", "subject", "on", "project", "item", "person", "seconds", "title")
 
@@ -25,29 +28,46 @@ def sources() -> None:
 @sources.command("list")
 @AS_JSON
 def list_sources(as_json: bool) -> None:
-    """List the supported tools and their event types."""
+    """List the supported tools: what they tell, how they sign, what they are asked and told."""
+    every = [_told_of(source) for source in every_source().values()]
     if as_json:
-        told = [
-            {
-                "key": source.key,
-                "name": source.name,
-                "docs_url": source.docs_url,
-                "events": sorted(source.readers),
-                "ignored": dict(sorted(source.ignored.items())),
-            }
-            for source in every_source().values()
-        ]
-        print_json(told)
+        print_json(every)
         return
-    rows = [
-        [source.key, source.name, str(len(source.readers)), str(len(source.ignored))]
-        for source in every_source().values()
-    ]
-    print_table(["tool", "name", "read", "ignored"], rows, empty="no sources")
-    for source in every_source().values():
-        click.echo(f"\n{source.name} - {source.docs_url}")
-        for event_type in source.readers:
-            click.echo(f"  {event_type}")
+    for told in every:
+        poll = told["poll"]
+        asked = [f"every {poll['seconds']} s for changes"] if poll["seconds"] else []
+        asked += ["for the entries of a period"] if poll["entries"] else []
+        click.echo(f"{told['key']}: {told['name']} - {told['docs_url']}")
+        for name, text in (
+            ("tells", ", ".join(told["kinds"])),
+            ("signed", told["signature"] or "has no webhooks, it is only asked"),
+            ("replay", told["replay"]),
+            ("asked", ", ".join(asked) or "no"),
+            ("told", told["write_back"] or "no"),
+            ("proven", told["proven"]),
+            ("reads", ", ".join(told["events"])),
+        ):
+            click.echo(f"  {name:<7} {text}")
+
+
+def _told_of(source: Source) -> dict[str, Any]:
+    connector = project_connectors().get(source.key)
+    return {
+        "key": source.key,
+        "name": source.name,
+        "docs_url": source.docs_url,
+        "kinds": list(source.kinds),
+        "signature": source.signature.scheme if source.signature else None,
+        "replay": source.replay,
+        "poll": {
+            "seconds": connector.poll_seconds if connector and connector.polls else None,
+            "entries": bool(connector and connector.lists_entries),
+        },
+        "write_back": connector.tells if connector else None,
+        "proven": source.proven,
+        "events": sorted(source.readers),
+        "ignored": dict(sorted(source.ignored.items())),
+    }
 
 
 @sources.command("read")
@@ -81,6 +101,9 @@ def read(
         fail(str(error))
     if reading.ignored is not None:
         click.echo(one_line(f"{source.key}: ignored: {reading.ignored}"), err=True)
+    for about in reading.asks:
+        told = f"{source.key}: only says that {about} changed: the tool is asked about it"
+        click.echo(one_line(told), err=True)
     if as_json:
         print_json([event.as_json() for event in reading.events])
         return
@@ -101,3 +124,6 @@ def _print_reading(reading: Reading) -> None:
     for fact in reading.facts:
         told = (fact.project, fact.item, fact.title)
         click.echo(one_line(f"remembered of {fact.about}: {', '.join(filter(None, told))}"))
+
+
+sources.add_command(new)
