@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
-from .deliveries import about_any_of, event_from_row, fact_from_row
+from .deliveries import event_from_row
 from .events import Event, Fact, canonical_json
+from .facts import about_any_of, fact_from_row
 from .tables import delivery, event, fact, hint, invoice, line_item, subject
 
 LOGGED: Final = "time.logged"
@@ -65,6 +66,21 @@ class Gap:
         """Return whether what is listed is no newer than what is held, so that it would lose."""
         return self.there is not None and self.there.version <= self.version
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the gap as the JSON object that the command line promises."""
+        known = self.there or self.here
+        return {
+            "subject": self.subject,
+            "on": self.on.isoformat(),
+            "project": known.project if known else None,
+            "item": known.item if known else None,
+            "title": known.title if known else None,
+            "there": _side(self.there),
+            "here": _side(self.here),
+            "differs": list(self.differs),
+            "change": self.change,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
@@ -76,6 +92,8 @@ class Gaps:
     """In both, with other content; also what moved into or out of the period."""
     removed: tuple[Gap, ...] = ()
     """Here, but not in the tool's list."""
+    entries_here: int = 0
+    """How many entries the ledger holds for the period."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.differing or self.removed)
@@ -147,6 +165,54 @@ class Certificate:
     def is_clean(self) -> bool:
         """Return whether everything that the tool lists is here, finished, and nothing else is."""
         return self.holds and not (self.gaps or self.waiting or self.unreadable)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the certificate as the JSON object that the command line promises."""
+        return {
+            "endpoint": self.endpoint,
+            "from": self.first.isoformat(),
+            "to": self.last.isoformat(),
+            "clean": self.is_clean,
+            "in_tool": {"entries": self.entries_in_tool, "seconds": self.seconds_in_tool},
+            "here": [
+                {
+                    "part": part.name,
+                    "reason": part.reason,
+                    "entries": part.entries,
+                    "seconds": part.seconds,
+                }
+                for part in self.parts
+                if part.entries or part.seconds
+            ],
+            "equation": {
+                "in_tool": self.seconds_in_tool,
+                "here": self.seconds_here,
+                "missing": self.seconds_missing,
+                "differing": self.seconds_differing,
+                "removed": self.seconds_removed,
+                "holds": self.holds,
+            },
+            "missing": [gap.as_json() for gap in self.gaps.missing],
+            "differing": [gap.as_json() for gap in self.gaps.differing],
+            "removed": [gap.as_json() for gap in self.gaps.removed],
+            "waiting": list(self.waiting),
+            "unreadable": list(self.unreadable),
+            "uncertified": self.uncertified,
+        }
+
+
+def _side(told: Event | None) -> dict[str, Any] | None:
+    if told is None or told.kind == REMOVED:
+        return None
+    return {
+        "on": told.on.isoformat(),
+        "seconds": told.seconds,
+        "person": told.person,
+        "person_name": told.person_name,
+        "billable": told.billable,
+        "project": told.project,
+        "labels": list(told.labels),
+    }
 
 
 def gaps(
@@ -245,7 +311,8 @@ def _compared(
         else:
             names = _differences(told, held, row["digest"])
             differing.append(_gap(told, told, held, period, names))
-    return Gaps(*(tuple(sorted(each, key=_place)) for each in (missing, differing, removed)))
+    by_day = (tuple(sorted(each, key=_place)) for each in (missing, differing, removed))
+    return Gaps(*by_day, entries_here=len(seen))
 
 
 def _gap(
@@ -423,6 +490,14 @@ def _waiting(connection: Connection, endpoint: str) -> Iterator[str]:
         yield f"{many} could not be priced - `flask events list` tells why"
 
 
+def is_worked_on(connection: Connection, endpoint: str, now: datetime) -> bool:
+    """Return whether a worker holds deliveries or entries of an endpoint just now."""
+    return any(
+        _rows(connection, table, endpoint, (table.c.state == "waiting") & (table.c.lease_until > now))
+        for table in (delivery, subject)
+    )
+
+
 def _rows(connection: Connection, table: Any, endpoint: str, condition: Any) -> int:
     counted = select(func.count()).where(table.c.endpoint == endpoint, condition)
     return connection.scalar(counted) or 0
@@ -465,4 +540,9 @@ def _named(connection: Connection, endpoint: str, found: Gaps, told: Iterable[Fa
     def named(some: Iterable[Gap]) -> tuple[Gap, ...]:
         return tuple(replace(gap, there=filled(gap.there), here=filled(gap.here)) for gap in some)
 
-    return Gaps(named(found.missing), named(found.differing), named(found.removed))
+    return replace(
+        found,
+        missing=named(found.missing),
+        differing=named(found.differing),
+        removed=named(found.removed),
+    )
