@@ -35,8 +35,8 @@ PARTS: Final = {
 }
 """Where the time of an entry can be, and what that means."""
 _ALWAYS: Final = ("seconds", "on")
-_IF_BOTH_SAY: Final = ("person", "billable", "project", "about")
-_IF_NEWER: Final = ("item", "title")
+_SAID: Final = ("person", "billable", "project", "about")
+_IF_NEWER: Final = ("item", "title", "labels")
 _AT_ONCE: Final = 500
 
 
@@ -304,15 +304,16 @@ def _compared(
         named = and_(subject.c.endpoint == endpoint, subject.c.name.in_(some))
         known |= {row["subject"]: row for row in _present(connection, named)}
     for name in others:
-        told, row = listed[name], known.get(name)
-        held = None if row is None else event_from_row(row)
-        if row is None or held is None or held.kind not in kinds:
+        told, found = listed[name], known.get(name)
+        held = None if found is None else event_from_row(found)
+        if found is None or held is None or held.kind not in kinds:
             missing.append(_gap(told, told, held, period))
         else:
-            names = _differences(told, held, row["digest"])
+            names = _differences(told, held, found["digest"])
             differing.append(_gap(told, told, held, period, names))
-    by_day = (tuple(sorted(each, key=_place)) for each in (missing, differing, removed))
-    return Gaps(*by_day, entries_here=len(seen))
+    for some_gaps in (missing, differing, removed):
+        some_gaps.sort(key=_place)
+    return Gaps(tuple(missing), tuple(differing), tuple(removed), entries_here=len(seen))
 
 
 def _gap(
@@ -339,20 +340,19 @@ def _place(gap: Gap) -> tuple[date, str]:
 def _differences(there: Event, here: Event, digest: str) -> tuple[str, ...]:
     """Return what the tool lists otherwise than the ledger holds it, as far as it matters.
 
-    What one side leaves open is no difference: another delivery fills it in. Names and labels
-    count only where the tool's entry is newer, because they may be told in passing.
+    Of one state of an entry the tool may tell more in one place than in another, so what one side
+    leaves open is no difference. Where the tool's entry is newer, everything that a rule may ask
+    for counts.
     """
     if there.digest() == digest:
         return ()
     names = [name for name in _ALWAYS if getattr(there, name) != getattr(here, name)]
-    if_both = (*_IF_BOTH_SAY, *(_IF_NEWER if there.version > here.version else ()))
-    for name in if_both:
+    is_newer = there.version > here.version
+    for name in (*_SAID, *(_IF_NEWER if is_newer else ())):
         told, known = getattr(there, name), getattr(here, name)
-        if told is not None and known is not None and told != known:
+        if told != known and (is_newer or (told is not None and known is not None)):
             names.append(name)
-    if there.version > here.version:
-        if there.labels != here.labels:
-            names.append("labels")
+    if is_newer:
         both = there.fields.keys() & here.fields.keys()
         # Stored decimals are text; as canonical JSON they are the same.
         if any(
@@ -493,7 +493,9 @@ def _waiting(connection: Connection, endpoint: str) -> Iterator[str]:
 def is_worked_on(connection: Connection, endpoint: str, now: datetime) -> bool:
     """Return whether a worker holds deliveries or entries of an endpoint just now."""
     return any(
-        _rows(connection, table, endpoint, (table.c.state == "waiting") & (table.c.lease_until > now))
+        _rows(
+            connection, table, endpoint, (table.c.state == "waiting") & (table.c.lease_until > now)
+        )
         for table in (delivery, subject)
     )
 

@@ -184,7 +184,13 @@ def _told(healed: Closing) -> str:
 def _print(found: Certificate) -> None:
     click.echo(f"Time entries of {found.endpoint}, {found.first} to {found.last}\n")
     rows = [
-        [part.name, part.entries, part.seconds, _hours(part.seconds), part.reason or PARTS[part.name]]
+        [
+            part.name,
+            part.entries,
+            part.seconds,
+            _hours(part.seconds),
+            part.reason or PARTS[part.name],
+        ]
         for part in found.parts
         if part.entries or part.seconds
     ]
@@ -209,7 +215,7 @@ def _print(found: Certificate) -> None:
 
 
 def _equation(found: Certificate) -> str:
-    sums = {name: 0 for name in PARTS}
+    sums = dict.fromkeys(PARTS, 0)
     for part in found.parts:
         sums[part.name] += part.seconds
     terms = [f"{seconds} {name}" for name, seconds in sums.items() if seconds]

@@ -137,9 +137,19 @@ def test_an_entry_that_moved_between_periods_counts_once(firm: SmallFirm) -> Non
 def test_what_one_side_does_not_say_is_no_difference(small_firm: SmallFirm) -> None:
     entries = list(IN_TOOL)
     entries[0] = replace(entries[0], project=None, person=None, title="Other", labels=("x",))
-    entries[1] = replace(entries[1], billable=True, version=9)
+    entries[1] = replace(entries[1], billable=True)
     assert not certificate(small_firm, *entries).gaps
-    entries[1] = replace(entries[1], labels=("urgent",))
+
+
+def test_of_a_newer_state_everything_counts_that_a_rule_may_ask_for(small_firm: SmallFirm) -> None:
+    entries = list(IN_TOOL)
+    entries[1] = replace(IN_TOOL[1], version=9, occurred_at=NOW, person_name="Ben")
+    assert not certificate(small_firm, *entries).gaps
+    entries[1] = replace(IN_TOOL[1], project=None, about="project:5", version=9)
+    assert [gap.differs for gap in certificate(small_firm, *entries).gaps.differing] == [
+        ("project", "about")
+    ]
+    entries[1] = replace(IN_TOOL[1], labels=("urgent",), version=9)
     assert [gap.differs for gap in certificate(small_firm, *entries).gaps.differing] == [
         ("labels",)
     ]
