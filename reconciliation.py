@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Final
 
 from connectors.connector import ProjectConnector
 from connectors.registry import project_connectors
-from ledger.completeness import Certificate, Gap, Gaps
-from ledger.completeness import certify as certify_events
+from ledger.certificate import Certificate
+from ledger.certificate import certify as certify_events
+from ledger.completeness import Gap, Gaps
 from ledger.completeness import gaps as gaps_between
 from ledger.errors import (
     BillhookError,
@@ -31,6 +32,8 @@ from webhooks.source import Source
 
 FEW: Final = 3
 """As many entries may always be gone: a share says nothing of so few."""
+AROUND: Final = timedelta(days=92)
+"""How far before and after a period an entry is looked for that is no longer listed in it."""
 
 
 class TooManyRemovedError(BillhookError):
@@ -135,8 +138,9 @@ def closing(line: Line, listing: Listing, *, even_removals: bool = False) -> Clo
     """Return what brings in all that is missing or differs, and takes back what was removed.
 
     What cannot be read is brought in too, to wait in plain sight. An entry counts as removed only
-    if the tool, asked for it alone, has none like it. Raise TooManyRemovedError where more than
-    half of the period's entries seem removed, unless `even_removals`; ConnectorError as above.
+    if the tool, asked again, shows it neither in the period nor around it nor alone. Raise
+    TooManyRemovedError where more than half of the period's entries seem removed, unless
+    `even_removals`; ConnectorError if the tool does not answer.
     """
     with line.database.read() as connection:
         found = gaps_between(
@@ -146,19 +150,31 @@ def closing(line: Line, listing: Listing, *, even_removals: bool = False) -> Clo
         unknown = news(connection, listing.endpoint, unread, by_arrival=False)
     if not even_removals:
         _refuse_mass_removal(listing.endpoint, found)
-    gone, elsewhere = _looked_up(line, listing, found.removed)
-    if any(gap.is_behind for gap in (*found.missing, *found.differing)):
-        # A webhook may have overtaken the list: only what is listed now, after the ledger was
-        # looked at, may overrule what the ledger holds.
-        listing = list_entries(line, listing.endpoint, listing.first, listing.last)
-    missing = _brought_in(listing, found.missing)
-    differing = _brought_in(listing, found.differing)
+    is_behind = any(gap.is_behind for gap in (*found.missing, *found.differing))
+    # A webhook may have overtaken the list: only what is listed after the ledger was looked at
+    # may overrule what the ledger holds.
+    again = _listed_around(line, listing) if is_behind or found.removed else listing
+    missing = _brought_in(again, found.missing)
+    differing = _brought_in(again, found.differing)
+    gone, elsewhere = _looked_up(line, again, found.removed)
     return Closing(
         (*missing, *differing, *elsewhere, *gone, *unknown),
         missing=len(missing),
         differing=len(differing) + len(elsewhere),
         removed=len(gone),
     )
+
+
+def _listed_around(line: Line, listing: Listing) -> Listing:
+    """List the period again, and the time before and after it: entries move."""
+    day = timedelta(days=1)
+    periods = (
+        (listing.first, listing.last),
+        (listing.first - AROUND, listing.first - day),
+        (listing.last + day, listing.last + AROUND),
+    )
+    each = [list_entries(line, listing.endpoint, *period) for period in periods]
+    return replace(each[0], told=[told for one in each for told in one.told])
 
 
 def _refuse_mass_removal(endpoint: str, found: Gaps) -> None:
@@ -190,19 +206,23 @@ def _winning(delivery: Delivery, event: Event, gap: Gap) -> Delivery | None:
 def _looked_up(
     line: Line, listing: Listing, unlisted: Sequence[Gap]
 ) -> tuple[list[Delivery], list[Delivery]]:
-    """Ask for each entry that was not listed; return what tells that it is gone, or how it is."""
+    """Return what tells that entries are gone, and what tells how others stand elsewhere."""
     gone: list[Delivery] = []
-    elsewhere: list[Delivery] = []
+    shown = {gap.subject for gap in unlisted} & listing.deliveries().keys()
+    elsewhere = _brought_in(listing, [gap for gap in unlisted if gap.subject in shown])
     for gap in unlisted:
+        if gap.subject in shown:
+            continue
         now = line.clock.now()
-        shown = listing.connector.look_up(gap.subject)
-        if not shown:
-            version = max(gap.version + 1, int(now.timestamp() * 1000))
-            found = Found.thing(GONE, {"subject": gap.subject, "version": version})
-            gone.append(found.delivery(listing.endpoint, now))
-        for delivery, reading in read_found(listing.source, listing.endpoint, shown, now):
+        found = listing.connector.look_up(gap.subject)
+        for delivery, reading in read_found(listing.source, listing.endpoint, found, now):
             events = reading.events if reading else ()
             about = next((one for one in events if one.subject == gap.subject), None)
             told = delivery if about is None else _winning(delivery, about, gap)
             elsewhere += [] if told is None else [told]
+        # What cannot be read may be this very entry.
+        if not found and not listing.unreadable:
+            version = max(gap.version + 1, int(now.timestamp() * 1000))
+            removed = Found.thing(GONE, {"subject": gap.subject, "version": version})
+            gone.append(removed.delivery(listing.endpoint, now))
     return gone, elsewhere

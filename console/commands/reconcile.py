@@ -21,7 +21,8 @@ from console.current import current_line, person_at_the_keyboard
 from console.terminal import AS_JSON, print_json, print_table
 from console.texts import one_line
 from ledger.auditlog import note
-from ledger.completeness import PARTS, REMOVED, Certificate, Gap, is_worked_on
+from ledger.certificate import PARTS, Certificate, is_worked_on
+from ledger.completeness import REMOVED, Gap
 from ledger.errors import BillhookError
 from ledger.found import store
 from line import Line

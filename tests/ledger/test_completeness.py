@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from ledger.audit import audit
-from ledger.completeness import Certificate, Gaps, certify, gaps
+from ledger.certificate import Certificate, certify
+from ledger.completeness import Gaps, gaps
 from ledger.events import Event, Fact
 from ledger.tables import line_item
 from tests.databases import copy_sqlite
