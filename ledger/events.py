@@ -55,6 +55,8 @@ FOUND: Final = "billhook-found"
 body is. A request from outside cannot carry it; see `Found`."""
 GONE: Final = "gone"
 """What is found where a time entry is missing: its body says `subject` and `version`."""
+RESTATED: Final = "restated"
+"""What is found again although the ledger took something else for newer; see `restated`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,17 @@ class Found:
     def delivery(self, endpoint: str, at: datetime) -> Delivery:
         """Return it as a delivery that arrived when it was asked for."""
         return Delivery(self.headers, canonical_json(self.body).encode(), at, endpoint)
+
+
+def restated(found: Delivery, version: int) -> Delivery:
+    """Return a found delivery whose events count as at least so new (Unix milliseconds).
+
+    Where a tool's clock counts whole seconds, or an entry was taken for deleted by mistake, what
+    the tool shows now would lose against what is held. It is shown again, so it is the truth.
+    """
+    told = {"version": version, "headers": dict(found.headers), "body": found.body.decode()}
+    again = Found.thing(RESTATED, told)
+    return again.delivery(found.endpoint, found.received_at)
 
 
 @dataclass(frozen=True, slots=True)

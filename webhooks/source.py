@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from ledger.errors import SignatureError, UnsupportedEventTypeError
-from ledger.events import FOUND, GONE, Delivery, Event, Reading
+from ledger.errors import PayloadError, SignatureError, UnsupportedEventTypeError
+from ledger.events import FOUND, GONE, RESTATED, Delivery, Event, Reading
 
 from .payload import Payload, moment_of, parse, quoted
 from .signatures import Signature
@@ -121,6 +121,8 @@ class Source(ABC):
         event_type = self._type(payload, delivery)
         if event_type == f"found:{GONE}":
             return self._gone(payload, delivery)
+        if event_type == f"found:{RESTATED}":
+            return self._restated(payload, delivery)
         if event_type in self.readers:
             return self.readers[event_type](payload, delivery)
         reason = self.why_ignored(event_type)
@@ -177,3 +179,15 @@ class Source(ABC):
             on=at.date(),
         )
         return Reading(events=(event,))
+
+    def _restated(self, payload: Payload, delivery: Delivery) -> Reading:
+        """Read a found thing again, as of the version that it is restated at."""
+        version = payload.unix_milliseconds("version")
+        headers = payload["headers"]
+        told = {name: headers.text(name) for name in headers.names()}
+        if told.get(FOUND) == RESTATED:
+            raise PayloadError("headers", "a thing that is restated cannot be so once more")
+        body = payload.text("body").encode()
+        reading = self.normalize(replace(delivery, headers=told, body=body))
+        events = (replace(one, version=max(one.version, version)) for one in reading.events)
+        return replace(reading, events=tuple(events))
