@@ -88,6 +88,13 @@ class JiraConnector(ProjectConnector):
             found[about] = fact or self.enrich(about)
         return found
 
+    def look_up(self, about: str) -> Sequence[Found]:
+        kind, _, number = about.partition(":")
+        if kind != "worklog" or not re.fullmatch(r"[0-9]{1,18}", number):
+            return ()
+        told = worklogs.listed(self._jira, [int(number)])
+        return [Found.thing("worklog", worklog) for worklog in told]
+
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         return polling.changes_since(self._jira, cursor)
 

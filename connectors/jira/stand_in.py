@@ -355,6 +355,13 @@ class ContractRig:
     """Something to ask about that is not there."""
     entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
     entries: dict[str, int] = field(default_factory=dict)
+    look_ups: dict[str, list[tuple[str, str]]] = field(
+        default_factory=lambda: {
+            "worklog:200": [("time.logged", "worklog:200")],
+            "worklog:99999": [],
+            "worklog:../myself": [],
+        }
+    )
     facts: tuple[str, ...] = ("issue:10014", "issue:10015", "project:10000", "board:1")
 
     def http(self) -> InProcess:
