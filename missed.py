@@ -31,20 +31,31 @@ class Answer:
 
     due: polls.Due
     source: Source
-    told: Sequence[tuple[Delivery, Reading | None]]
     cursor: str | None
     next_at: datetime
+    told: Sequence[tuple[Delivery, Reading | None]] = ()
+    """What was found, with its reading; most of it is known already."""
+    compared: Sequence[Delivery] = ()
+    """What is news for certain, because it was compared with the ledger."""
+    problem: str | None = None
+    """What a person must look at."""
 
     def keep(self, connection: Connection, claimed: Claim, now: datetime) -> None:
         """Store what is news and how far the question has come, in one transaction."""
         fresh = news(
             connection, self.due.endpoint, self.told, by_arrival=self.source.orders_by_arrival
         )
-        count = store(connection, self.source.key, fresh, now)
+        count = store(connection, self.source.key, [*fresh, *self.compared], now)
         if count:
             log.info("found", endpoint=self.due.endpoint, what=self.due.what, count=count)
         polls.answered(
-            connection, claimed, cursor=self.cursor, found=count, now=now, next_at=self.next_at
+            connection,
+            claimed,
+            cursor=self.cursor,
+            found=count,
+            now=now,
+            next_at=self.next_at,
+            problem=self.problem,
         )
 
 
@@ -53,20 +64,10 @@ def ask_changes(line: Line, connector: ProjectConnector, due: polls.Due) -> Answ
     now = line.clock.now()
     changes = connector.changes_since(due.cursor, now)
     source = sources()[connector.key]
-    return Answer(
-        due,
-        source,
-        read_found(source, due.endpoint, changes.found, now),
-        changes.cursor,
-        # The rest of a long answer is fetched at once.
-        now + timedelta(seconds=connector.poll_seconds) if changes.is_all else now,
-    )
-
-
-def ask_entries(line: Line, connector: ProjectConnector, due: polls.Due) -> Answer:
-    """Return the entries of the open period, and what is missing among them."""
-    source = sources()[connector.key]
-    return Answer(due, source, (), None, line.clock.now() + polls.ENTRIES_EVERY)
+    # The rest of a long answer is fetched at once.
+    next_at = now + timedelta(seconds=connector.poll_seconds) if changes.is_all else now
+    told = read_found(source, due.endpoint, changes.found, now)
+    return Answer(due, source, changes.cursor, next_at, told=told)
 
 
 def read_found(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from connectors.connector import ProjectConnector
 from connectors.registry import project_connectors
+from ledger import polls
 from ledger.certificate import Certificate
 from ledger.certificate import certify as certify_events
 from ledger.completeness import Gap, Gaps
@@ -26,7 +27,7 @@ from ledger.errors import (
 from ledger.events import GONE, Delivery, Event, Fact, Found, Reading, restated
 from ledger.found import news
 from line import Line
-from missed import read_found
+from missed import Answer, read_found
 from webhooks.registry import sources
 from webhooks.source import Source
 
@@ -134,13 +135,38 @@ def certify(line: Line, listing: Listing) -> Certificate:
         )
 
 
-def closing(line: Line, listing: Listing, *, even_removals: bool = False) -> Closing:
+def ask_entries(line: Line, connector: ProjectConnector, due: polls.Due) -> Answer:
+    """Return what an open period's list shows that webhooks and polls had not told.
+
+    That is above all what was deleted silently: few tools tell of a deletion when they are asked
+    for changes. The period is this month and the one before. Entries from before the first such
+    question stay outside, as they do where changes are asked for; `flask sources reconcile
+    --heal` brings them in. Raise a ConnectorError if the tool does not answer.
+    """
+    now = line.clock.now()
+    source, next_at = sources()[connector.key], now + polls.ENTRIES_EVERY
+    if due.cursor is None:
+        return Answer(due, source, now.isoformat(), next_at)
+    first = (now.date().replace(day=1) - timedelta(days=1)).replace(day=1)
+    # Somewhere it is tomorrow already.
+    listing = list_entries(line, due.endpoint, first, now.date() + timedelta(days=1))
+    try:
+        told = closing(line, listing, since=datetime.fromisoformat(due.cursor))
+    except TooManyRemovedError as error:
+        return Answer(due, source, due.cursor, next_at, problem=str(error))
+    return Answer(due, source, due.cursor, next_at, compared=told.deliveries)
+
+
+def closing(
+    line: Line, listing: Listing, *, even_removals: bool = False, since: datetime | None = None
+) -> Closing:
     """Return what brings in all that is missing or differs, and takes back what was removed.
 
     What cannot be read is brought in too, to wait in plain sight. An entry counts as removed only
     if the tool, asked again, shows it neither in the period nor around it nor alone. Raise
     TooManyRemovedError where more than half of the period's entries seem removed, unless
-    `even_removals`; ConnectorError if the tool does not answer.
+    `even_removals`; ConnectorError if the tool does not answer. With `since`, an entry that the
+    ledger never heard of counts only if it was worked or changed since then.
     """
     with line.database.read() as connection:
         found = gaps_between(
@@ -148,6 +174,10 @@ def closing(line: Line, listing: Listing, *, even_removals: bool = False) -> Clo
         )
         unread = [(delivery, None) for delivery, reading in listing.told if reading is None]
         unknown = news(connection, listing.endpoint, unread, by_arrival=False)
+    if since is not None:
+        found = replace(
+            found, missing=tuple(gap for gap in found.missing if _is_since(listing, gap, since))
+        )
     if not even_removals:
         _refuse_mass_removal(listing.endpoint, found)
     is_behind = any(gap.is_behind for gap in (*found.missing, *found.differing))
@@ -163,6 +193,14 @@ def closing(line: Line, listing: Listing, *, even_removals: bool = False) -> Clo
         differing=len(differing) + len(elsewhere),
         removed=len(gone),
     )
+
+
+def _is_since(listing: Listing, gap: Gap, since: datetime) -> bool:
+    if gap.here is not None or gap.there is None or gap.there.occurred_at >= since:
+        return True
+    # Where the tool tells no time of change, the version is only when it was listed.
+    told = 0 if listing.source.orders_by_arrival else gap.there.version
+    return told >= since.timestamp() * 1000
 
 
 def _listed_around(line: Line, listing: Listing) -> Listing:
@@ -183,7 +221,7 @@ def _refuse_mass_removal(endpoint: str, found: Gaps) -> None:
         raise TooManyRemovedError(
             f"{endpoint}: {removed} of {found.entries_here} entries of the period are no longer "
             "listed - the token may have lost its access: look at the tool; if they were really "
-            "deleted, repeat this with --even-removals"
+            f"deleted, run `flask sources reconcile {endpoint}` with --heal --even-removals"
         )
 
 

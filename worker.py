@@ -57,7 +57,8 @@ from ledger.events import Delivery, Reading
 from ledger.found import store
 from line import Line
 from mappings.judging import judge, terms_of
-from missed import ask_changes, ask_entries
+from missed import ask_changes
+from reconciliation import ask_entries
 from webhooks.registry import sources
 
 LOOK_SECONDS: Final = 0.1

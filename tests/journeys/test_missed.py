@@ -200,3 +200,38 @@ def test_a_crash_at_any_effect_of_a_poll_loses_and_doubles_nothing(
 
 def _asked_for_worklogs(office: Office) -> int:
     return sum("worklog/updated" in line for line in office.jira.requests)
+
+
+def test_what_was_deleted_while_nobody_looked_is_found_by_listing_the_period(asked: Office) -> None:
+    asked.tell(log(asked, 1, 3600), log(asked, 2, 1800))
+    # As if Jira had forgotten the deletion too: only the list shows it.
+    asked.jira.unlog(1)
+    asked.jira.deleted.clear()
+    poll(asked)
+    assert asked.seconds_billed() == 5400
+    asked.clock.go_on(6 * 3600)
+    asked.settle()
+    assert asked.seconds_billed() == 1800
+
+
+def test_an_entry_from_before_is_left_outside_by_the_list_too(office: Office) -> None:
+    office.jira.add_project(10000, "ACME", "Acme")
+    office.jira.add_issue(7, "ACME-7", "Login")
+    log(office, 1, 3600)
+    office.clock.go_on(600)
+    begin(office)
+    office.clock.go_on(7 * 3600)
+    office.settle()
+    assert office.rows(tables.event) == []
+
+
+def test_a_token_that_lost_its_access_deletes_nothing(asked: Office) -> None:
+    asked.tell(*(log(asked, number, 600) for number in range(1, 6)))
+    for number in range(1, 6):
+        asked.jira.unlog(number)
+    asked.jira.deleted.clear()
+    asked.clock.go_on(7 * 3600)
+    asked.settle()
+    assert asked.seconds_billed() == 3000
+    entries = next(row for row in asked.rows(tables.poll) if row["what"] == polls.ENTRIES)
+    assert "may have lost its access" in entries["reason"]
