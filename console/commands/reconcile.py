@@ -97,19 +97,22 @@ def reconcile(
     if even_removals and not heal:
         raise click.UsageError("--even-removals belongs to --heal")
     line = current_line()
-    healed, refusal = None, None
+    healed: Closing | None = None
+    refusal: str | None = None
     try:
         if heal:
             _work_off(line, endpoint)
         listing = list_entries(line, endpoint, *period)
+        certificate = certify(line, listing)
         if heal:
+            healed = Closing()
+        if heal and not certificate.is_clean:
             try:
                 healed = _heal(line, listing, even_removals=even_removals)
             except TooManyRemovedError as error:
-                refusal = str(error)
-            if healed:
-                listing = list_entries(line, endpoint, *period)
-        certificate = certify(line, listing)
+                refusal, healed = str(error), None
+            else:
+                certificate = certify(line, list_entries(line, endpoint, *period))
     except BillhookError as error:
         _stop(str(error))
     except DBAPIError as error:

@@ -29,6 +29,7 @@ from ledger.events import (
     Found,
     Reading,
     canonical_json,
+    restated,
 )
 from webhooks.registry import sources
 from webhooks.signatures import (
@@ -300,6 +301,21 @@ def test_what_is_found_missing_takes_an_entry_back(source: Source) -> None:
     found = Found.thing(GONE, {"subject": "entry:1", "version": 1_790_000_000_000})
     (event,) = source.normalize(found.delivery("here", NOW)).events
     assert (event.kind, event.subject) == ("time.removed", "entry:1")
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_what_is_restated_reads_the_same_but_newer(recording: Recording) -> None:
+    """So what a tool shows now wins over what was wrongly taken for newer."""
+    source, plain = recording.source, recording.delivery
+    reading = source.normalize(plain)
+    newest = 253_370_764_800_000
+    again = source.normalize(restated(plain, newest))
+    assert again == replace(
+        reading, events=tuple(replace(event, version=newest) for event in reading.events)
+    )
+    assert source.normalize(restated(plain, 0)) == reading
+    with pytest.raises(PayloadError):
+        source.normalize(restated(restated(plain, 1), 2))
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)

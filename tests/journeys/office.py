@@ -27,6 +27,9 @@ from connectors.stand_in import InProcess
 from connectors.stripe.stand_in import StripeStandIn
 from connectors.stripe.stand_in.hooks import Hooks, signature
 from connectors.stripe.stand_in.rig import BASE, InProcessHttp
+from connectors.toggl.stand_in import TOKEN as TOGGL_TOKEN
+from connectors.toggl.stand_in import WORKSPACE as TOGGL_WORKSPACE
+from connectors.toggl.stand_in import TogglStandIn
 from ledger import approvals, tables, versions
 from ledger.facts import ask_again
 from line import Line
@@ -39,6 +42,7 @@ OLD_SECRET = "the-tests-knew-this-before"
 PATH_TOKEN = "an-end-of-a-url-that-nobody-guesses"
 STRIPE_KEY = "sk_test_for_the_journeys"
 JIRA, GITHUB = "https://jira.agency.example", "https://github.agency.example"
+TOGGL = "https://toggl.agency.example"
 WORKSPACE = f"""\
 format: 1
 name: Studio Nord
@@ -57,6 +61,7 @@ people:
 """
 JIRA_ASKED = f', url: "{JIRA}", user: {USER}, token: "${{JIRA_TOKEN}}"'
 GITHUB_ASKED = f', api_url: "{GITHUB}", token: "${{GITHUB_TOKEN}}"'
+TOGGL_ASKED = f', api_url: "{TOGGL}", workspace: "{TOGGL_WORKSPACE}", token: "${{TOGGL_TOKEN}}"'
 CUSTOMER = """\
 format: 1
 customer: acme
@@ -127,6 +132,7 @@ class Office:
         self.mailbox = Mailbox()
         self.jira = JiraStandIn(now=lambda: int(self.clock.now().timestamp() * 1000))
         self.github = GitHubStandIn()
+        self.toggl = TogglStandIn()
         self.stripe = StripeStandIn(
             hooks=self.mailbox,
             api_key=STRIPE_KEY,
@@ -141,11 +147,13 @@ class Office:
             "STRIPE_KEY": STRIPE_KEY,
             "JIRA_TOKEN": JIRA_TOKEN,
             "GITHUB_TOKEN": GITHUB_TOKEN,
+            "TOGGL_TOKEN": TOGGL_TOKEN,
         }
         sites: dict[str, Http] = {
             BASE: InProcessHttp(self.stripe),
             JIRA: InProcess(self.jira),
             GITHUB: InProcess(self.github),
+            TOGGL: InProcess(self.toggl),
         }
         self.outside = Outside(sites)
         self.line = Line(
