@@ -49,6 +49,7 @@ class Line:
         self.database = database or Database(settings.database_url)
         self.clock = clock or SystemClock()
         self.http = http or OutgoingHttp(allow_private=settings.allow_private)
+        self._private_http = http or OutgoingHttp(allow_private=True)
         self.doorbell = doorbell or _doorbell(settings)
         self._books: dict[str, Book] = {}
         self._active: str | None = None
@@ -171,7 +172,9 @@ class Line:
         if config is None or not _can_be_called(config):
             return None
         configured = {**self._resolved(config.settings), "endpoint": endpoint}
-        return project_connectors()[config.tool](configured, self.http)
+        is_private = config.settings.get("private_address") == "yes"
+        http = self._private_http if is_private else self.http
+        return project_connectors()[config.tool](configured, http)
 
     def askable(self, book: Book | None = None) -> frozenset[str]:
         """Return the endpoints whose tool can be asked, by the active rules or by a book."""

@@ -134,7 +134,8 @@ class OutgoingHttp:
             )
         if parts.scheme != "https" and not self._allow_private:
             raise PermanentError(
-                f"{where}: only https is allowed - write https:// in workspace.yaml"
+                f"{where}: only https is allowed - write https:// in workspace.yaml, or "
+                "private_address: yes for a tool in your own network"
             )
         return where
 
@@ -154,7 +155,8 @@ def _public_socket(connection: HTTPConnection) -> socket.socket:
     for *_, address in found:
         if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
             raise PermanentError(
-                f"{host}: is a private address - set BILLHOOK_ALLOW_PRIVATE=yes if that is meant"
+                f"{host}: is a private address - if it is meant, write private_address: yes for a "
+                "tool in workspace.yaml, or set BILLHOOK_ALLOW_PRIVATE=yes for everything"
             )
     timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
     for family, kind, protocol, _, address in found:

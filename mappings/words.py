@@ -286,6 +286,9 @@ SOURCE: Final = TableOf(
         ),
         "url": Word(SETTING, "the tool's address, where we ask it or tell it something"),
         "api_url": Word(SETTING, "the address of its API, where that is another one"),
+        "private_address": Word(
+            YES_NO, "yes: the tool stands in your own network, so its address may be a private one"
+        ),
         "user": Word(SETTING, "the user that we ask as"),
         "token": Word(SETTING, "the token that we ask with, by name"),
         "write_back": Word(YES_NO, "yes: the tool is told what became of the work"),

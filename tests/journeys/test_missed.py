@@ -11,11 +11,14 @@ import pytest
 import clock
 import worker
 from connectors.http import Request
-from connectors.stand_in import Fault
+from connectors.stand_in import Fault, serve
 from ledger import polls, tables
 from ledger.claims import LEASE_SECONDS
+from ledger.errors import PermanentError
+from line import Line
+from mappings.book import Book
 from tests.databases import copy_sqlite
-from tests.journeys.office import JIRA_ASKED, Office, open_office
+from tests.journeys.office import JIRA, JIRA_ASKED, Office, open_office
 
 POLL_SECONDS = 3600
 """Longer than any connector waits between two polls."""
@@ -235,3 +238,23 @@ def test_a_token_that_lost_its_access_deletes_nothing(asked: Office) -> None:
     assert asked.seconds_billed() == 3000
     entries = next(row for row in asked.rows(tables.poll) if row["what"] == polls.ENTRIES)
     assert "may have lost its access" in entries["reason"]
+
+
+def test_a_tool_in_the_own_network_is_called_only_where_the_admin_says_so(office: Office) -> None:
+    office.jira.add_project(10000, "ACME", "Acme")
+    jira = 'jira: {tool: jira, secret: ["${SECRET}", "${OLD_SECRET}"]'
+    with serve(office.jira) as address:
+        office.change("workspace.yaml", jira, jira + JIRA_ASKED.replace(JIRA, address))
+        book = Book.load(office.rules)
+        office.activate()
+        line = Line(office.line.settings, environ=office.line.environ)
+        connector = line.project("jira")
+        assert connector is not None
+        with pytest.raises(PermanentError, match="private_address: yes"):
+            connector.check()
+        office.change("workspace.yaml", ', token: "${J', ', private_address: yes, token: "${J')
+        assert Book.load(office.rules).version != book.version
+        office.activate()
+        connector = Line(office.line.settings, environ=office.line.environ).project("jira")
+        assert connector is not None
+        assert connector.check()
