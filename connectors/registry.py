@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
+from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
 from .stripe.connector import StripeConnector
+from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 
 
@@ -28,5 +30,7 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
     return {
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
+        HarvestConnector.key: HarvestConnector,
+        TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
     }

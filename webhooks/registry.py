@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from .generic.source import GenericSource
 from .github.source import GitHubSource
+from .harvest.source import HarvestSource
 from .jira.source import JiraSource
 from .source import Source
 from .stripe.source import StripeSource
+from .tempo.source import TempoSource
 from .toggl.source import TogglSource
 
 
@@ -20,8 +22,10 @@ def sources() -> Mapping[str, Source]:
     every: tuple[Source, ...] = (
         GenericSource(),
         GitHubSource(),
+        HarvestSource(),
         JiraSource(),
         StripeSource(),
+        TempoSource(),
         TogglSource(),
     )
     return MappingProxyType({source.key: source for source in every})

@@ -24,6 +24,7 @@ from ledger.errors import (
     PermanentError,
     RejectedError,
     TransientError,
+    UnsupportedError,
 )
 
 EVERYWHERE: dict[str, type[ConnectorError]] = {
@@ -139,8 +140,9 @@ def test_a_wrong_token_is_a_matter_for_a_person(rig: Rig) -> None:
     connector = rig.connector({**rig.settings, "token": "not-the-token-at-all"}, rig.http())
     with pytest.raises(PermanentError, match="token"):
         connector.check()
-    with pytest.raises(PermanentError, match="token"):
-        connector.report(rig.reports()[0])
+    for report in rig.reports():
+        with pytest.raises(PermanentError, match="token"):
+            connector.report(report)
     assert rig.notes() == []
 
 
@@ -150,6 +152,16 @@ def test_asking_about_an_unknown_thing_gives_nothing(rig: Rig) -> None:
     assert connector.enrich("something-never-heard-of:1") is None
     assert connector.enrich("issue:../../myself") is None
     assert connector.enrich("") is None
+
+
+def test_a_tool_that_is_told_nothing_says_so(rig: Rig) -> None:
+    connector = connect(rig)
+    told = Report("entry:1", "#1", "acme/site", {}, "acme-2026-10", "draft")
+    if connector.tells is None:
+        with pytest.raises(UnsupportedError, match="look at the invoice in Billhook"):
+            connector.report(told)
+    assert rig.site.requests == []
+    assert bool(rig.reports()) == (connector.tells is not None)
 
 
 def test_a_report_stands_there_once_with_reference_and_state(make_rig: Callable[[], Rig]) -> None:
@@ -257,6 +269,12 @@ def test_what_goes_wrong_while_writing_becomes_one_of_our_errors(
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_advice_how_long_to_wait_is_passed_on(rig: Rig, method: str) -> None:
     rig.order_fault("429", method=method)
+    if not rig.reports():
+        if method == "GET":
+            with pytest.raises(TransientError) as caught:
+                connect(rig).check()
+            assert caught.value.retry_after == 7
+        return
     with pytest.raises(TransientError) as caught:
         connect(rig).report(rig.reports()[0])
     assert caught.value.retry_after == 7
@@ -281,7 +299,10 @@ def test_a_request_that_was_never_sent_stays_transient(rig: Rig) -> None:
             raise TransientError("cannot connect")
 
     with pytest.raises(TransientError):
-        connect(rig, Unreachable()).report(rig.reports()[0])
+        connect(rig, Unreachable()).check()
+    for report in rig.reports():
+        with pytest.raises(TransientError):
+            connect(rig, Unreachable()).report(report)
 
 
 def test_hostile_names_never_reach_another_path(rig: Rig) -> None:

@@ -1,0 +1,1 @@
+"""Harvest as a project tool: see README.md."""

@@ -1,0 +1,1 @@
+"""Tempo Timesheets as a project tool: see README.md."""
