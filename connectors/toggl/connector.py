@@ -176,10 +176,11 @@ class TogglConnector(ProjectConnector):
                 day = moment(start).astimezone(UTC).date()
             filters["start_date"] = (day - timedelta(days=1)).isoformat()
             filters["end_date"] = (day + timedelta(days=1)).isoformat()
-        entries, _ = self._entries.page(1, **filters)
-        for found in entries:
-            if found["id"] == entry:
-                return [int(number) for number in found["tag_ids"]]
+        rows, _ = self._api.rows(1, **filters)
+        with self._api.reading("the detailed report"):
+            for row in rows:
+                if entry in [int(each["id"]) for each in row["time_entries"]]:
+                    return [int(number) for number in row.get("tag_ids") or []]
         raise PermanentError(
             f"toggl: time entry {entry}: not in the workspace's report - look whether it was "
             "deleted or moved to another day"
