@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
@@ -33,4 +34,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         HarvestConnector.key: HarvestConnector,
         TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
+        ClockifyConnector.key: ClockifyConnector,
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from .clockify.source import ClockifySource
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .harvest.source import HarvestSource
@@ -20,6 +21,7 @@ from .toggl.source import TogglSource
 def sources() -> Mapping[str, Source]:
     """Return all sources by key."""
     every: tuple[Source, ...] = (
+        ClockifySource(),
         GenericSource(),
         GitHubSource(),
         HarvestSource(),

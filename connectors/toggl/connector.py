@@ -89,8 +89,9 @@ class TogglConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return entries by their last change, newest first, and what webhooks failed to deliver.
 
-        A poll goes on until a whole page is older than the last poll. Deleted entries stand in no
-        report; they are found in the log of the webhook that posts to this endpoint.
+        A poll goes on until the entries are older than the last poll, or to the report's end if it
+        is not in that order. Deleted entries stand in no report; they are found in the log of the
+        webhook that posts to this endpoint.
         """
         if cursor is None:
             return Changes(found=(), cursor=_cursor(milliseconds(now)))
@@ -104,12 +105,14 @@ class TogglConnector(ProjectConnector):
             order_by="last_update",
             order_dir="DESC",
         )
+        changed = [milliseconds(moment(entry["at"])) for entry in entries]
         found = [
             Found.thing("time_entry", entry)
-            for entry in entries
-            if milliseconds(moment(entry["at"])) >= after
+            for entry, at in zip(entries, changed, strict=True)
+            if at >= after
         ]
-        if following is not None and found:
+        is_over = changed == sorted(changed, reverse=True) and changed[-1:] < [after]
+        if following is not None and not is_over:
             return Changes(found, _cursor(since, until, following), is_all=False)
         return Changes([*found, *self._undelivered(after)], _cursor(until))
 
@@ -173,10 +176,11 @@ class TogglConnector(ProjectConnector):
                 day = moment(start).astimezone(UTC).date()
             filters["start_date"] = (day - timedelta(days=1)).isoformat()
             filters["end_date"] = (day + timedelta(days=1)).isoformat()
-        entries, _ = self._entries.page(1, **filters)
-        for found in entries:
-            if found["id"] == entry:
-                return [int(number) for number in found["tag_ids"]]
+        rows, _ = self._api.rows(1, **filters)
+        with self._api.reading("the detailed report"):
+            for row in rows:
+                if entry in [int(each["id"]) for each in row["time_entries"]]:
+                    return [int(number) for number in row.get("tag_ids") or []]
         raise PermanentError(
             f"toggl: time entry {entry}: not in the workspace's report - look whether it was "
             "deleted or moved to another day"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -24,26 +24,15 @@ from connectors.connector import Report
 from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import TogglConnector
+from .stand_in_report import FILTERS, PAGE_SIZE, page, within_a_year
 
 TOKEN: Final = "0f0e0d0c0b0a09080706050403020100"  # noqa: S105 - it opens nothing but this stand-in.
 WORKSPACE: Final = 4400
 ME: Final = {"id": 60, "fullname": "Berta Buch", "email": "berta@agency.example"}
-ZONE: Final = timezone(timedelta(hours=-5))
-"""The time zone of the account, in which the report writes its moments."""
 BEGIN: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-PAGE_SIZE: Final = 20
-"""The most rows that a page holds here."""
-
 _V9: Final = f"/api/v9/workspaces/{WORKSPACE}"
 _SEARCH: Final = f"/reports/api/v3/workspace/{WORKSPACE}/search/time_entries"
 _LOG: Final = f"/webhooks/api/v1/subscriptions/{WORKSPACE}"
-_FILTERS: Final = (
-    *("billable", "client_ids", "description", "end_date", "enrich_response", "first_id"),
-    *("first_row_number", "first_timestamp", "group_ids", "grouped", "hide_amounts"),
-    *("max_duration_seconds", "min_duration_seconds", "order_by", "order_dir", "page_size"),
-    *("project_ids", "rounding", "rounding_minutes", "start_date", "tag_ids", "task_ids"),
-    *("time_entry_ids", "user_ids"),
-)
 
 
 class TogglStandIn(StandIn):
@@ -264,32 +253,14 @@ class TogglStandIn(StandIn):
 
     def search(self, request: Request) -> Response:
         """Answer with one page of the detailed report."""
-        filters = body(request, *_FILTERS)
-        first, last = (filters.get(name) for name in ("start_date", "end_date"))
-        if first and last and date.fromisoformat(last) - date.fromisoformat(first) > _YEAR:
+        filters = body(request, *FILTERS)
+        if not within_a_year(filters):
             raise BadRequest("the period is at most 366 days")
-        if "first_id" in filters:
-            return json_answer([])
-        rows = [
-            entry
-            for entry in self.time_entries.values()
-            if entry["duration"] >= 0
-            and (not first or first <= _local(entry["start"])[:10])
-            and (not last or _local(entry["start"])[:10] <= last)
-            and entry["id"] in filters.get("time_entry_ids", [entry["id"]])
-        ]
-        by = {"date": "start", "last_update": "at"}[filters.get("order_by", "date")]
-        rows.sort(key=lambda entry: entry[by], reverse=filters.get("order_dir") == "DESC")
-        begin = filters.get("first_row_number", 1) - 1
-        size = min(filters.get("page_size", 50), PAGE_SIZE)
-        rounding = 0 if filters.get("rounding") == 0 else 900
-        page = rows[begin : begin + size]
-        answer = json_answer(
-            [_row(entry, begin + place, rounding) for place, entry in enumerate(page, 1)]
-        )
-        if begin + size < len(rows):
-            answer.headers["X-Next-Row-Number"] = str(begin + size + 1)
-            answer.headers["X-Next-ID"] = str(rows[begin + size]["id"])
+        rows, following = page(list(self.time_entries.values()), filters)
+        answer = json_answer(rows)
+        if following is not None:
+            answer.headers["X-Next-Row-Number"] = str(following)
+            answer.headers["X-Next-ID"] = "1"
         answer.headers["X-Toggl-Quota-Remaining"] = "29"
         return answer
 
@@ -473,41 +444,8 @@ def contract_setup(_folder: Path) -> ContractRig:
     return ContractRig(site, entries)
 
 
-_YEAR: Final = timedelta(days=366)
-
-
-def _row(entry: Mapping[str, Any], number: int, rounding: int) -> dict[str, Any]:
-    seconds = entry["duration"]
-    if rounding:
-        seconds = -(-seconds // rounding) * rounding
-    return {
-        **{name: entry[name] for name in ("user_id", "project_id", "task_id", "billable")},
-        "username": f"Person {entry['user_id']}",
-        "description": entry["description"],
-        "tag_ids": list(entry["tag_ids"]) or None,
-        "billable_amount_in_cents": None,
-        "hourly_rate_in_cents": None,
-        "currency": "EUR",
-        "time_entries": [
-            {
-                "id": entry["id"],
-                "seconds": seconds,
-                "start": _local(entry["start"]),
-                "stop": _local(entry["stop"]),
-                "at": entry["at"],
-                "at_tz": _local(entry["at"]),
-            }
-        ],
-        "row_number": number,
-    }
-
-
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def _local(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(ZONE).isoformat(timespec="seconds")
 
 
 def _found(things: dict[int, dict[str, Any]], number: int) -> dict[str, Any]:
