@@ -9,6 +9,7 @@ from types import MappingProxyType
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .jira.source import JiraSource
+from .linear.source import LinearSource
 from .source import Source
 from .stripe.source import StripeSource
 from .toggl.source import TogglSource
@@ -21,6 +22,7 @@ def sources() -> Mapping[str, Source]:
         GenericSource(),
         GitHubSource(),
         JiraSource(),
+        LinearSource(),
         StripeSource(),
         TogglSource(),
     )
