@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from .azure_devops.source import AzureDevOpsSource
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .jira.source import JiraSource
@@ -19,6 +20,7 @@ from .toggl.source import TogglSource
 def sources() -> Mapping[str, Source]:
     """Return all sources by key."""
     every: tuple[Source, ...] = (
+        AzureDevOpsSource(),
         GenericSource(),
         GitHubSource(),
         JiraSource(),
