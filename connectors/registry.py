@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .azure_devops.connector import AzureDevOpsConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
@@ -29,4 +30,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
         TogglConnector.key: TogglConnector,
+        AzureDevOpsConnector.key: AzureDevOpsConnector,
     }
