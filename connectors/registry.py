@@ -12,6 +12,7 @@ from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
 from .jira.connector import JiraConnector
+from .linear.connector import LinearConnector
 from .stripe.connector import StripeConnector
 from .toggl.connector import TogglConnector
 
@@ -31,4 +32,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         GitHubConnector.key: GitHubConnector,
         TogglConnector.key: TogglConnector,
         AzureDevOpsConnector.key: AzureDevOpsConnector,
+        LinearConnector.key: LinearConnector,
     }

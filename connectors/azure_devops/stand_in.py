@@ -343,42 +343,27 @@ class ContractRig:
 
     def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
         """Return the webhooks that our comments cause: the comment, and the item's counter."""
-        event = {"publisherId": "tfs", "createdDate": "2026-11-02T09:30:00Z"}
-        counted = {"System.CommentCount": {"oldValue": 0, "newValue": 1}}
-        return [
-            each
-            for number, comment in self.site.comments.items()
-            for each in (
-                (
-                    {},
-                    {
-                        **event,
-                        "id": f"c-{number}",
-                        "eventType": "workitem.commented",
-                        "resource": {
-                            "id": comment["workItemId"],
-                            "fields": {"System.History": comment["text"]},
-                        },
-                    },
-                ),
-                (
-                    {},
-                    {
-                        **event,
-                        "id": f"u-{number}",
-                        "eventType": "workitem.updated",
-                        "resource": {
-                            "id": 9,
-                            "workItemId": comment["workItemId"],
-                            "fields": {**counted, "System.History": {"newValue": comment["text"]}},
-                            "revision": {
-                                "fields": self.site.revisions[comment["workItemId"]][-1],
-                            },
-                        },
-                    },
-                ),
-            )
-        ]
+        told: list[tuple[dict[str, str], dict[str, Any]]] = []
+        for number, comment in self.site.comments.items():
+            item, text = comment["workItemId"], comment["text"]
+            changed = {
+                "System.CommentCount": {"oldValue": 0, "newValue": 1},
+                "System.History": {"newValue": text},
+            }
+            resources = {
+                "workitem.commented": {"id": item, "fields": {"System.History": text}},
+                "workitem.updated": {
+                    "id": 9,
+                    "workItemId": item,
+                    "fields": changed,
+                    "revision": {"fields": self.site.revisions[item][-1]},
+                },
+            }
+            told += [
+                ({}, {"id": f"{kind}-{number}", "eventType": kind, "resource": resource})
+                for kind, resource in resources.items()
+            ]
+        return told
 
 
 def contract_setup(_folder: Path) -> ContractRig:
