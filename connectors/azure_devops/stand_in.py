@@ -84,7 +84,7 @@ class AzureDevOpsStandIn(StandIn):
         """Let time pass."""
         self.now += passed
 
-    def add_item(self, item: int, title: str, state: str = "New", hours: float = 0) -> None:
+    def add_item(self, item: int, title: str, state: str = "New", hours: object = None) -> None:
         """Create a work item."""
         self.updates[item], self.revisions[item] = [], []
         first: dict[str, Any] = {

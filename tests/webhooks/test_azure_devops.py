@@ -12,7 +12,8 @@ import pytest
 
 from ledger.errors import PayloadError
 from ledger.events import FOUND, Delivery, Reading
-from webhooks.azure_devops.workitems import identity, seconds_of
+from ledger.money import seconds_of
+from webhooks.azure_devops.workitems import identity
 from webhooks.registry import sources
 
 AZURE = sources()["azure_devops"]

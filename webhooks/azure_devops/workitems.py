@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from ledger.errors import PayloadError
 from ledger.events import Delivery, Event, Reading
+from ledger.money import seconds_of
 
 from ..payload import Payload, milliseconds
 
@@ -174,14 +175,6 @@ def identity(value: object) -> tuple[str | None, str | None]:
     return (match["account"], match["name"] or None) if match else (None, value)
 
 
-def seconds_of(hours: Decimal) -> int:
-    """Return decimal hours as whole seconds; half a second and more counts as one.
-
-    A third of an hour cannot be written in decimals: 0.3333 is 1199.88 s, which is 20 minutes.
-    """
-    return int((hours * 3600).quantize(Decimal(1), ROUND_HALF_UP))
-
-
 def _standing(item: WorkItem, delivery: Delivery, at: datetime, why_nothing: str) -> Reading:
     hours = item.hours(COMPLETED_WORK)
     events = []
@@ -274,8 +267,7 @@ def _hours(holder: Payload, name: str) -> Decimal:
     if not 0 <= hours <= MOST_HOURS:
         raise PayloadError(holder.path_of(name), f"must be between 0 and {MOST_HOURS}")
     # Microsoft writes 5 hours as 5.0 in one place and as 5 in another.
-    is_whole = hours == hours.to_integral_value()
-    return hours.quantize(Decimal(1)) if is_whole else hours.normalize()
+    return Decimal(f"{hours.normalize():f}")
 
 
 def _stands_done(item: WorkItem) -> bool:
