@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .clockify.connector import ClockifyConnector
+from .azure_devops.connector import AzureDevOpsConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
 from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
+from .linear.connector import LinearConnector
 from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
@@ -35,4 +37,6 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
         ClockifyConnector.key: ClockifyConnector,
+        AzureDevOpsConnector.key: AzureDevOpsConnector,
+        LinearConnector.key: LinearConnector,
     }

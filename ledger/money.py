@@ -95,6 +95,17 @@ def hours(seconds: int) -> Decimal:
     return exact.quantize(Decimal(1).scaleb(-HOURS_PLACES), context=_EXACT)
 
 
+def seconds_of(hours: Decimal) -> int:
+    """Return decimal hours as whole seconds, rounded half up.
+
+    Tools that only know decimal hours write 20 minutes as 0.3333, which is 1199.88 s.
+
+    >>> seconds_of(Decimal("5.5")), seconds_of(Decimal("0.3333"))
+    (19800, 1200)
+    """
+    return int(_EXACT.multiply(hours, Decimal(3600)).quantize(Decimal(1), context=_EXACT))
+
+
 def round_seconds(seconds: int, step: int, direction: str) -> int:
     """Round a duration to a multiple of `step` seconds: direction is "up", "down" or "nearest".
 

@@ -1,7 +1,7 @@
 """Receive and verify: the one route through which deliveries come in.
 
-A 202 means that the delivery is on disk. Nothing is read from the body before its
-signature holds, and nothing but the inbox is written.
+A 202 (a 200 for tools that insist on it) means that the delivery is on disk. Nothing is read
+from the body before its signature holds, and nothing but the inbox is written.
 """
 
 from __future__ import annotations
@@ -152,7 +152,9 @@ def receiver(
             log.error("delivery_not_stored", endpoint=endpoint.name, error=type(error).__name__)
             return _try_again(endpoint.name)
         doorbell.ring(STAGE)
-        return Response(_FRESH if is_fresh else _REPEATED, 202, mimetype="application/json")
+        return Response(
+            _FRESH if is_fresh else _REPEATED, source.accepted_status, mimetype="application/json"
+        )
 
     def _refused(name: str, reason: str, status: int, text: str) -> Response:
         log.warning("delivery_refused", endpoint=name, reason=reason)

@@ -7,10 +7,12 @@ from functools import cache
 from types import MappingProxyType
 
 from .clockify.source import ClockifySource
+from .azure_devops.source import AzureDevOpsSource
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .harvest.source import HarvestSource
 from .jira.source import JiraSource
+from .linear.source import LinearSource
 from .source import Source
 from .stripe.source import StripeSource
 from .tempo.source import TempoSource
@@ -22,10 +24,12 @@ def sources() -> Mapping[str, Source]:
     """Return all sources by key."""
     every: tuple[Source, ...] = (
         ClockifySource(),
+        AzureDevOpsSource(),
         GenericSource(),
         GitHubSource(),
         HarvestSource(),
         JiraSource(),
+        LinearSource(),
         StripeSource(),
         TempoSource(),
         TogglSource(),

@@ -97,6 +97,9 @@ class Source(ABC):
     """The tool gives neither an id nor a time of change, so that every arrival is news."""
     answers_head: ClassVar[bool] = False
     """The tool first asks by HEAD or GET whether the address is there."""
+    accepted_status: ClassVar[int] = 202
+    """The status that tells the tool "it is on disk"; 200 where the tool takes any other for a
+    failure, sends again and ends by switching the webhook off."""
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], *, now: datetime) -> None:
         """Raise SignatureError unless one of the endpoint's live secrets signed these bytes."""

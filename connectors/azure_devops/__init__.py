@@ -1,0 +1,1 @@
+"""Azure DevOps: polled for changes that webhooks missed, told on work items of invoices."""

@@ -1,0 +1,251 @@
+"""Azure DevOps as a project tool: asked for changes that webhooks missed, told of invoices."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.http import Http
+from connectors.rest import NotThereError
+from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.events import Fact, Found
+
+from . import note
+from .api import ITEMS_A_REQUEST, VERSION, AzureDevOpsApi
+
+PAGE: Final = 20
+"""Work items of one call; each costs a request, and one more for each change that counts."""
+OVERLAP: Final = timedelta(minutes=2)
+"""A change may be seen by a query only some moments after its own time."""
+TOLD: Final = ("System.State", "Microsoft.VSTS.Scheduling.CompletedWork")
+"""What a change must touch to be told."""
+_ID: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+_PROJECT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_PROJECT: Final = re.compile(r"""(?![_.])[^\\/:*?"'<>|;#$&@~{},+=\[\]%\x00-\x1f]{1,64}(?<!\.)""")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AzureDevOpsConnector(ProjectConnector):
+    """One organization, or one collection of a server. A note is one comment, changed in place."""
+
+    key: ClassVar[str] = "azure_devops"
+    name: ClassVar[str] = "Azure DevOps"
+    docs_url: ClassVar[str] = "https://learn.microsoft.com/rest/api/azure/devops/"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "the organization's address: https://dev.azure.com/agency"),
+        Setting("token", "a personal access token: Work Items, read & write", secret=True),
+    )
+    polls: ClassVar[bool] = True
+    poll_seconds: ClassVar[int] = 300
+    tells: ClassVar[str | None] = "a comment on the work item"
+
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._api = AzureDevOpsApi(settings, http)
+
+    def check(self) -> str:
+        return str(self._account["name"])
+
+    def changes_since(self, cursor: str | None, now: datetime) -> Changes:
+        """Return updates of the state or the completed work; deletions are not found.
+
+        The cursor says since when, after which work item, and the server's time at the first page.
+        """
+        if cursor is None:
+            # The server's own time counts; a query that finds nothing tells it.
+            _, as_of = self._api.query("SELECT [System.Id] FROM WorkItems WHERE [System.Id] = 0", 1)
+            return Changes((), _cursor(_moment(as_of), 0, None))
+        since, after, started = _read(cursor)
+        # A date and a number of our own: nothing that a stranger wrote.
+        items, as_of = self._api.query(
+            "SELECT [System.Id] FROM WorkItems WHERE"  # noqa: S608
+            f" [System.ChangedDate] >= '{since:%Y-%m-%dT%H:%M:%SZ}' AND [System.Id] > {after}"
+            " ORDER BY [System.Id]",
+            PAGE,
+        )
+        started = started or _moment(as_of)
+        found = [each for item in items for each in self._updates(item, since)]
+        if len(items) < PAGE:
+            return Changes(found, _cursor(max(since, started - OVERLAP), 0, None))
+        return Changes(found, _cursor(since, items[-1], started), is_all=False)
+
+    def look_up(self, about: str) -> Sequence[Found]:
+        kind, _, rest = about.partition(":")
+        item, _, number = rest.partition(":")
+        if not _ID.fullmatch(item) or (number and not _ID.fullmatch(number)):
+            return ()
+        try:
+            if kind == "update" and number:
+                return (self._found(int(item), self._api.update(int(item), int(number))),)
+            if kind == "workitem" and not number:
+                return list(self._updates(int(item), _EPOCH))
+        except NotThereError:
+            return ()
+        return ()
+
+    def enrich(self, about: str) -> Fact | None:
+        return self.enrich_all([about])[about]
+
+    def enrich_all(self, abouts: Sequence[str]) -> Mapping[str, Fact | None]:
+        facts: dict[str, Fact | None] = dict.fromkeys(abouts)
+        kinds = {about: about.partition(":") for about in abouts}
+        items = [int(each[2]) for each in kinds.values() if _is_item(each)]
+        for start in range(0, len(items), ITEMS_A_REQUEST):
+            for told in self._api.work_items(items[start : start + ITEMS_A_REQUEST]):
+                with self._api.reading("a work item"):
+                    fact = _fact(told)
+                facts[fact.about] = fact
+        for about, (kind, _, number) in kinds.items():
+            if kind == "project" and _PROJECT_ID.fullmatch(number):
+                facts[about] = self._project(about, number)
+        return facts
+
+    def report(self, report: Report) -> str:
+        if report.subject.partition(":")[0] not in ("workitem", "workitem-time"):
+            raise UnsupportedError(
+                f"azure_devops: {report.subject}: no place is known for a note on it"
+                " - look at the invoice in Billhook"
+            )
+        item, project = _number(report), _project_of(report)
+        path = f"/{project}/_apis/wit/workItems/{item}/comments"
+        text, preview = note.comment(report), {"api-version": f"{VERSION}-preview.3"}
+        comment = self._our_comment(report, path)
+        if comment is None:
+            comment = self._api.post(path, {"text": text}, **preview)
+        elif note.text_of(comment["text"]) != note.text_of(text):
+            self._api.patch(f"{path}/{int(comment['id'])}", {"text": text}, **preview)
+        try:
+            number = int(comment["id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise OutcomeUnknownError(
+                f"azure_devops: #{item}: the answer to a comment has no id; it may have been added"
+            ) from error
+        return f"{self.configured['url'].rstrip('/')}/{project}/_workitems/edit/{item}#{number}"
+
+    def _our_comment(self, report: Report, path: str) -> Mapping[str, Any] | None:
+        """Return our comment with the report's marker: somebody else may have copied it."""
+        marker = note.marker(report)
+        for comment in self._api.comments(path):
+            with self._api.reading("the comments of a work item"):
+                is_ours = (comment.get("createdBy") or {}).get("id") == self._account["id"]
+                if is_ours and marker in note.text_of(comment["text"]):
+                    return {"id": int(comment["id"]), "text": str(comment["text"])}
+        return None
+
+    def _updates(self, item: int, since: datetime) -> Iterator[Found]:
+        """Yield what changed the state or the completed work of a work item since a moment."""
+        try:
+            updates = list(self._api.updates(item))
+        except NotThereError:
+            # It was deleted since the query; that is told by its own webhook.
+            return
+        for update in updates:
+            with self._api.reading(f"an update of #{item}"):
+                fields = update.get("fields") or {}
+                is_told = any(name in fields for name in TOLD)
+                is_new = is_told and _changed_at(fields) >= since
+            if is_new:
+                yield self._found(item, update)
+
+    def _found(self, item: int, update: Mapping[str, Any]) -> Found:
+        with self._api.reading(f"an update of #{item}"):
+            rev = int(update["rev"])
+            revision = self._api.revision(item, rev)
+            # As the webhook tells it, so that both are read alike.
+            return Found.thing("update", {**update, "revision": dict(revision)})
+
+    def _project(self, about: str, number: str) -> Fact | None:
+        try:
+            with self._api.reading("a project"):
+                told = self._api.get(f"/_apis/projects/{number}", **{"api-version": VERSION})
+                # The answer has no time of change, so whatever a delivery tells counts as newer.
+                return Fact(about=about, version=0, project=str(told["name"]))
+        except NotThereError:
+            return None
+
+    @cached_property
+    def _account(self) -> Mapping[str, Any]:
+        return self._api.account()
+
+
+def _fact(told: Mapping[str, Any]) -> Fact:
+    fields = told["fields"]
+    tags = str(fields.get("System.Tags") or "").split(";")
+    return Fact(
+        about=f"workitem:{int(told['id'])}",
+        version=(_moment(fields["System.ChangedDate"]) - _EPOCH) // timedelta(milliseconds=1),
+        project=fields["System.TeamProject"],
+        item=f"#{int(told['id'])}",
+        title=fields["System.Title"],
+        labels=tuple(tag.strip() for tag in tags if tag.strip()),
+        fields={
+            "work_item_type": fields.get("System.WorkItemType"),
+            "area": fields.get("System.AreaPath"),
+            "iteration": fields.get("System.IterationPath"),
+            "activity": fields.get("Microsoft.VSTS.Common.Activity"),
+        },
+    )
+
+
+def _is_item(about: tuple[str, str, str]) -> bool:
+    return about[0] == "workitem" and _ID.fullmatch(about[2]) is not None
+
+
+def _changed_at(fields: Mapping[str, Any]) -> datetime:
+    return _moment(fields["System.ChangedDate"]["newValue"])
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text.upper())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _cursor(since: datetime, after: int, started: datetime | None) -> str:
+    told = started.isoformat() if started else None
+    return json.dumps({"since": since.isoformat(), "after": after, "started": told})
+
+
+def _read(cursor: str) -> tuple[datetime, int, datetime | None]:
+    try:
+        told = json.loads(cursor)
+        started = told["started"]
+        return (
+            datetime.fromisoformat(told["since"]).astimezone(UTC),
+            int(told["after"]),
+            datetime.fromisoformat(started).astimezone(UTC) if started else None,
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise RejectedError(
+            "azure_devops: the stored place where polling goes on cannot be read"
+            " - remove it, and polling begins anew"
+        ) from error
+
+
+def _number(report: Report) -> int:
+    number = (report.item or "").removeprefix("#")
+    if not _ID.fullmatch(number):
+        raise RejectedError(
+            f"azure_devops: {report.subject}: it has no work item's number"
+            " - look at the event that it came from"
+        )
+    return int(number)
+
+
+def _project_of(report: Report) -> str:
+    """Return the project's name, quoted; raise RejectedError for what cannot be one.
+
+    https://learn.microsoft.com/azure/devops/organizations/settings/naming-restrictions
+    """
+    name = (report.project or "").strip()
+    if not _PROJECT.fullmatch(name):
+        raise RejectedError(
+            f"azure_devops: {report.subject}: its project is not a team project's name"
+            " - look at the event that it came from"
+        )
+    return quote(name, safe="")

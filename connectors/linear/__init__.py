@@ -1,0 +1,1 @@
+"""Linear: polled for completions that webhooks missed, told on issues of invoices."""
