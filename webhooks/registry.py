@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from .asana.source import AsanaSource
+from .clickup.source import ClickUpSource
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .jira.source import JiraSource
@@ -18,6 +20,8 @@ from .toggl.source import TogglSource
 def sources() -> Mapping[str, Source]:
     """Return all sources by key."""
     every: tuple[Source, ...] = (
+        AsanaSource(),
+        ClickUpSource(),
         GenericSource(),
         GitHubSource(),
         JiraSource(),
