@@ -33,7 +33,9 @@ class AsanaSource(Source):
     signature: ClassVar[Signature | None] = Hmac("X-Hook-Signature")
     signed_example = SignedExample(
         secret="5f0c2e9b7a4d4c1e8f63b2a9d7e01c34",  # noqa: S106 - an example, secures nothing
-        headers={"x-hook-signature": "309a59b4b1cb1a3670e7a7d4387a886bc755152dee9ad6e5bbd53751937a4933"},
+        headers={
+            "x-hook-signature": "309a59b4b1cb1a3670e7a7d4387a886bc755152dee9ad6e5bbd53751937a4933"
+        },
         body=b'{"events":[]}',
         verify_at=datetime(2026, 1, 1, tzinfo=UTC),
         origin="computed with openssl after https://developers.asana.com/docs/webhooks-guide",

@@ -17,6 +17,8 @@ KEY: Final = "clickup"
 MOST_MILLISECONDS: Final = 253_370_764_800_000
 """The year 9999, where `datetime` ends; as a duration it is absurd and refused too."""
 MOST_DURATION: Final = (2**31 - 1) * 1000
+MILESTONE: Final = 1
+"""The task type that ClickUp itself calls a milestone; other types have greater numbers."""
 
 _DONE: Final = frozenset({"done", "closed"})
 """The types of status that mean "finished"; the others are open, unstarted, custom and active."""
@@ -120,6 +122,7 @@ def found_task(payload: Payload, delivery: Delivery) -> Reading:
             "task_id": task,
             **_given(
                 status=status.optional_text("status"),
+                milestone=True if payload.raw("custom_item_id") == MILESTONE else None,
                 **_place(payload.optional("list"), "list"),
                 **_place(payload.optional("folder"), "folder"),
                 **_place(payload.optional("space"), "space"),

@@ -17,7 +17,7 @@ from . import readers
 _IGNORED: Final = {
     "the same change is told by a delivery of its own: taskStatusUpdated, "
     "taskTimeTrackedUpdated or taskMoved": "taskUpdated",
-    "a new task has earned nothing yet; its first status is told by taskStatusUpdated": "taskCreated",
+    "a new task has earned nothing yet; taskStatusUpdated tells its first status": "taskCreated",
     "a deleted task takes nothing back by itself: reopen it before deleting it; time entries that "
     "vanish with it are missed when the period's entries are compared": "taskDeleted",
     "the task changed, but not its status": "taskPriorityUpdated taskAssigneeUpdated "
