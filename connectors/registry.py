@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .asana.connector import AsanaConnector
+from .clickup.connector import ClickUpConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
@@ -28,5 +30,7 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
     return {
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
+        AsanaConnector.key: AsanaConnector,
+        ClickUpConnector.key: ClickUpConnector,
         TogglConnector.key: TogglConnector,
     }

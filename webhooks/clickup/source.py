@@ -62,7 +62,7 @@ class ClickUpSource(Source):
     ignored: ClassVar[Mapping[str, str]] = because(_IGNORED)
 
     def type_of(self, payload: Payload, delivery: Delivery) -> str:
-        if not payload.has("event") and payload.has("payload"):
+        if not payload.has("event"):
             raise PayloadError(
                 "event",
                 "is missing, as in the webhooks of an Automation, which are not signed - "
