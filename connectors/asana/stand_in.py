@@ -412,7 +412,7 @@ def _picked(thing: dict[str, Any], fields: str) -> dict[str, Any]:
     """Return an object with the fields that were asked for, which may name fields of fields."""
     if not fields:
         return {name: value for name, value in thing.items() if name in _COMPACT}
-    told = {name: thing[name] for name in ("gid", "resource_type") if name in thing}
+    told: dict[str, Any] = {name: thing[name] for name in ("gid", "resource_type") if name in thing}
     inner: dict[str, list[str]] = {}
     for path in fields.split(","):
         name, _, rest = path.partition(".")

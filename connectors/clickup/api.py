@@ -77,7 +77,7 @@ class ClickUpApi(Rest):
                 subtasks="true",
                 date_updated_gt=since,
             )
-            tasks = [dict(task) for task in answer["tasks"]]
+            tasks: list[Mapping[str, Any]] = [dict(task) for task in answer["tasks"]]
             return tasks, bool(answer.get("last_page", len(tasks) < TASKS_A_PAGE)) or not tasks
 
     def time_entries(
