@@ -42,7 +42,7 @@ class AsanaConnector(ProjectConnector):
         Setting("token", "a personal access token or a service account's", secret=True),
         Setting("workspace", "the gid of the Workspace or organization"),
         Setting(
-            "since",
+            "first_day",
             "the first day whose time is billed here, such as 2026-11-01: a task is asked for all "
             "its entries, and older ones are left alone",
         ),
@@ -66,7 +66,7 @@ class AsanaConnector(ProjectConnector):
     def check(self) -> str:
         with self._api.reading("the account"):
             workspace = self._api.one(f"/workspaces/{self._workspace}", opt_fields="name")
-            return f"{self._me['name']} in {workspace['name']}"
+            return f"{self._me['name']} in {workspace['name']}, time from {self._first_day}"
 
     def enrich(self, about: str) -> Fact | None:
         kind, _, gid = about.partition(":")
@@ -120,7 +120,7 @@ class AsanaConnector(ProjectConnector):
         return Changes(found, _written({"began": began, "since": max(since, until)}))
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
-        start = max(first, self._since)
+        start = max(first, self._first_day)
         known: set[str] = set()
         while start <= last:
             end = min(start + timedelta(days=6), last)
@@ -166,13 +166,13 @@ class AsanaConnector(ProjectConnector):
         return None
 
     def _told(self, entries: Sequence[dict[str, Any]] | Iterator[dict[str, Any]]) -> list[Found]:
-        """Return the entries of the days since which time is billed here."""
-        since = self._since.isoformat()
+        """Return the entries of the days from which on time is billed here."""
+        first_day = self._first_day.isoformat()
         told = []
         for entry in entries:
             with self._api.reading("a time entry"):
                 # Dates written this way sort as texts.
-                if entry["entered_on"] >= since:
+                if entry["entered_on"] >= first_day:
                     told.append(Found.thing("time_entry", entry))
         return told
 
@@ -199,13 +199,13 @@ class AsanaConnector(ProjectConnector):
         return _gid(self.configured.get("workspace", ""), "workspace")
 
     @property
-    def _since(self) -> date:
+    def _first_day(self) -> date:
         try:
-            return date.fromisoformat(str(self.configured.get("since", "")))
+            return date.fromisoformat(str(self.configured.get("first_day", "")))
         except ValueError:
             raise PermanentError(
-                "asana: `since:` is not a date - write the first day whose time is billed here, "
-                "such as 2026-11-01, in workspace.yaml"
+                "asana: `first_day:` is not a date - write in workspace.yaml the first day whose "
+                "time is billed here, such as 2026-11-01"
             ) from None
 
 

@@ -257,7 +257,7 @@ class ContractRig:
         default_factory=lambda: {
             "token": TOKEN,
             "workspace": WORKSPACE,
-            "since": "2026-09-01",
+            "first_day": "2026-09-01",
             "endpoint": "asana-agency",
         }
     )

@@ -338,7 +338,7 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.add_task("9bqopen", "Build the checkout", NOW - timedelta(days=2))
     rig = ContractRig(site)
     begun = datetime(2026, 9, 29, 8, 0, tzinfo=UTC)
-    for number in range(70):
+    for number in range(64):
         start, user = begun + timedelta(hours=12 * number), (INES, TOM)[number % 2]
         site.add_entry(str(4400 + number), "9bqopen", start, 3_600_000 + 250 * number, user=user)
         if date(2026, 10, 1) <= start.date() <= date(2026, 10, 31):
@@ -346,6 +346,7 @@ def contract_setup(_folder: Path) -> ContractRig:
             rig.entries[f"entry:{4400 + number}"] = 3600 + (250 * number + 500) // 1000
     site.add_entry("4480", "9bqopen", datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC), 60_000)
     rig.entries["entry:4480"] = 60
+    site.add_entry("4482", "9bqopen", datetime(2026, 11, 1, 0, 0, tzinfo=UTC), 60_000)
     site.add_entry("4481", "9bqopen", datetime(2026, 10, 30, 8, 0, tzinfo=UTC), None)
     return rig
 
