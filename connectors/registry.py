@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from .clockify.connector import ClockifyConnector
 from .azure_devops.connector import AzureDevOpsConnector
+from .asana.connector import AsanaConnector
+from .clickup.connector import ClickUpConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
@@ -35,6 +37,8 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         GitHubConnector.key: GitHubConnector,
         HarvestConnector.key: HarvestConnector,
         TempoConnector.key: TempoConnector,
+        AsanaConnector.key: AsanaConnector,
+        ClickUpConnector.key: ClickUpConnector,
         TogglConnector.key: TogglConnector,
         ClockifyConnector.key: ClockifyConnector,
         AzureDevOpsConnector.key: AzureDevOpsConnector,

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from .clockify.source import ClockifySource
 from .azure_devops.source import AzureDevOpsSource
+from .asana.source import AsanaSource
+from .clickup.source import ClickUpSource
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .harvest.source import HarvestSource
@@ -25,6 +27,8 @@ def sources() -> Mapping[str, Source]:
     every: tuple[Source, ...] = (
         ClockifySource(),
         AzureDevOpsSource(),
+        AsanaSource(),
+        ClickUpSource(),
         GenericSource(),
         GitHubSource(),
         HarvestSource(),

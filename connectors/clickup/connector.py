@@ -1,0 +1,223 @@
+"""ClickUp as a project tool: asked about entries and tasks, polled, told on the task."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.http import Http
+from connectors.rest import NotThereError
+from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.events import Fact, Found
+
+from . import note, reading
+from .api import API_URL, ClickUpApi
+
+OVERLAP_MS: Final = 10 * 60 * 1000
+"""How far each poll reaches back before the last one's end, for clocks that differ."""
+WEEK_MS: Final = 7 * 24 * 3600 * 1000
+WEEKS: Final = 5
+"""How far back a poll looks for entries: ClickUp lists them by their start, not by their change."""
+
+_TASK: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
+_ENTRY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_ITEM: Final = re.compile(r"[A-Za-z0-9_]{1,32}(-[0-9]{1,12})?", re.ASCII)
+
+
+class ClickUpConnector(ProjectConnector):
+    """One ClickUp Workspace. A note is one comment on the task, changed in place."""
+
+    key: ClassVar[str] = "clickup"
+    name: ClassVar[str] = "ClickUp"
+    docs_url: ClassVar[str] = "https://developer.clickup.com/reference"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("token", "an API token of an owner or admin of the Workspace", secret=True),
+        Setting("team", "the Workspace's number: the first one in ClickUp's address"),
+        Setting("api_url", f"the API's address, if not {API_URL}", required=False),
+    )
+    polls: ClassVar[bool] = True
+    # A poll takes about eight requests, and the smallest limit is 100 a minute.
+    poll_seconds: ClassVar[int] = 600
+    lists_entries: ClassVar[bool] = True
+    tells: ClassVar[str | None] = "a comment on the task"
+
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._api = ClickUpApi(settings, http)
+
+    def check(self) -> str:
+        with self._api.reading("the account"):
+            return f"{self._me['username']} in {self._api.team()['name']}"
+
+    def enrich(self, about: str) -> Fact | None:
+        kind, thing = self._asked(about)
+        if thing is None:
+            return None
+        with self._api.reading(about):
+            fact = reading.task_fact if kind == "task" else reading.entry_fact
+            return fact(about, thing)
+
+    def look_up(self, about: str) -> Sequence[Found]:
+        kind, thing = self._asked(about)
+        if thing is None:
+            return ()
+        return (Found.thing("task" if kind == "task" else "time_entry", thing),)
+
+    def changes_since(self, cursor: str | None, now: datetime) -> Changes:
+        at = _milliseconds(now)
+        if cursor is None:
+            return Changes((), _written({"began": at, "since": at}))
+        told = _read(cursor)
+        began, since = told["began"], told["since"]
+        until = told.get("until", at)
+        here = {"began": began, "since": since, "until": until}
+        if "week" not in told:
+            page = told.get("page", 0)
+            tasks, is_last = self._api.tasks(since=since - OVERLAP_MS, page=page)
+            found = [Found.thing("task", task) for task in tasks]
+            following = {"week": 0} if is_last else {"page": page + 1}
+            return Changes(found, _written({**here, **following}), is_all=False)
+        week = told["week"]
+        # People enter time for days to come as well.
+        end = until + WEEK_MS - week * WEEK_MS
+        entries = self._api.time_entries(self._people, start=end - WEEK_MS, end=end)
+        found = [
+            Found.thing("time_entry", entry)
+            for entry in entries
+            if (reading.changed_at(entry) or at) >= began - OVERLAP_MS
+        ]
+        if week < WEEKS:
+            return Changes(found, _written({**here, "week": week + 1}), is_all=False)
+        return Changes(found, _written({"began": began, "since": max(since, until)}))
+
+    def entries(self, first: date, last: date) -> Iterator[Found]:
+        start = _midnight(first) - WEEK_MS // 7
+        end = _midnight(last) + 2 * WEEK_MS // 7
+        known: set[str] = set()
+        while start < end:
+            # Whether a bound belongs to the time asked for is not documented, hence the rest.
+            week = self._api.time_entries(self._people, start=start - 1, end=start + WEEK_MS)
+            start += WEEK_MS
+            for entry in week:
+                with self._api.reading("a time entry"):
+                    is_new = entry["id"] not in known and first <= reading.day_of(entry) <= last
+                    known.add(entry["id"])
+                if is_new:
+                    yield Found.thing("time_entry", entry)
+
+    def report(self, report: Report) -> str:
+        task = _task_of(report)
+        marker, text = note.marker(report), note.note(report)
+        comment = self._our_comment(task, marker)
+        if comment is None:
+            answer = self._api.post(
+                f"/task/{task}/comment", {"comment_text": text, "notify_all": False}
+            )
+            try:
+                comment = {"id": str(answer["id"])}
+            except (KeyError, TypeError) as error:
+                raise OutcomeUnknownError(
+                    f"clickup: task {task}: the answer to a new comment has no id; it may have been"
+                    " added"
+                ) from error
+        elif not note.reads_alike(comment["text"], text):
+            self._api.put(
+                f"/comment/{comment['id']}",
+                {"comment_text": text, "resolved": comment["is_resolved"]},
+            )
+        return f"https://app.clickup.com/t/{task}?comment={comment['id']}"
+
+    def _our_comment(self, task: str, marker: str) -> Mapping[str, Any] | None:
+        """Return our comment with the marker: somebody else may have copied it."""
+        me = self._me["id"]
+        for comment in self._api.comments(task):
+            with self._api.reading(f"the comments of task {task}"):
+                text = comment["comment_text"] or ""
+                if note.holds(text, marker) and str(comment["user"]["id"]) == me:
+                    return {
+                        "id": str(int(comment["id"])),
+                        "text": text,
+                        "is_resolved": bool(comment.get("resolved")),
+                    }
+        return None
+
+    def _asked(self, about: str) -> tuple[str, Mapping[str, Any] | None]:
+        """Return the kind and the thing itself, None if there is none like it."""
+        kind, _, number = about.partition(":")
+        try:
+            if kind == "task" and _TASK.fullmatch(number):
+                with self._api.reading(about):
+                    return kind, dict(self._api.get(f"/task/{number}"))
+            if kind == "entry" and _ENTRY.fullmatch(number):
+                return kind, self._api.time_entry(number)
+        except NotThereError:
+            pass
+        return kind, None
+
+    @cached_property
+    def _me(self) -> Mapping[str, Any]:
+        return self._api.me()
+
+    @cached_property
+    def _people(self) -> list[str]:
+        return self._api.people()
+
+
+def _task_of(report: Report) -> str:
+    """Return the id of the task to comment, safe in a path; raise RejectedError for anything else.
+
+    A time entry has no place for a note, so its task gets it.
+    """
+    if report.item is not None and not _ITEM.fullmatch(report.item):
+        raise RejectedError(
+            f"clickup: {report.subject}: its item is not a task's id - look at the event that it"
+            " came from"
+        )
+    kind, _, number = report.subject.partition(":")
+    told = number if kind == "task" else report.fields.get("task_id")
+    if told is None:
+        raise UnsupportedError(
+            f"clickup: {report.subject}: it belongs to no task, so there is no place for a note"
+            " - look at the invoice in Billhook"
+        )
+    if not isinstance(told, str) or not _TASK.fullmatch(told):
+        raise RejectedError(
+            f"clickup: {report.subject}: it names no task - look at the event that it came from"
+        )
+    return told
+
+
+def _written(cursor: Mapping[str, int]) -> str:
+    return json.dumps(cursor, sort_keys=True)
+
+
+def _read(cursor: str) -> dict[str, int]:
+    """Return a cursor of ours; raise RejectedError for anything else."""
+    try:
+        told = json.loads(cursor)
+    except ValueError:
+        told = None
+    known = {"began", "since", "until", "page", "week"}
+    if (
+        not isinstance(told, dict)
+        or not {"began", "since"} <= set(told) <= known
+        or not all(isinstance(value, int) and value >= 0 for value in told.values())
+    ):
+        raise RejectedError(
+            "clickup: the stored place of the poll is not one that this connector wrote"
+            " - let the poll of this endpoint begin anew"
+        )
+    return told
+
+
+def _midnight(day: date) -> int:
+    return _milliseconds(datetime.combine(day, time(), UTC))
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
