@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from .generic.source import GenericSource
 from .github.source import GitHubSource
+from .gitlab.source import GitLabSource
 from .jira.source import JiraSource
 from .source import Source
 from .stripe.source import StripeSource
@@ -19,6 +20,7 @@ def sources() -> Mapping[str, Source]:
     every: tuple[Source, ...] = (
         GenericSource(),
         GitHubSource(),
+        GitLabSource(),
         JiraSource(),
         StripeSource(),
     )
