@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
+from .gitlab.connector import GitLabConnector
 from .jira.connector import JiraConnector
 from .stripe.connector import StripeConnector
 
@@ -27,4 +28,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
     return {
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
+        GitLabConnector.key: GitLabConnector,
     }

@@ -304,14 +304,13 @@ def _issue_found(payload: Payload, told: Payload) -> Issue:
 
 def _fields(told: Payload, type_name: str) -> dict[str, Any]:
     milestone = told.optional("milestone")
-    if milestone is not None:
-        milestone_id = milestone.identifier("id")
-    else:
-        milestone_id = told.identifier("milestone_id") if told.has("milestone_id") else None
+    named = milestone.identifier("id") if milestone else None
+    if milestone is None and told.has("milestone_id"):
+        named = told.identifier("milestone_id")
     kind = told.optional_text(type_name)
     return {
         "number": told.integer("iid"),
-        "milestone_id": milestone_id,
+        "milestone_id": named,
         "type": kind.lower().replace(" ", "_") if kind else None,
     }
 
@@ -354,8 +353,10 @@ def _project(payload: Payload) -> str | None:
     if project is not None:
         return project.text("path_with_namespace")
     group = payload.optional("group")
-    if group is None:
-        return None
+    return None if group is None else _path_of(group)
+
+
+def _path_of(group: Payload) -> str | None:
     return group.optional_text("full_path") or group.optional_text("group_path")
 
 
