@@ -7,6 +7,7 @@ from functools import cache
 from types import MappingProxyType
 
 from .generic.source import GenericSource
+from .gitea.source import GiteaSource
 from .github.source import GitHubSource
 from .gitlab.source import GitLabSource
 from .jira.source import JiraSource
@@ -21,6 +22,7 @@ def sources() -> Mapping[str, Source]:
         GenericSource(),
         GitHubSource(),
         GitLabSource(),
+        GiteaSource(),
         JiraSource(),
         StripeSource(),
     )

@@ -47,8 +47,8 @@ class GitLabApi(Rest):
         )
 
     def page(
-        self, path: str, *, page: int = 1, per_page: int = PAGE, **query: object
-    ) -> tuple[list[Mapping[str, Any]], bool]:
+        self, path: str, per_page: int = PAGE, page: int = 1, **query: str
+    ) -> tuple[list[dict[str, Any]], bool]:
         """Return one page of a list below `/api/v4`, and whether it is the last one."""
         words = {**query, "per_page": per_page, "page": page}
         answer = self.send("GET", f"/api/v4{path}", words)
@@ -57,11 +57,11 @@ class GitLabApi(Rest):
         # The address of the next page is not used: addresses come from settings only.
         return told, 'rel="next"' not in answer.headers.get("link", "")
 
-    def pages(self, path: str, **query: object) -> Iterator[Mapping[str, Any]]:
+    def pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
         """Yield the entries of a list over all its pages."""
         page, is_last = 1, False
         while not is_last:
-            told, is_last = self.page(path, page=page, **query)
+            told, is_last = self.page(path, PAGE, page, **query)
             yield from told
             page += 1
 

@@ -118,7 +118,7 @@ class GitLabConnector(ProjectConnector):
         )
         found: list[Found] = []
         for issue in told:
-            body = {"issue": issue, "project": {"path_with_namespace": project}}
+            body: dict[str, Any] = {"issue": issue, "project": {"path_with_namespace": project}}
             found.append(Found.thing("issue", body))
             if int(issue["time_stats"]["total_time_spent"]):
                 time = self._api.time_of(project, int(issue["iid"]))
