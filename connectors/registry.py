@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
+from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
 from .gitlab.connector import GitLabConnector
 from .jira.connector import JiraConnector
@@ -29,4 +30,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
         GitLabConnector.key: GitLabConnector,
+        GiteaConnector.key: GiteaConnector,
     }
