@@ -26,8 +26,6 @@ KEPT_HEADERS: Final = ("X-Gitlab-Event", "Idempotency-Key", "X-Gitlab-Webhook-UU
 """What the source reads of a delivery's headers."""
 BILLED_KINDS: Final = ("issue", "work_item", "milestone", "release", "deployment")
 """Of a hook's failed deliveries only these are passed on; nothing is earned by the others."""
-MOST_PAGES: Final = 50
-"""How far back a hook's deliveries are read: GitLab keeps those of seven days."""
 
 
 class GitLabConnector(ProjectConnector):
@@ -154,8 +152,9 @@ class GitLabConnector(ProjectConnector):
         """
         mark = to.marks.get(hook, 0)
         newest, found = mark, []
-        for page in range(1, MOST_PAGES + 1):
-            told, is_last = self._api.page(_events(hook), page=page)
+        page, is_reached = 1, False
+        while not is_reached:
+            told, is_reached = self._api.page(_events(hook), page=page)
             with self._api.reading(hook):
                 for event in told:
                     newest = max(newest, int(event["id"]))
@@ -164,8 +163,8 @@ class GitLabConnector(ProjectConnector):
                         found.append(Found(body=event["request_data"], headers=_kept(event)))
                 # They are the newest first. The whole page of the last one known is read again,
                 # because GitLab writes them down a little later than it sends them.
-                if is_last or any(int(event["id"]) <= mark for event in told):
-                    break
+                is_reached = is_reached or any(int(event["id"]) <= mark for event in told)
+            page += 1
         return Page(found[::-1], marks={hook: newest})
 
     def _newest(self, hook: str) -> int:

@@ -107,16 +107,15 @@ def issue(payload: Payload, delivery: Delivery) -> Reading:
 def found_issue(payload: Payload, delivery: Delivery) -> Reading:
     """Read an issue as `GET /projects/:id/issues` tells it.
 
-    Time above zero is told as a thing of its own (`found_time`), because this answer does not say
-    who spent it and when. No time at all takes back what was told before.
+    One that was moved or is a duplicate takes back that it was completed, if it ever was. Time
+    above zero is told as a thing of its own (`found_time`), because this answer does not say who
+    spent it and when. No time at all takes back what was told before.
     https://docs.gitlab.com/api/issues/
     """
     told = payload["issue"]
     issue = _issue_found(payload, told)
-    if told.text("state") == "closed":
-        events = [issue.event("work.completed", delivery)] if issue.not_done is None else []
-    else:
-        events = [issue.event("work.reopened", delivery)]
+    is_done = told.text("state") == "closed" and issue.not_done is None
+    events = [issue.event("work.completed" if is_done else "work.reopened", delivery)]
     if told["time_stats"].integer("total_time_spent", least=0) == 0:
         events.append(
             Event(
@@ -129,7 +128,7 @@ def found_issue(payload: Payload, delivery: Delivery) -> Reading:
                 on=issue.updated_at.date(),
             )
         )
-    return Reading(events=tuple(events), ignored=None if events else issue.not_done)
+    return Reading(events=tuple(events))
 
 
 def found_time(payload: Payload, delivery: Delivery) -> Reading:
