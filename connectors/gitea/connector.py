@@ -135,17 +135,13 @@ class GiteaConnector(ProjectConnector):
         return to.by_number(found, is_last=is_last)
 
     def _times(self, to: Sweep, name: str) -> Page:
-        path, since = f"/repos/{name}/times", _text(to.start)
-        try:
-            told, is_last = self._page(path, to.page, since=since)
-        except RejectedError:
-            repository = self._api.get(f"/repos/{name}")
-            if (repository.get("internal_tracker") or {}).get("enable_time_tracker"):
-                raise
-            # It keeps no times, which Gitea answers like a mistake.
-            return Page()
+        """Return one page of the times that were tracked since the last round.
+
+        This list names no next page, and the server may give fewer entries than asked for.
+        """
+        told, count = self._times_at(name, to.page, {"since": _text(to.start)})
         found = [Found.thing("time", _within(name, time=each)) for each in told]
-        return to.by_number(found, is_last=is_last)
+        return to.by_number(found, is_last=not told or (to.page == 1 and count <= len(told)))
 
     def _milestones(self, to: Sweep, name: str) -> Page:
         """Return one page of all milestones: the list cannot be asked for what changed."""
@@ -162,35 +158,45 @@ class GiteaConnector(ProjectConnector):
         return to.by_number(found, is_last=is_last or len(fresh) < len(told))
 
     def _all_times(self, name: str, since: datetime, before: datetime) -> list[dict[str, Any]]:
-        """Return every tracked time between two moments; raise if the list was cut or moved.
+        """Return every tracked time between two moments.
 
-        What is missing here counts as deleted, so the server's own count has to agree.
+        What is missing here counts as deleted. So the pages are read from the last to the first:
+        where one is deleted meanwhile, the others move to pages that are still to be read.
         """
-        found: dict[int, dict[str, Any]] = {}
-        page, is_last, count = 1, False, ""
-        words = {"since": _text(since), "before": _text(before), "limit": PAGE}
-        while not is_last:
-            try:
-                answer = self._api.send("GET", f"/repos/{name}/times", {**words, "page": page})
-            except RejectedError:
-                repository = self._api.get(f"/repos/{name}")
-                if (repository.get("internal_tracker") or {}).get("enable_time_tracker"):
-                    raise
-                return []
-            with self._api.reading(f"the times of {name}"):
-                told = [dict(each) for each in content(answer)]
-                found |= {int(each["id"]): each for each in told}
-            count = answer.headers.get("x-total-count", "")
-            page, is_last = page + 1, not told or count == str(len(found))
-        if count and count != str(len(found)):
+        words = {"since": _text(since), "before": _text(before)}
+        told, count = self._times_at(name, 1, words)
+        found = {int(each["id"]): each for each in told}
+        pages = -(-count // len(told)) if told else 0
+        for page in range(pages, 0, -1) if pages > 1 else ():
+            told, count = self._times_at(name, page, words)
+            found |= {int(each["id"]): each for each in told}
+        if len(found) < count:
             raise TransientError(f"gitea: the times of {name} changed while they were read")
         return list(found.values())
+
+    def _times_at(
+        self, name: str, page: int, words: Mapping[str, str]
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Return one page of the tracked times and how many there are; none if they are off."""
+        path = f"/repos/{name}/times"
+        try:
+            answer = self._api.send("GET", path, {**words, "limit": PAGE, "page": page})
+        except RejectedError:
+            repository = self._api.get(f"/repos/{name}")
+            with self._api.reading(name):
+                if (repository.get("internal_tracker") or {}).get("enable_time_tracker"):
+                    raise
+            # It keeps no times, which Gitea answers like a mistake.
+            return [], 0
+        with self._api.reading(path):
+            told = [dict(each) for each in content(answer)]
+            return told, int(answer.headers["x-total-count"])
 
     def _page(self, path: str, page: int, **query: str) -> tuple[list[dict[str, Any]], bool]:
         """Return one page of a list, and whether it is the last one.
 
-        Not every list names its next page, and the server may give fewer entries than asked for;
-        then the last page is the first without any.
+        Where no next page is named, the last one is the first without any entry: the server may
+        give fewer than asked for.
         """
         answer = self._api.send("GET", path, {**query, "limit": PAGE, "page": page})
         with self._api.reading(path):

@@ -24,6 +24,9 @@ ISSUES_A_PAGE: Final = 20
 """Fewer than GitLab gives, because each issue with time costs one more request."""
 KEPT_HEADERS: Final = ("X-Gitlab-Event", "Idempotency-Key", "X-Gitlab-Webhook-UUID")
 """What the source reads of a delivery's headers."""
+READ_AGAIN: Final = 20
+"""How many deliveries of the last round are read again: GitLab writes them down a little later
+than it sends them, and names no time."""
 BILLED_KINDS: Final = ("issue", "work_item", "milestone", "release", "deployment")
 """Of a hook's failed deliveries only these are passed on; nothing is earned by the others."""
 
@@ -62,7 +65,8 @@ class GitLabConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         hooks = [f"hook {hook}" for hook in _listed(self.configured, "hooks", _HOOK)]
         if cursor is None:
-            marks = {hook: self._newest(hook) for hook in hooks}
+            newest = {hook: self._newest(hook) for hook in hooks}
+            marks = {**newest, **{_first(hook): number for hook, number in newest.items()}}
             return Changes((), Sweep(since=now, marks=marks).cursor)
         projects = self._projects()
         lists = ("issues", "milestones", "releases")
@@ -139,7 +143,7 @@ class GitLabConnector(ProjectConnector):
         told, is_last = self._api.page(path, page=to.page, order_by="released_at", sort="desc")
         fresh = [each for each in told if _moment(each["released_at"]) >= to.start]
         if fresh and number is None:
-            number = int(self._api.get(f"/api/v4{at(project)}", simple="true")["id"])
+            number = int(self._api.get(f"/api/v4{at(project)}")["id"])
         around = {"project": {"id": number, "path_with_namespace": project}}
         found = [Found.thing("release", {"release": each, **around}) for each in fresh]
         return to.by_number(found, is_last=is_last or len(fresh) < len(told))
@@ -150,20 +154,19 @@ class GitLabConnector(ProjectConnector):
         They are fetched, not asked to be sent again: sending is limited to five a minute, and what
         is down here would be down then. https://docs.gitlab.com/api/project_webhooks/
         """
-        mark = to.marks.get(hook, 0)
-        newest, found = mark, []
-        page, is_reached = 1, False
-        while not is_reached:
-            told, is_reached = self._api.page(_events(hook), page=page)
+        mark, first = to.marks.get(hook, 0), to.marks.get(_first(hook), 0)
+        newest, again, found = mark, 0, []
+        page, is_last, is_reached = 1, False, False
+        while not (is_last or is_reached):
+            told, is_last = self._api.page(_events(hook), page=page)
             with self._api.reading(hook):
+                # They are the newest first.
                 for event in told:
-                    newest = max(newest, int(event["id"]))
-                    is_good = re.fullmatch("2[0-9][0-9]", str(event["response_status"]))
-                    if not is_good and event["request_data"].get("object_kind") in BILLED_KINDS:
+                    number = int(event["id"])
+                    newest, again = max(newest, number), again + (number <= mark)
+                    is_reached = is_reached or again > READ_AGAIN or number <= first
+                    if not is_reached and _is_missed(event):
                         found.append(Found(body=event["request_data"], headers=_kept(event)))
-                # They are the newest first. The whole page of the last one known is read again,
-                # because GitLab writes them down a little later than it sends them.
-                is_reached = is_reached or any(int(event["id"]) <= mark for event in told)
             page += 1
         return Page(found[::-1], marks={hook: newest})
 
@@ -225,6 +228,17 @@ class GitLabConnector(ProjectConnector):
         with self._api.reading("the account"):
             user = self._api.get("/api/v4/user")
             return {"id": user["id"], "username": user["username"]}
+
+
+def _is_missed(event: Mapping[str, Any]) -> bool:
+    """Return whether a delivery failed, of a kind by which something may be earned."""
+    is_good = re.fullmatch("2[0-9][0-9]", str(event["response_status"]))
+    return not is_good and event["request_data"].get("object_kind") in BILLED_KINDS
+
+
+def _first(hook: str) -> str:
+    """Return the name of the mark that says from where on a hook's deliveries are read."""
+    return f"{hook} first"
 
 
 _PROJECT: Final = r"[A-Za-z0-9_.-]*[A-Za-z0-9_-](?:/[A-Za-z0-9_.-]*[A-Za-z0-9_-])+"

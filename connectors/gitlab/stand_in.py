@@ -49,6 +49,7 @@ class GitLabStandIn(StandIn):
         Rule("/api/v4/user", endpoint="user", methods=["GET"]),
         Rule("/api/v4/projects", endpoint="list_projects", methods=["GET"]),
         Rule("/api/graphql", endpoint="graphql", methods=["POST"]),
+        Rule(_PROJECT, endpoint="project", methods=["GET"]),
         Rule(f"{_PROJECT}/issues", endpoint="list_issues", methods=["GET"]),
         Rule(f"{_PROJECT}/issues/<int:iid>/notes", endpoint="list_notes", methods=["GET"]),
         Rule(f"{_PROJECT}/issues/<int:iid>/notes", endpoint="add_note", methods=["POST"]),
@@ -195,6 +196,12 @@ class GitLabStandIn(StandIn):
             raise BadRequest("this stand-in lists the account's own projects only")
         told = [{"id": number, "path_with_namespace": path} for path, number in self._projects()]
         return _page(request, told)
+
+    def project(self, request: Request, project: str) -> Response:
+        """Answer with a project."""
+        query(request, "license", "statistics", "with_custom_attributes")
+        number = self.projects[self._known(project)]
+        return json_answer({"id": number, "path_with_namespace": project})
 
     def list_issues(self, request: Request, project: str) -> Response:
         """Answer with one page of a project's issues."""
