@@ -13,8 +13,10 @@ from .asana.connector import AsanaConnector
 from .clickup.connector import ClickUpConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
+from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
 from .harvest.connector import HarvestConnector
+from .gitlab.connector import GitLabConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .stripe.connector import StripeConnector
@@ -43,4 +45,6 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         ClockifyConnector.key: ClockifyConnector,
         AzureDevOpsConnector.key: AzureDevOpsConnector,
         LinearConnector.key: LinearConnector,
+        GitLabConnector.key: GitLabConnector,
+        GiteaConnector.key: GiteaConnector,
     }

@@ -11,8 +11,10 @@ from .azure_devops.source import AzureDevOpsSource
 from .asana.source import AsanaSource
 from .clickup.source import ClickUpSource
 from .generic.source import GenericSource
+from .gitea.source import GiteaSource
 from .github.source import GitHubSource
 from .harvest.source import HarvestSource
+from .gitlab.source import GitLabSource
 from .jira.source import JiraSource
 from .linear.source import LinearSource
 from .source import Source
@@ -32,6 +34,8 @@ def sources() -> Mapping[str, Source]:
         GenericSource(),
         GitHubSource(),
         HarvestSource(),
+        GitLabSource(),
+        GiteaSource(),
         JiraSource(),
         LinearSource(),
         StripeSource(),

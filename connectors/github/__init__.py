@@ -1,1 +1,1 @@
-"""GitHub: told on issues, milestones, releases and deployments what became of the work."""
+"""GitHub: polled for what its webhooks missed, told what became of the work."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ API_URL: Final = "https://api.github.com"
 API_VERSION: Final = "2022-11-28"
 PAGE: Final = 100
 """The most that GitHub gives for one request."""
+_NEXT: Final = re.compile(r'[?&](?:page|cursor)=([A-Za-z0-9_.=-]{1,255})(?:&[^>]*)?>; rel="next"')
+"""https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
 
 
 class GitHubApi(Rest):
@@ -51,6 +54,17 @@ class GitHubApi(Rest):
                 yield from told[of] if of else told
             # The address of the next page is not used: addresses come from settings only.
             page, is_last = page + 1, 'rel="next"' not in answer.headers.get("link", "")
+
+    def page(self, path: str, **query: object) -> tuple[list[dict[str, Any]], str | None]:
+        """Return one page of a list and the cursor or number of the next, None if there is none.
+
+        Only that word is taken from the next page's address: addresses come from settings only.
+        """
+        answer = self.send("GET", path, {"per_page": PAGE, **query})
+        with self.reading(path):
+            told = [dict(each) for each in content(answer)]
+        following = _NEXT.search(answer.headers.get("link", ""))
+        return told, following and following[1]
 
     def is_limit(self, answer: Response) -> bool:
         """Return whether a 403 means "later": GitHub uses it for both of its limits.

@@ -1,4 +1,4 @@
-"""GitHub as a project tool: told on the issue or the commit what became of the invoice.
+"""GitHub as a project tool: polled for missed webhooks, told on the issue or the commit.
 
 Which place it is, and why, is `docs/adr/0006-where-the-project-tool-is-told.md`.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from connectors.connector import ProjectConnector, Report, Setting
+from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
 
-from . import note
+from . import missed, note
 from .api import API_URL, GitHubApi
 
 
@@ -28,7 +29,19 @@ class GitHubConnector(ProjectConnector):
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting("token", "a fine-grained personal access token", secret=True),
         Setting("api_url", f"the API of your own GitHub server, if not {API_URL}", required=False),
+        Setting(
+            "repositories",
+            "the repositories to poll: acme/site, acme/shop; without it none is",
+            required=False,
+        ),
+        Setting(
+            "hooks",
+            "webhooks whose failed deliveries are fetched: acme/site:12345, or an organization's "
+            "acme:12345",
+            required=False,
+        ),
     )
+    polls: ClassVar[bool] = True
     tells: ClassVar[str | None] = "a comment on the issue, or a commit status"
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -37,6 +50,9 @@ class GitHubConnector(ProjectConnector):
 
     def check(self) -> str:
         return str(self._account["login"])
+
+    def changes_since(self, cursor: str | None, now: datetime) -> Changes:
+        return missed.changes_since(self._api, self.configured, cursor, now)
 
     def report(self, report: Report) -> str:
         kind = report.subject.partition(":")[0]

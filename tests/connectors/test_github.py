@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from connectors.github.stand_in import ContractRig, GitHubStandIn, contract_setu
 from connectors.http import OutgoingHttp, Request, Response
 from connectors.stand_in import InProcess, serve
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
+from ledger.events import Found
 
 SOMEBODY = {"login": "customer", "id": 7, "type": "User"}
 STATUS = {"date": "Sat, 31 Oct 2026 12:00:00 GMT"}
@@ -357,3 +359,89 @@ def test_the_stand_in_takes_orders(site: GitHubStandIn) -> None:
     assert ask(site, "GET", "/_control/state") == 200
     assert ask(site, "GET", "/user") == 500
     assert ask(site, "GET", "/repos/acme/shop/milestones/1") == 200
+
+
+# --- polling -----------------------------------------------------------------------------------
+
+
+NINE = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+def polled(rig: ContractRig, cursor: str, **settings: str) -> tuple[list[Found], int]:
+    """Return what a round finds and how many requests it took."""
+    github = GitHubConnector({**rig.settings, **settings}, rig.http())
+    before, is_all = len(rig.site.requests), False
+    found: list[Found] = []
+    while not is_all:
+        changes = github.changes_since(cursor, NINE + timedelta(hours=1))
+        found += changes.found
+        cursor, is_all = changes.cursor, changes.is_all
+    return found, len(rig.site.requests) - before
+
+
+def began(rig: ContractRig) -> str:
+    return GitHubConnector(rig.settings, rig.http()).changes_since(None, NINE).cursor
+
+
+def test_many_failed_deliveries_are_fetched_once_each_and_the_oldest_first(
+    rig: ContractRig, site: GitHubStandIn
+) -> None:
+    cursor = began(rig)
+    for number in range(50):
+        site.deliver(f"guid-{number}", "issues", {"action": "closed", "n": number}, 502)
+    found, _ = polled(rig, cursor, repositories="")
+    told = [each.headers["x-github-delivery"] for each in found]
+    assert list(dict.fromkeys(told)) == [f"guid-{number}" for number in range(50)]
+    assert len(told) < 55, "the seconds at which a call ends are fetched again, nothing else"
+    assert [each.body["n"] for each in found[:3]] == [0, 1, 2]
+
+
+def test_a_delivery_that_failed_again_when_it_was_sent_again_is_fetched(
+    rig: ContractRig, site: GitHubStandIn
+) -> None:
+    cursor = began(rig)
+    for guid, status in (("a", 502), ("b", 502), ("b", 200), ("a", 503), ("c", 200)):
+        site.deliver(guid, "issues", {"action": "closed"}, status)
+    found, _ = polled(rig, cursor, repositories="")
+    assert [each.headers["x-github-delivery"] for each in found] == ["a"]
+
+
+def test_what_was_delivered_long_before_is_not_read_again(
+    rig: ContractRig, site: GitHubStandIn
+) -> None:
+    for number in range(60):
+        site.deliver(f"guid-{number}", "issues", {"action": "closed"}, 502)
+    site.clock = NINE + timedelta(hours=3)
+    site.deliver("new", "issues", {"action": "closed"}, 502)
+    cursor = GitHubConnector(rig.settings, rig.http()).changes_since(
+        None, NINE + timedelta(hours=3)
+    )
+    found, requests = polled(rig, cursor.cursor, repositories="")
+    assert [each.headers["x-github-delivery"] for each in found] == ["new"]
+    assert requests == 2, "one page of deliveries and the one that failed"
+
+
+def test_without_repositories_and_hooks_nothing_is_asked(rig: ContractRig) -> None:
+    cursor = began(rig)
+    assert polled(rig, cursor, repositories="", hooks="") == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("repositories", odd) for odd in ("acme", "acme/..", "acme/site/x", "acme/site?x")),
+        *(("hooks", odd) for odd in ("acme/site", "..:1", "acme/site:x", "acme/site:1/2")),
+    ],
+)
+def test_an_odd_setting_is_named_before_anything_is_asked(
+    rig: ContractRig, name: str, value: str
+) -> None:
+    with pytest.raises(PermanentError, match=f"`{name}:`"):
+        polled(rig, began(rig), **{name: value})
+    assert rig.site.requests == []
+
+
+def test_an_organizations_webhook_is_read_at_the_organization(rig: ContractRig) -> None:
+    with pytest.raises(PermanentError):
+        polled(rig, began(rig), repositories="", hooks="acme:678")
+    assert rig.site.requests == ["GET /orgs/acme/hooks/678/deliveries"]

@@ -25,6 +25,12 @@ def milestone_reopened(payload: Payload, delivery: Delivery) -> Reading:
     return _milestone("milestone.reopened", payload, delivery, at)
 
 
+def found_milestone(payload: Payload, delivery: Delivery) -> Reading:
+    """Read a milestone as `GET /repos/{owner}/{repo}/milestones` tells it."""
+    is_closed = payload["milestone"].text("state") == "closed"
+    return (milestone_closed if is_closed else milestone_reopened)(payload, delivery)
+
+
 def _milestone(kind: str, payload: Payload, delivery: Delivery, at: datetime) -> Reading:
     milestone = payload["milestone"]
     return _one(
@@ -59,6 +65,18 @@ def issue_closed(payload: Payload, delivery: Delivery) -> Reading:
 def issue_reopened(payload: Payload, delivery: Delivery) -> Reading:
     """Read `issues.reopened`."""
     return _issue("work.reopened", payload, delivery, payload["issue"].moment("updated_at"))
+
+
+def found_issue(payload: Payload, delivery: Delivery) -> Reading:
+    """Read an issue as `GET /repos/{owner}/{repo}/issues` tells it.
+
+    One that was closed for another reason takes back that it was completed, if it ever was.
+    """
+    if payload["issue"].text("state") == "closed":
+        reading = issue_closed(payload, delivery)
+        if reading.events:
+            return reading
+    return issue_reopened(payload, delivery)
 
 
 def _issue(kind: str, payload: Payload, delivery: Delivery, at: datetime) -> Reading:

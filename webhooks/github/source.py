@@ -123,6 +123,9 @@ class GitHubSource(Source):
         "issues.reopened": readers.issue_reopened,
         "release.published": readers.release_published,
         "deployment_status.created": readers.deployment_status,
+        "found:issue": readers.found_issue,
+        "found:milestone": readers.found_milestone,
+        "found:release": readers.release_published,
     }
     ignored: ClassVar[Mapping[str, str]] = because(_IGNORED)
 

@@ -8,9 +8,7 @@ serves it; `/_control/` is the way to look at its state, to add things and to or
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -24,25 +22,14 @@ from werkzeug.exceptions import (
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
-from connectors.connector import Report
-
-# The web server half of a stand-in is the same for both project tools.
-from connectors.stand_in import (
-    Fault,
-    InProcess,
-    StandIn,
-    body,
-    json_answer,
-    query,
-    serve_for_ever,
-)
-
-from .connector import GitHubConnector
+from connectors.stand_in import StandIn, body, json_answer, query
 
 TOKEN: Final = "github_pat_stand_in_token"  # noqa: S105 - it opens nothing but this stand-in.
 ME: Final = {"login": "agency-billing", "id": 583231, "type": "User"}
 MOMENT: Final = "2026-10-31T12:00:00Z"
-"""The time of everything that happens here; nothing depends on it."""
+"""The time of everything that stood here before."""
+START: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+"""Its clock stands still here until something happens."""
 STATES: Final = ("error", "failure", "pending", "success")
 MOST_STATUSES: Final = 1000
 
@@ -58,7 +45,11 @@ class GitHubStandIn(StandIn):
         Rule(f"{_REPO}/issues/<int:number>/comments", endpoint="comments_of", methods=["GET"]),
         Rule(f"{_REPO}/issues/<int:number>/comments", endpoint="add_comment", methods=["POST"]),
         Rule(f"{_REPO}/issues/comments/<int:number>", endpoint="edit_comment", methods=["PATCH"]),
+        Rule(f"{_REPO}/milestones", endpoint="milestones_of", methods=["GET"]),
         Rule(f"{_REPO}/milestones/<int:number>", endpoint="milestone", methods=["GET"]),
+        Rule(f"{_REPO}/releases", endpoint="releases_of", methods=["GET"]),
+        Rule(f"{_REPO}/hooks/<int:hook>/deliveries", endpoint="deliveries_of", methods=["GET"]),
+        Rule(f"{_REPO}/hooks/<int:hook>/deliveries/<int:number>", endpoint="delivery"),
         Rule(f"{_REPO}/commits/<path:ref>", endpoint="commit", methods=["GET"]),
         Rule(f"{_REPO}/commits/<sha>/status", endpoint="statuses_of", methods=["GET"]),
         Rule(f"{_REPO}/statuses/<sha>", endpoint="add_status", methods=["POST"]),
@@ -80,6 +71,42 @@ class GitHubStandIn(StandIn):
         """The tag of each commit, if it has one, by repository and sha."""
         self.statuses: dict[tuple[str, str], list[dict[str, Any]]] = {}
         """All statuses ever sent to a commit, oldest first."""
+        self.releases: dict[str, list[dict[str, Any]]] = {}
+        self.deliveries: list[dict[str, Any]] = []
+        """Every attempt to deliver a webhook, oldest first."""
+        self.clock = START
+
+    def tick(self) -> str:
+        """Let a minute pass; return the moment as GitHub writes it."""
+        self.clock += timedelta(minutes=1)
+        return self.clock.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def change(self, thing: dict[str, Any], state: str, reason: str | None = None) -> None:
+        """Close or open an issue or a milestone."""
+        now = self.tick()
+        thing.update(state=state, updated_at=now, closed_at=now if state == "closed" else None)
+        if "state_reason" in thing:
+            thing["state_reason"] = reason
+
+    def deliver(self, guid: str, event: str, payload: dict[str, Any], status: int) -> None:
+        """Note an attempt to deliver a webhook."""
+        self.deliveries.append(
+            {
+                "id": 70_001 + len(self.deliveries),
+                "guid": guid,
+                "delivered_at": self.tick(),
+                "redelivery": False,
+                "status": "OK" if status == 200 else "Invalid HTTP Response",
+                "status_code": status,
+                "event": event,
+                "action": payload.get("action"),
+                "request": {"headers": {"X-GitHub-Event": event}, "payload": payload},
+            }
+        )
+
+    def state(self) -> Any:
+        """Return what a poll must not change."""
+        return repr([self.issues, self.milestones, self.comments, self.deliveries])
 
     def add_repository(self, full_name: str) -> None:
         """Add a repository."""
@@ -93,6 +120,8 @@ class GitHubStandIn(StandIn):
             "title": title,
             "description": None,
             "state": state,
+            "updated_at": MOMENT,
+            "closed_at": None if state == "open" else MOMENT,
         }
 
     def add_issue(
@@ -110,6 +139,11 @@ class GitHubStandIn(StandIn):
             "number": number,
             "title": title,
             "state": "closed",
+            "state_reason": "completed",
+            "labels": [{"id": 1, "name": "billable"}],
+            "assignee": None,
+            "updated_at": MOMENT,
+            "closed_at": MOMENT,
             "milestone": self.milestones[repository, milestone] if milestone else None,
             **({"pull_request": {"url": "https://api.example/pull"}} if is_pull_request else {}),
         }
@@ -142,17 +176,52 @@ class GitHubStandIn(StandIn):
         query(request)
         return json_answer(_found(self.milestones, (self._repository(owner, name), number)))
 
+    def milestones_of(self, request: Request, owner: str, name: str) -> Response:
+        """Answer with one page of a repository's milestones."""
+        if query(request, "state", "sort", "direction", "per_page", "page").get("state") != "all":
+            raise BadRequest("this stand-in lists milestones of all states only")
+        place = self._repository(owner, name)
+        return _page(request, [each for (at, _), each in self.milestones.items() if at == place])
+
+    def releases_of(self, request: Request, owner: str, name: str) -> Response:
+        """Answer with one page of a repository's releases, the newest first."""
+        query(request, "per_page", "page")
+        return _page(request, self.releases.get(self._repository(owner, name), [])[::-1])
+
+    def deliveries_of(self, request: Request, owner: str, name: str, hook: int) -> Response:
+        """Answer with two attempts to deliver, the newest first, from a cursor on."""
+        start = int(query(request, "cursor", "per_page").get("cursor", "v0")[1:])
+        self._repository(owner, name)
+        shown = [{**each} for each in self.deliveries[::-1][start : start + 2]]
+        for each in shown:
+            del each["request"]
+        answer = json_answer(shown)
+        if start + 2 < len(self.deliveries):
+            words = urlencode({"per_page": 100, "cursor": f"v{start + 2}"})
+            answer.headers["Link"] = f'<{request.base_url}?{words}>; rel="next"'
+        return answer
+
+    def delivery(self, request: Request, owner: str, name: str, hook: int, number: int) -> Response:
+        """Answer with one attempt to deliver, its request included."""
+        query(request)
+        self._repository(owner, name)
+        return json_answer(_found({each["id"]: each for each in self.deliveries}, number))
+
     def issues_of(self, request: Request, owner: str, name: str) -> Response:
         """Answer with one page of a repository's issues and pull requests, or of a milestone's."""
-        known = ("milestone", "state", "sort", "direction", "per_page", "page")
+        known = ("milestone", "state", "sort", "direction", "since", "per_page", "page")
         words, repository = query(request, *known), self._repository(owner, name)
-        if words.get("state") != "all" or words.get("sort", "created") != "created":
-            raise BadRequest("this stand-in lists issues of all states by their creation only")
+        if words.get("state") != "all":
+            raise BadRequest("this stand-in lists issues of all states only")
         found = [
             issue
             for (place, _), issue in sorted(self.issues.items())
-            if place == repository and _is_of(issue, words.get("milestone"))
+            if place == repository
+            and _is_of(issue, words.get("milestone"))
+            and issue["updated_at"] >= words.get("since", "")
         ]
+        if words.get("sort") == "updated":
+            found.sort(key=lambda issue: str(issue["updated_at"]))
         return _page(request, found if words.get("direction") == "asc" else found[::-1])
 
     def comments_of(self, request: Request, owner: str, name: str, number: int) -> Response:
@@ -162,7 +231,7 @@ class GitHubStandIn(StandIn):
         _found(self.issues, (repository, number))
         place = (repository, number)
         return _page(
-            request, [_shown(each) for each in self.comments.values() if each["place"] == place]
+            request, [shown(each) for each in self.comments.values() if each["place"] == place]
         )
 
     def add_comment(self, request: Request, owner: str, name: str, number: int) -> Response:
@@ -178,7 +247,7 @@ class GitHubStandIn(StandIn):
             "html_url": f"https://github.example/{repository}/issues/{number}#{identity}",
             "created_at": MOMENT,
         }
-        return json_answer(_shown(self.comments[identity]), 201)
+        return json_answer(shown(self.comments[identity]), 201)
 
     def edit_comment(self, request: Request, owner: str, name: str, number: int) -> Response:
         """Change a comment's text."""
@@ -186,7 +255,7 @@ class GitHubStandIn(StandIn):
         if comment["place"][0] != self._repository(owner, name):
             raise NotFound("Not Found")
         comment["body"] = text
-        return json_answer(_shown(comment))
+        return json_answer(shown(comment))
 
     def commit(self, request: Request, owner: str, name: str, ref: str) -> Response:
         """Answer with the commit that a sha or `tags/<tag>` stands for."""
@@ -267,75 +336,6 @@ class GitHubStandIn(StandIn):
         raise UnprocessableEntity(f"No commit found for SHA: {ref}")
 
 
-@dataclass
-class ContractRig:
-    """What the shared contract test of project connectors needs of this one."""
-
-    site: GitHubStandIn
-    connector: type[GitHubConnector] = GitHubConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {"token": TOKEN, "endpoint": "github-agency"}
-    )
-    unknown: str = "issue:99999"
-    """Something to ask about that is not there."""
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
-
-    def reports(self) -> list[Report]:
-        """Return one report for each kind of place where a note may stand."""
-        return [
-            _report("issue:2000012", {"number": 12}, item="#12"),
-            _report("milestone:1000003", {"number": 3}),
-            _report("deployment:51", {"sha": sha_of("deployed"), "environment": "production"}),
-            _report("release:61", {"tag": "v2.0", "prerelease": False}),
-        ]
-
-    def notes(self) -> list[str]:
-        """Return the texts of all notes that stand in the tool now."""
-        return [comment["body"] for comment in self.site.comments.values()] + [
-            status["description"]
-            for sent in self.site.statuses.values()
-            for status in {each["context"]: each for each in sent}.values()
-        ]
-
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-
-def contract_setup(_folder: Path) -> ContractRig:
-    """Return a GitHub with one repository: a milestone of two issues, a release, a deployment."""
-    site = GitHubStandIn()
-    site.add_repository("acme/site")
-    site.add_milestone("acme/site", 3, "Phase 1", "closed")
-    site.add_issue("acme/site", 10, "Draw the plan", milestone=3, is_pull_request=True)
-    site.add_issue("acme/site", 11, "Build the checkout", milestone=3)
-    site.add_issue("acme/site", 12, "Accept vouchers", milestone=3)
-    site.add_commit("acme/site", sha_of("deployed"))
-    site.add_commit("acme/site", sha_of("released"), tag="v2.0")
-    return ContractRig(site)
-
-
-def sha_of(word: str) -> str:
-    """Return an invented commit id."""
-    return hashlib.sha256(word.encode()).hexdigest()[:40]
-
-
-def _report(subject: str, fields: dict[str, object], *, item: str | None = None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="acme/site",
-        fields=fields,
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item or subject}",
-    )
-
-
 def _found(things: Any, place: Any) -> Any:
     if place not in things:
         raise NotFound("Not Found")
@@ -353,7 +353,8 @@ def _text_of(request: Request) -> str:
     return text
 
 
-def _shown(comment: dict[str, Any]) -> dict[str, Any]:
+def shown(comment: dict[str, Any]) -> dict[str, Any]:
+    """Return a comment as GitHub shows it."""
     return {name: value for name, value in comment.items() if name != "place"}
 
 
@@ -367,7 +368,3 @@ def _page(request: Request, entries: list[Any], around: dict[str, Any] | None = 
         words = urlencode({**request.args.to_dict(), "page": page + 1})
         answer.headers["Link"] = f'<{request.base_url}?{words}>; rel="next"'
     return answer
-
-
-if __name__ == "__main__":
-    serve_for_ever(GitHubStandIn())
