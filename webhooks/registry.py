@@ -9,6 +9,8 @@ from types import MappingProxyType
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .jira.source import JiraSource
+from .openproject.source import OpenProjectSource
+from .redmine.source import RedmineSource
 from .source import Source
 from .stripe.source import StripeSource
 from .toggl.source import TogglSource
@@ -21,6 +23,8 @@ def sources() -> Mapping[str, Source]:
         GenericSource(),
         GitHubSource(),
         JiraSource(),
+        OpenProjectSource(),
+        RedmineSource(),
         StripeSource(),
         TogglSource(),
     )
