@@ -11,6 +11,7 @@ from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
 from .jira.connector import JiraConnector
+from .openproject.connector import OpenProjectConnector
 from .stripe.connector import StripeConnector
 from .toggl.connector import TogglConnector
 
@@ -29,4 +30,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
         TogglConnector.key: TogglConnector,
+        OpenProjectConnector.key: OpenProjectConnector,
     }
