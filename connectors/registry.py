@@ -12,6 +12,7 @@ from .file.connector import FileConnector
 from .github.connector import GitHubConnector
 from .jira.connector import JiraConnector
 from .openproject.connector import OpenProjectConnector
+from .redmine.connector import RedmineConnector
 from .stripe.connector import StripeConnector
 from .toggl.connector import TogglConnector
 
@@ -31,4 +32,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         GitHubConnector.key: GitHubConnector,
         TogglConnector.key: TogglConnector,
         OpenProjectConnector.key: OpenProjectConnector,
+        RedmineConnector.key: RedmineConnector,
     }
