@@ -19,6 +19,8 @@ from .harvest.connector import HarvestConnector
 from .gitlab.connector import GitLabConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
+from .openproject.connector import OpenProjectConnector
+from .redmine.connector import RedmineConnector
 from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
@@ -47,4 +49,6 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         LinearConnector.key: LinearConnector,
         GitLabConnector.key: GitLabConnector,
         GiteaConnector.key: GiteaConnector,
+        OpenProjectConnector.key: OpenProjectConnector,
+        RedmineConnector.key: RedmineConnector,
     }

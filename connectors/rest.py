@@ -38,6 +38,10 @@ class NotThereError(PermanentError):
     """The tool knows no such thing, or hides it from this account; it does not say which."""
 
 
+class ForbiddenError(PermanentError):
+    """The token's account may not see or do this one thing."""
+
+
 class Rest:
     """One account's view of a tool. Every method raises our errors, never a status.
 
@@ -191,7 +195,7 @@ class Rest:
         if status == 401:
             raise PermanentError(f"{where}: the token was refused (HTTP 401) - {advice[401]}")
         if status == 403:
-            raise PermanentError(f"{where}: the token may not do this (HTTP 403) - {advice[403]}")
+            raise ForbiddenError(f"{where}: the token may not do this (HTTP 403) - {advice[403]}")
         if status == 404:
             raise NotThereError(f"{where}: not there (HTTP 404) - {advice[404]}")
         if status < 400:

@@ -17,6 +17,8 @@ from .harvest.source import HarvestSource
 from .gitlab.source import GitLabSource
 from .jira.source import JiraSource
 from .linear.source import LinearSource
+from .openproject.source import OpenProjectSource
+from .redmine.source import RedmineSource
 from .source import Source
 from .stripe.source import StripeSource
 from .tempo.source import TempoSource
@@ -38,6 +40,8 @@ def sources() -> Mapping[str, Source]:
         GiteaSource(),
         JiraSource(),
         LinearSource(),
+        OpenProjectSource(),
+        RedmineSource(),
         StripeSource(),
         TempoSource(),
         TogglSource(),
