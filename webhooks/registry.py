@@ -9,9 +9,15 @@ from types import MappingProxyType
 from .generic.source import GenericSource
 from .github.source import GitHubSource
 from .jira.source import JiraSource
+from .kanboard.source import KanboardSource
+from .monday.source import MondaySource
+from .plane.source import PlaneSource
+from .shortcut.source import ShortcutSource
 from .source import Source
 from .stripe.source import StripeSource
+from .taiga.source import TaigaSource
 from .toggl.source import TogglSource
+from .trello.source import TrelloSource
 
 
 @cache
@@ -21,7 +27,13 @@ def sources() -> Mapping[str, Source]:
         GenericSource(),
         GitHubSource(),
         JiraSource(),
+        KanboardSource(),
+        MondaySource(),
+        PlaneSource(),
+        ShortcutSource(),
         StripeSource(),
+        TaigaSource(),
         TogglSource(),
+        TrelloSource(),
     )
     return MappingProxyType({source.key: source for source in every})
