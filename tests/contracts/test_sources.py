@@ -44,7 +44,7 @@ from webhooks.source import Source
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw=="
-OTHER_SECRET = "whsec_c29tZWJvZHktZWxzZS1hbHRvZ2V0aGVy"
+OTHER_SECRET = "whsec_c29tZWJvZHktZWxzZQ=="
 FOLDERS = sorted(
     file.parent.name for root in webhooks.__path__ for file in Path(root).glob("*/__init__.py")
 )

@@ -71,15 +71,13 @@ def _event(
     action: Payload, references: References, delivery: Delivery, at: datetime
 ) -> Event | None:
     verb = action.text("action")
-    holder = action["changes"] if verb == "update" and action.has("changes") else action
+    is_done: bool | None = None
     if verb == "create":
-        is_done = _created_as_done(action, references)
+        is_done = _created_as_done(action, references) or None
     elif verb == "update" and action.has("changes"):
-        is_done = _became_done(holder, references)
-    else:
-        # What is deleted was not undone by that.
-        is_done = None
-    if is_done is None or (verb == "create" and not is_done):
+        is_done = _became_done(action["changes"], references)
+    # What is deleted was not undone by that.
+    if is_done is None:
         return None
     entity_type, number = action.text("entity_type"), action.identifier("id")
     completed_at = _completed_at(action, verb) if is_done else None
