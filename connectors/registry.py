@@ -11,6 +11,7 @@ from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .github.connector import GitHubConnector
 from .jira.connector import JiraConnector
+from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
 from .toggl.connector import TogglConnector
 
@@ -28,5 +29,6 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
     return {
         JiraConnector.key: JiraConnector,
         GitHubConnector.key: GitHubConnector,
+        ShortcutConnector.key: ShortcutConnector,
         TogglConnector.key: TogglConnector,
     }

@@ -7,7 +7,7 @@ name the things that the changes only have ids of. https://developer.shortcut.co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -203,5 +203,15 @@ def _found(entity_type: str, payload: Payload, delivery: Delivery) -> Reading:
         fields=_fields(payload, entity_type, number),
         about=f"{entity_type}:{number}",
     )
-    project = _project(payload, References.of(payload))
-    return Reading(events=(event,), facts=(_fact(payload, project, changed_at),))
+    fact = _fact(payload, _project(payload, References.of(payload)), changed_at)
+    return Reading(events=(event,), facts=(replace(fact, **_people_and_labels(payload)),))
+
+
+def _people_and_labels(thing: Payload) -> dict[str, Any]:
+    """Return who owns a thing, if it is one person, and its labels; only the API tells them."""
+    owners = thing.texts("owner_ids")
+    labels = thing.items("labels") if thing.has("labels") else ()
+    return {
+        "person": owners[0] if len(owners) == 1 else None,
+        "labels": tuple(label.text("name") for label in labels),
+    }
