@@ -69,7 +69,7 @@ class ShortcutStandIn(StandIn):
     def put(self, plural: str, number: int, **changes: Any) -> None:
         """Add a story or epic, or change one; a minute passes."""
         self.clock += timedelta(minutes=1)
-        new = {
+        new: dict[str, Any] = {
             "id": number,
             "entity_type": plural,
             "name": f"Work {number}",
