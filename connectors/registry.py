@@ -21,6 +21,7 @@ from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
 from .redmine.connector import RedmineConnector
+from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
@@ -43,6 +44,7 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         TempoConnector.key: TempoConnector,
         AsanaConnector.key: AsanaConnector,
         ClickUpConnector.key: ClickUpConnector,
+        ShortcutConnector.key: ShortcutConnector,
         TogglConnector.key: TogglConnector,
         ClockifyConnector.key: ClockifyConnector,
         AzureDevOpsConnector.key: AzureDevOpsConnector,

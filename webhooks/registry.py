@@ -22,7 +22,15 @@ from .redmine.source import RedmineSource
 from .source import Source
 from .stripe.source import StripeSource
 from .tempo.source import TempoSource
+from .kanboard.source import KanboardSource
+from .monday.source import MondaySource
+from .plane.source import PlaneSource
+from .shortcut.source import ShortcutSource
+from .source import Source
+from .stripe.source import StripeSource
+from .taiga.source import TaigaSource
 from .toggl.source import TogglSource
+from .trello.source import TrelloSource
 
 
 @cache
@@ -44,6 +52,13 @@ def sources() -> Mapping[str, Source]:
         RedmineSource(),
         StripeSource(),
         TempoSource(),
+        KanboardSource(),
+        MondaySource(),
+        PlaneSource(),
+        ShortcutSource(),
+        StripeSource(),
+        TaigaSource(),
         TogglSource(),
+        TrelloSource(),
     )
     return MappingProxyType({source.key: source for source in every})

@@ -305,6 +305,8 @@ class Jwt(Signature):
     def sign(
         self, body: bytes, secret: str, *, delivery_id: str, now: datetime, url: str = ""
     ) -> dict[str, str]:
+        if not secret:
+            raise ValueError("nothing can be signed with an empty secret")
         sent = int(now.timestamp())
         claims = {"iat": sent, "exp": sent + TOLERANCE_SECONDS}
         return {self.header: jwt.encode(claims, secret, algorithm="HS256")}

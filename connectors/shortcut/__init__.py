@@ -1,0 +1,1 @@
+"""Shortcut: polled for missed stories and epics, asked for their projects, told by a comment."""
