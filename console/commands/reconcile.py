@@ -180,8 +180,7 @@ def _told(healed: Closing) -> str:
     if not healed:
         return "There was nothing to heal."
     return (
-        f"Healed: {healed.missing} missing and {healed.differing} differing entries were brought "
-        f"in, {healed.removed} removed ones were taken back."
+        f"Healed: {healed.missing} missing, {healed.differing} differing, {healed.removed} removed."
     )
 
 
@@ -208,14 +207,12 @@ def _print(found: Certificate) -> None:
     _print_gaps("Missing here", found.gaps.missing)
     _print_gaps("Different here", found.gaps.differing)
     _print_gaps("Not in the tool's list of this period", found.gaps.removed)
+    click.echo()
     for told in found.unreadable:
         click.echo(one_line(f"Listed, but it cannot be read: {told}"))
     for told in (*found.waiting, *([found.uncertified] if found.uncertified else [])):
         click.echo(one_line(f"Note: {told}."))
-    if found.is_clean:
-        click.echo("Clean: every entry is here, to the second.")
-    else:
-        click.echo("Not clean.")
+    click.echo("Clean: every entry is here, to the second." if found.is_clean else "Not clean.")
 
 
 def _equation(found: Certificate) -> str:
@@ -243,7 +240,6 @@ def _print_gaps(title: str, some: Sequence[Gap]) -> None:
     click.echo(f"\n{title}:")
     head = ("entry", "on", "person", "project", "item", "there", "here", "difference")
     print_table(head, [_row(gap) for gap in some], empty="")
-    click.echo()
 
 
 def _row(gap: Gap) -> list[object]:
