@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .clockify.connector import ClockifyConnector
-from .azure_devops.connector import AzureDevOpsConnector
 from .asana.connector import AsanaConnector
+from .azure_devops.connector import AzureDevOpsConnector
 from .clickup.connector import ClickUpConnector
+from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
 from .file.connector import FileConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
-from .harvest.connector import HarvestConnector
 from .gitlab.connector import GitLabConnector
+from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
@@ -38,19 +38,19 @@ def billing_connectors() -> Mapping[str, type[BillingConnector]]:
 def project_connectors() -> Mapping[str, type[ProjectConnector]]:
     """Return the project connectors by the name of their tool."""
     return {
-        JiraConnector.key: JiraConnector,
-        GitHubConnector.key: GitHubConnector,
-        HarvestConnector.key: HarvestConnector,
-        TempoConnector.key: TempoConnector,
         AsanaConnector.key: AsanaConnector,
-        ClickUpConnector.key: ClickUpConnector,
-        ShortcutConnector.key: ShortcutConnector,
-        TogglConnector.key: TogglConnector,
-        ClockifyConnector.key: ClockifyConnector,
         AzureDevOpsConnector.key: AzureDevOpsConnector,
-        LinearConnector.key: LinearConnector,
-        GitLabConnector.key: GitLabConnector,
+        ClickUpConnector.key: ClickUpConnector,
+        ClockifyConnector.key: ClockifyConnector,
         GiteaConnector.key: GiteaConnector,
+        GitHubConnector.key: GitHubConnector,
+        GitLabConnector.key: GitLabConnector,
+        HarvestConnector.key: HarvestConnector,
+        JiraConnector.key: JiraConnector,
+        LinearConnector.key: LinearConnector,
         OpenProjectConnector.key: OpenProjectConnector,
         RedmineConnector.key: RedmineConnector,
+        ShortcutConnector.key: ShortcutConnector,
+        TempoConnector.key: TempoConnector,
+        TogglConnector.key: TogglConnector,
     }

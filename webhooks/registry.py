@@ -6,29 +6,27 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from .clockify.source import ClockifySource
-from .azure_devops.source import AzureDevOpsSource
 from .asana.source import AsanaSource
+from .azure_devops.source import AzureDevOpsSource
 from .clickup.source import ClickUpSource
+from .clockify.source import ClockifySource
 from .generic.source import GenericSource
 from .gitea.source import GiteaSource
 from .github.source import GitHubSource
-from .harvest.source import HarvestSource
 from .gitlab.source import GitLabSource
+from .harvest.source import HarvestSource
 from .jira.source import JiraSource
-from .linear.source import LinearSource
-from .openproject.source import OpenProjectSource
-from .redmine.source import RedmineSource
-from .source import Source
-from .stripe.source import StripeSource
-from .tempo.source import TempoSource
 from .kanboard.source import KanboardSource
+from .linear.source import LinearSource
 from .monday.source import MondaySource
+from .openproject.source import OpenProjectSource
 from .plane.source import PlaneSource
+from .redmine.source import RedmineSource
 from .shortcut.source import ShortcutSource
 from .source import Source
 from .stripe.source import StripeSource
 from .taiga.source import TaigaSource
+from .tempo.source import TempoSource
 from .toggl.source import TogglSource
 from .trello.source import TrelloSource
 
@@ -37,27 +35,26 @@ from .trello.source import TrelloSource
 def sources() -> Mapping[str, Source]:
     """Return all sources by key."""
     every: tuple[Source, ...] = (
-        ClockifySource(),
-        AzureDevOpsSource(),
         AsanaSource(),
+        AzureDevOpsSource(),
         ClickUpSource(),
+        ClockifySource(),
         GenericSource(),
-        GitHubSource(),
-        HarvestSource(),
-        GitLabSource(),
         GiteaSource(),
+        GitHubSource(),
+        GitLabSource(),
+        HarvestSource(),
         JiraSource(),
-        LinearSource(),
-        OpenProjectSource(),
-        RedmineSource(),
-        StripeSource(),
-        TempoSource(),
         KanboardSource(),
+        LinearSource(),
         MondaySource(),
+        OpenProjectSource(),
         PlaneSource(),
+        RedmineSource(),
         ShortcutSource(),
         StripeSource(),
         TaigaSource(),
+        TempoSource(),
         TogglSource(),
         TrelloSource(),
     )
