@@ -339,11 +339,9 @@ def _new_total(payload: Payload, told: Payload) -> int | None:
     changed = changes.optional("total_time_spent") if changes else None
     if changed is None and not (told.has("time_change") and told.integer("time_change")):
         return None
-    if told.has("total_time_spent"):
-        return told.integer("total_time_spent", least=0, most=MOST_SECONDS)
-    if changed is None:
-        return told.integer("total_time_spent", least=0)
-    return changed.integer("current", least=0, most=MOST_SECONDS)
+    if changed is not None and changed.has("current"):
+        return changed.integer("current", least=0, most=MOST_SECONDS)
+    return told.integer("total_time_spent", least=0, most=MOST_SECONDS)
 
 
 def _project(payload: Payload) -> str | None:
