@@ -33,6 +33,12 @@ KEY: Final = Phrase(
     phrases.form(r"[a-z0-9][a-z0-9-]{0,49}"),
     "^[a-z0-9][a-z0-9-]{0,49}$",
 )
+TOOL: Final = Phrase(
+    "a tool's name of small letters, digits, dashes and _",
+    phrases.form(r"[a-z0-9][a-z0-9_-]{0,49}"),
+    "^[a-z0-9][a-z0-9_-]{0,49}$",
+)
+"""A tool, as `flask sources list` has it; where accounts stand, an endpoint too."""
 SCHEDULE: Final = OneOf(SCHEDULES)
 PATTERNS: Final = ListOf(PATTERN)
 
@@ -278,7 +284,7 @@ SETTING: Final = Phrase("a text", most=1000, is_secret=True)
 
 SOURCE: Final = TableOf(
     {
-        "tool": Word(KEY, "jira, github, generic, ...: see flask sources list", required=True),
+        "tool": Word(TOOL, "jira, github, generic, ...: see flask sources list", required=True),
         "secret": Word(
             ListOf(SECRET),
             "the signing secret by name; two while it is being rotated, more where a tool makes "
@@ -304,7 +310,7 @@ SOURCE: Final = TableOf(
 )
 
 CONNECTOR: Final = TableOf(
-    {"system": Word(KEY, "stripe, file, ...", required=True)},
+    {"system": Word(TOOL, "stripe, file, ...", required=True)},
     others=Word(SETTING, "a setting of this system"),
 )
 
@@ -313,7 +319,7 @@ PERSON: Final = TableOf(
         "person": Word(TEXT, "the name, as on invoices and in rates:", required=True),
         "role": Word(TEXT, "the role, as in rates:"),
         "accounts": Word(
-            Named(KEY, ListOf(TEXT), "account"),
+            Named(TOOL, ListOf(TEXT), "account"),
             "the person's id in each tool, or at one endpoint",
             names_entries=True,
         ),

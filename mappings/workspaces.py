@@ -11,6 +11,8 @@ from .model import ConnectorConfig, Person, SourceConfig, Workspace
 from .reading import Mistakes, Place, Table, quoted, suggestion
 from .shapes import Filled
 
+_MISSPELT: Final = 0.8
+"""How near a setting must be to a known word to be taken for a slip: `jira_url` is no `api_url`."""
 MOST_SECRETS: Final = 20
 """The most secrets of one endpoint: some tools make one for each webhook."""
 # Settings with such names are secrets, so they are named and never written.
@@ -84,7 +86,7 @@ def _settings(
     """Return the settings as written; which of them a system has is known to its adapter only."""
     settings = {name: value for name, value in filled.values.items() if name not in apart}
     for name, value in settings.items():
-        near = suggestion(name, known)
+        near = suggestion(name, known, likeness=_MISSPELT)
         if name not in known and "did you mean" in near:
             mistakes.add(filled.place(name), f"unknown word {quoted(name)}{near}")
         try:

@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -212,7 +213,41 @@ def test_what_the_readme_writes_into_the_workspace_can_be_read() -> None:
     assert sorted([*tools, *systems]) == sorted(fragments)
     parts = ["sources:\n", *tools, "connectors:\n", *systems]
     book = Book.load({WORKSPACE: "format: 1\nname: A\ntime_zone: UTC\n" + "".join(parts)})
-    assert {each.tool for each in book.workspace.sources.values()} == set(sources())
+    assert {each.tool for each in book.workspace.sources.values()} <= set(sources())
+
+
+def _fragments_for_sources() -> list[tuple[str, str]]:
+    """Return the page and the YAML of everything that the adapters' pages write below sources:."""
+    pages = [
+        ROOT / "README.md",
+        *ROOT.glob("webhooks/*/README.md"),
+        *ROOT.glob("connectors/*/README.md"),
+    ]
+    found = []
+    for page in sorted(pages):
+        for block in re.findall(r"^ *```yaml\n(.*?)^ *```", page.read_text(), re.DOTALL | re.M):
+            text = textwrap.dedent(block)
+            if "tool:" in text:
+                lead = "" if text.startswith("sources:") else "sources:\n"
+                told = text if lead == "" else textwrap.indent(text, "  ")
+                found.append((str(page.relative_to(ROOT)), lead + told))
+    return found
+
+
+@pytest.mark.parametrize(("page", "fragment"), _fragments_for_sources())
+def test_what_an_adapters_page_writes_into_the_workspace_can_be_read(
+    page: str, fragment: str
+) -> None:
+    if page.startswith("connectors/") and "secret:" not in fragment:
+        # Such a page shows only what comes to the source that stands there already.
+        fragment = re.sub(r"^( *)tool: .*$", r"\g<0>\n\1secret: ${S}", fragment, flags=re.M)
+    book = Book.load({WORKSPACE: "format: 1\nname: A\ntime_zone: UTC\n" + fragment})
+    assert {each.tool for each in book.workspace.sources.values()} <= set(sources())
+
+
+def test_every_tool_is_written_into_the_workspace_by_some_page() -> None:
+    written = "".join(text for _, text in _fragments_for_sources())
+    assert set(sources()) - set(re.findall(r"tool: (\w+)", written)) == set()
 
 
 def test_the_readmes_first_event_gives_the_draft_that_it_promises() -> None:
