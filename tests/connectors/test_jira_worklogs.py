@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,7 @@ def test_a_missed_completion_reads_the_same_as_its_delivery(
 ) -> None:
     _, cursor = poll(jira, None)
     clock[0] += MINUTE_MS
+    site.issues[10014]["fields"] |= {"customfield_10004": 12.5, "customfield_10005": "12.5"}
     site.move(10014, "Abgenommen", "done")
     moved = site.histories[10014][0]
     told = told_by_webhook(
@@ -202,6 +204,8 @@ def test_a_missed_completion_reads_the_same_as_its_delivery(
         changelog={"items": moved["items"]},
     )
     (polled,), _ = poll(jira, cursor)
+    # A number stays one, exactly, so that rules can compare it.
+    assert polled.fields["customfield_10004"] == Decimal("12.5")
     assert polled.version == told.version - 30
     assert replace(polled, version=told.version, occurred_at=told.occurred_at) == told
 
