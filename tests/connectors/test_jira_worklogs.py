@@ -312,7 +312,7 @@ def test_an_entry_belongs_to_the_day_of_its_author(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
     raj = {"accountId": "712020:raj", "displayName": "Raj", "timeZone": "Asia/Kolkata"}
-    site.log(900, 10014, 60, "2026-12-31T20:00:00.000+0000", author=raj)
+    site.log(900, 10015, 60, "2026-12-31T20:00:00.000+0000", author=raj)
     site.log(901, 10014, 60, "2026-11-30T20:00:00.000+0000", author=raj)
     (found,) = read(jira.entries(date(2026, 12, 1), date(2026, 12, 31)))
     assert (found.subject, found.on) == ("worklog:901", date(2026, 12, 1))
