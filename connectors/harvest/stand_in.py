@@ -6,11 +6,11 @@ Harvest is lenient. `python -m connectors.harvest.stand_in --port N` serves it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -67,8 +67,8 @@ class HarvestStandIn(StandIn):
             "created_at": now,
             **self.entries.get(number, {}),
             "spent_date": spent_date,
-            "hours": float(Decimal(hours)),
-            "rounded_hours": float(Decimal(hours)),
+            "hours": json.loads(hours),
+            "rounded_hours": json.loads(hours),
             "updated_at": now,
             **more,
         }

@@ -8,7 +8,7 @@ https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-issue-sear
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -170,11 +170,17 @@ def _made_at(thing: Mapping[str, Any]) -> int:
     return milliseconds(moment(thing["created"]))
 
 
-def _asked(client: JIRA, path: str, words: Mapping[str, str | int]) -> dict[str, Any]:
+def _asked(
+    client: JIRA,
+    path: str,
+    words: Mapping[str, str | int],
+    *,
+    parse_float: Callable[[str], object] | None = None,
+) -> dict[str, Any]:
+    """Return an answer; its fractions stay JSON numbers, as webhooks write them, unless parsed."""
     with reading("a search"):
         answer = client._session.get(client._get_url(path), params=words)
-        # The package would read numbers as floats, which later are quantities of money or hours.
-        return dict(answer.json(parse_float=Decimal))
+        return dict(answer.json(parse_float=parse_float))
 
 
 def _bulk(client: JIRA, where: Site, numbers: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -192,7 +198,7 @@ def _bulk(client: JIRA, where: Site, numbers: Sequence[str]) -> list[Mapping[str
         "validateQuery": "false",
     }
     try:
-        return list(_asked(client, "search", words).get("issues") or ())
+        return list(_asked(client, "search", words, parse_float=Decimal).get("issues") or ())
     except RejectedError:
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from werkzeug.exceptions import BadRequest, Gone, NotFound
@@ -148,7 +148,7 @@ def found(things: dict[int, dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _at(text: str) -> int:
-    return round(_utc(text).timestamp() * 1000)
+    return (_utc(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def _utc(text: str) -> datetime:

@@ -116,7 +116,9 @@ class TempoStandIn(StandIn):
         words = query(request, "updatedFrom", "limit", "lastEvaluatedKey")
         if "T" not in words.get("updatedFrom", "") or int(words.get("limit", 50)) > 1000:
             raise BadRequest("'updatedFrom' must be a date and time, 'limit' at most 1000")
-        late = [each for each in self.deleted.items() if each[1] >= words["updatedFrom"]]
+        # In whatever zone this is meant: here, as above, in the farthest west.
+        since = words["updatedFrom"].replace("T00:", "T12:")
+        late = [each for each in self.deleted.items() if each[1] >= since]
         start = int(words.get("lastEvaluatedKey", "key-0").removeprefix("key-"))
         end = start + min(int(words.get("limit", 50)), self.most)
         results = [

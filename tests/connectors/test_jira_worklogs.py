@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,7 @@ def test_a_missed_completion_reads_the_same_as_its_delivery(
 ) -> None:
     _, cursor = poll(jira, None)
     clock[0] += MINUTE_MS
+    site.issues[10014]["fields"] |= {"customfield_10004": 12.5, "customfield_10005": "12.5"}
     site.move(10014, "Abgenommen", "done")
     moved = site.histories[10014][0]
     told = told_by_webhook(
@@ -202,6 +204,8 @@ def test_a_missed_completion_reads_the_same_as_its_delivery(
         changelog={"items": moved["items"]},
     )
     (polled,), _ = poll(jira, cursor)
+    # A number stays one, exactly, so that rules can compare it.
+    assert polled.fields["customfield_10004"] == Decimal("12.5")
     assert polled.version == told.version - 30
     assert replace(polled, version=told.version, occurred_at=told.occurred_at) == told
 
@@ -308,7 +312,7 @@ def test_an_entry_belongs_to_the_day_of_its_author(
     jira: JiraConnector, site: JiraStandIn, clock: list[int]
 ) -> None:
     raj = {"accountId": "712020:raj", "displayName": "Raj", "timeZone": "Asia/Kolkata"}
-    site.log(900, 10014, 60, "2026-12-31T20:00:00.000+0000", author=raj)
+    site.log(900, 10015, 60, "2026-12-31T20:00:00.000+0000", author=raj)
     site.log(901, 10014, 60, "2026-11-30T20:00:00.000+0000", author=raj)
     (found,) = read(jira.entries(date(2026, 12, 1), date(2026, 12, 31)))
     assert (found.subject, found.on) == ("worklog:901", date(2026, 12, 1))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from ledger.errors import PayloadError
 from ledger.events import Delivery, Event, Reading
+from ledger.money import seconds_of
 
 from ..payload import Payload, milliseconds
 
@@ -58,7 +59,7 @@ def _entry(entry: Payload, delivery: Delivery) -> Event | None:
         title=_name(task),
         person=user.identifier("id") if user and user.has("id") else None,
         person_name=_name(user),
-        seconds=_seconds(billed_hours),
+        seconds=seconds_of(billed_hours),
         billable=billable,
         fields=_fields(entry, hours, billed_hours),
     )
@@ -69,11 +70,6 @@ def _hours(entry: Payload, name: str) -> Decimal:
     if not 0 <= hours <= MOST_HOURS:
         raise PayloadError(entry.path_of(name), f"must be between 0 and {MOST_HOURS}")
     return hours
-
-
-def _seconds(hours: Decimal) -> int:
-    """Return hours in seconds; exactly, as Harvest writes them with two decimals."""
-    return int((hours * 3600).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def _flag(entry: Payload, name: str) -> bool:
