@@ -160,7 +160,7 @@ class ClockifyConnector(ProjectConnector):
                 name: entry.get(name)
                 for name in (
                     *("id", "description", "userId", "billable", "projectId", "taskId"),
-                    *("workspaceId", "type", "timeInterval"),
+                    *("workspaceId", "timeInterval"),
                 )
             }
             for name, wanted in _PARTS.items():

@@ -385,7 +385,7 @@ class ContractRig:
         """Log and change the entries of more people than are listed at once, more than a page."""
         site, expected = self.site, []
         for number in range(2000, 2000 + MOST_A_PAGE + 5):
-            person = 11 + number % PEOPLE if number % 2 else 11
+            person = 11 + number % PEOPLE
             site.log(number, number, "2026-11-02T08:00:00+00:00", person=person, project=21)
             expected.append(("time.logged", f"entry:{object_id(number)}"))
         site.log(2000, 60, "2026-11-02T08:00:00+00:00", person=11)

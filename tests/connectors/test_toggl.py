@@ -11,6 +11,7 @@ import pytest
 from connectors.http import Request, Response
 from connectors.toggl.connector import TogglConnector
 from connectors.toggl.stand_in import BEGIN, ContractRig, contract_setup
+from connectors.toggl.stand_in_report import PAGE_SIZE
 from ledger.errors import PermanentError, TransientError
 from ledger.events import Found
 from webhooks.registry import sources
@@ -157,3 +158,17 @@ def test_a_fact_asked_for_equals_the_one_looked_up(rig: ContractRig) -> None:
     (found,) = connector.look_up("project:90210")
     (fact,) = sources()["toggl"].normalize(found.delivery("here", LATER)).facts
     assert fact == connector.enrich("project:90210")
+
+
+def test_a_deletion_between_two_pages_hides_no_entry(rig: ContractRig) -> None:
+    connector = connect(rig)
+    cursor = connector.changes_since(None, BEGIN).cursor
+    rig.happen()
+    first = connector.changes_since(cursor, LATER)
+    newest = first.found[1].body["id"]
+    rig.site.unlog(newest)
+    told, changes = {found.body.get("id") for found in first.found}, first
+    while not changes.is_all:
+        changes = connector.changes_since(changes.cursor, LATER)
+        told |= {found.body.get("id") for found in changes.found}
+    assert {2000 + number for number in range(PAGE_SIZE + 5)} <= told

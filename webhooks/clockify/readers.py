@@ -152,7 +152,6 @@ def _told_about(found: Payload, delivery: Delivery) -> dict[str, Any]:
         "task_id": _id(found, "taskId") or (_id(task, "id") if task else None),
         "client": client,
         "task": task.optional_text("name") if task else None,
-        "type": found.optional_text("type"),
         "custom_fields": dict(_custom_fields(found)) or None,
     }
     tags = found.items("tags") if found.has("tags") else ()
