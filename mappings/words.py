@@ -33,6 +33,11 @@ KEY: Final = Phrase(
     phrases.form(r"[a-z0-9][a-z0-9-]{0,49}"),
     "^[a-z0-9][a-z0-9-]{0,49}$",
 )
+TOOL: Final = Phrase(
+    "the name of a tool: small letters, digits, dashes and underscores",
+    phrases.form(r"[a-z0-9][a-z0-9_-]{0,49}"),
+    "^[a-z0-9][a-z0-9_-]{0,49}$",
+)
 SCHEDULE: Final = OneOf(SCHEDULES)
 PATTERNS: Final = ListOf(PATTERN)
 
@@ -278,7 +283,7 @@ SETTING: Final = Phrase("a text", most=1000, is_secret=True)
 
 SOURCE: Final = TableOf(
     {
-        "tool": Word(KEY, "jira, github, generic, ...: see flask sources list", required=True),
+        "tool": Word(TOOL, "jira, github, generic, ...: see flask sources list", required=True),
         "secret": Word(
             ListOf(SECRET),
             "the signing secret by name; two while it is being rotated, more where a tool makes "
@@ -313,7 +318,7 @@ PERSON: Final = TableOf(
         "person": Word(TEXT, "the name, as on invoices and in rates:", required=True),
         "role": Word(TEXT, "the role, as in rates:"),
         "accounts": Word(
-            Named(KEY, ListOf(TEXT), "account"),
+            Named(TOOL, ListOf(TEXT), "account"),
             "the person's id in each tool, or at one endpoint",
             names_entries=True,
         ),
