@@ -186,6 +186,8 @@ class LinearStandIn(StandIn):
         if name == "attachmentUpdate":
             return self._update(variables["id"], variables["input"])
         things = list(self.things[name.removesuffix("s")].values())
+        if "includeArchived" not in arguments:
+            things = [each for each in things if not each.get("archivedAt")]
         if "updatedAt" in arguments:
             since = datetime.fromisoformat(variables["since"])
             things = [each for each in things if datetime.fromisoformat(each["updatedAt"]) >= since]

@@ -14,6 +14,7 @@ from ledger import tables
 from ledger.database import Database
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import OLD_SECRET, PATH_TOKEN, SECRET, Office, milestone
+from webhooks.jira.source import JiraSource
 
 BODY = json.dumps(issue(7)).encode()
 GARBAGE = (
@@ -48,6 +49,14 @@ def test_a_delivery_is_accepted_once_and_repeated_afterwards(office: Office) -> 
     answers = [send(office) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [202, 202, 202]
     assert [answer.json["status"] for answer in answers] == ["accepted", "repeated", "repeated"]
+    assert len(office.rows(tables.delivery)) == 1
+
+
+def test_a_tool_that_takes_only_a_200_for_success_gets_one(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JiraSource, "accepted_status", 200)
+    assert [send(office).status_code for _ in range(2)] == [200, 200]
     assert len(office.rows(tables.delivery)) == 1
 
 

@@ -73,6 +73,13 @@ def test_the_first_revision_told_may_be_the_one_before_the_change() -> None:
     assert event.fields["completed_work"] == Decimal("5.5")
 
 
+def test_what_a_change_removed_is_gone_although_the_revision_told_still_has_it() -> None:
+    body = body_of("workitem.updated-closed")
+    body["resource"]["fields"]["System.AssignedTo"] = {"oldValue": "Raj <raj@agency.example>"}
+    completed = read(body).events[-1]
+    assert (completed.kind, completed.person) == ("work.completed", None)
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [
