@@ -172,6 +172,7 @@ def test_a_poll_without_news_keeps_its_place(
     clock[0] += HOUR_MS
     events, reached = poll(jira, cursor)
     assert events == []
+    assert json.loads(reached)["issues"] == clock[0]
     assert {**json.loads(reached), "issues": 0} == {**json.loads(cursor), "issues": 0}
 
 
