@@ -130,11 +130,20 @@ def test_a_poll_begins_where_the_last_one_ended_and_a_little_before(site: ClickU
 
 def test_the_time_of_all_people_is_asked_for_in_short_addresses(site: ClickUpStandIn) -> None:
     site.people += [{**TOM, "id": 6000 + number} for number in range(150)]
+    site.add_entry("4700", None, NOW - timedelta(days=9), 60_000, user=site.people[-1])
     http = Listening(site)
     connector = ClickUpConnector(SETTINGS, http)
     found = list(connector.entries(date(2026, 10, 1), date(2026, 10, 31)))
-    assert {each.body["user"]["id"] for each in found} == {5501, 5502}
+    assert {each.body["user"]["id"] for each in found} == {5501, 5502, 6149}
     assert max(len(request.url) for request in http.sent) < 2000
+
+
+def test_an_entry_on_the_bound_of_two_weeks_is_listed_once(site: ClickUpStandIn) -> None:
+    for day in range(1, 32):
+        site.add_entry(f"47{day:02}", None, datetime(2026, 10, day, tzinfo=UTC), 60_000)
+    listed = connect(site).entries(date(2026, 10, 1), date(2026, 10, 31))
+    subjects = [each.body["id"] for each in listed if each.body["id"].startswith("47")]
+    assert sorted(subjects) == [f"47{day:02}" for day in range(1, 32)]
 
 
 def test_a_personal_token_stands_alone_and_an_apps_token_after_a_word(

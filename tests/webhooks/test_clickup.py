@@ -45,6 +45,13 @@ def test_a_duration_that_cannot_be_is_refused_by_name(time: object) -> None:
         logged(time=time)
 
 
+@pytest.mark.parametrize("after", [{"end": None}, {"end": ""}, {"time": None}, {"time": -5}])
+def test_a_timer_that_runs_bills_nothing(after: dict[str, object]) -> None:
+    reading = CLICKUP.normalize(delivery_of(tracked(**after)))
+    assert reading.events == ()
+    assert "still runs" in (reading.ignored or "")
+
+
 def test_who_changed_an_entry_is_not_taken_for_who_worked() -> None:
     body = tracked()
     body["history_items"][0]["user"] = {"id": 1, "username": "The boss"}
