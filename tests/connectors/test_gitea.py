@@ -101,3 +101,16 @@ def test_an_old_time_is_not_polled_but_listed(rig: ContractRig) -> None:
     assert not any("time" in each.body for each in found)
     listed = [each.body["time"]["id"] for each in gitea.entries(*OCTOBER)]
     assert identity in listed
+
+
+def test_what_was_closed_before_polling_began_is_not_told(rig: ContractRig) -> None:
+    """A remark on an old issue must not bill it."""
+    site = rig.site
+    site.close(SHOP, 1)
+    site.close_milestone(44)
+    site.clock += timedelta(days=30)
+    gitea = GiteaConnector({**rig.settings, "repositories": SHOP}, rig.http())
+    cursor = gitea.changes_since(None, site.clock).cursor
+    site.issues[SHOP, 1]["updated_at"] = site.milestones[44]["updated_at"] = site.tick()
+    changes = gitea.changes_since(cursor, site.clock)
+    assert (list(changes.found), changes.is_all) == ([], True)
