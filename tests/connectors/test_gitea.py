@@ -25,16 +25,17 @@ def rig(tmp_path: Path) -> ContractRig:
 
 
 class Meanwhile:
-    """A port beside which something happens after the first page of times."""
+    """A port beside which something happens after the third page of times."""
 
     def __init__(self, rig: ContractRig, happens: Callable[[], object]) -> None:
-        self._http, self._happens, self._has_happened = InProcess(rig.site), happens, False
+        self._http, self._happens, self._left = InProcess(rig.site), happens, 3
 
     def send(self, request: Request) -> Response:
         answer = self._http.send(request)
-        if "/times" in request.url and not self._has_happened:
-            self._has_happened = True
-            self._happens()
+        if "/times" in request.url:
+            self._left -= 1
+            if self._left == 0:
+                self._happens()
         return answer
 
 
