@@ -50,9 +50,17 @@ class Sweep:
     marks: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def begin(self) -> datetime:
+        """Return since when this round looks: what was completed before was told before, or never.
+
+        Else a remark on an issue that was closed years ago would bill it.
+        """
+        return self.since - OVERLAP
+
+    @property
     def start(self) -> datetime:
         """Return since when the present list is asked for."""
-        return self.after or self.since - OVERLAP
+        return self.after or self.begin
 
     def going_on(self, found: Sequence[Found], last: datetime) -> Page:
         """Return a page of a list sorted by time of change that goes on at its last entry's.

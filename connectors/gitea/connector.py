@@ -131,7 +131,8 @@ class GiteaConnector(ProjectConnector):
         """
         words = {"state": "all", "type": "issues", "since": _text(to.start)}
         told, is_last = self._page(f"/repos/{name}/issues", to.page, **words)
-        found = [Found.thing("issue", _within(name, issue=each)) for each in told]
+        fresh = [each for each in told if _is_fresh(to, each)]
+        found = [Found.thing("issue", _within(name, issue=each)) for each in fresh]
         return to.by_number(found, is_last=is_last)
 
     def _times(self, to: Sweep, name: str) -> Page:
@@ -146,14 +147,15 @@ class GiteaConnector(ProjectConnector):
     def _milestones(self, to: Sweep, name: str) -> Page:
         """Return one page of all milestones: the list cannot be asked for what changed."""
         told, is_last = self._page(f"/repos/{name}/milestones", to.page, state="all")
-        fresh = [each for each in told if _moment(each["updated_at"]) >= to.start]
+        changed = [each for each in told if _moment(each["updated_at"]) >= to.begin]
+        fresh = [each for each in changed if _is_fresh(to, each)]
         found = [Found.thing("milestone", _within(name, milestone=each)) for each in fresh]
         return to.by_number(found, is_last=is_last)
 
     def _releases(self, to: Sweep, name: str) -> Page:
         """Return the releases since the last round; the newest come first."""
         told, is_last = self._page(f"/repos/{name}/releases", to.page, draft="false")
-        fresh = [each for each in told if _moment(each["published_at"]) >= to.start]
+        fresh = [each for each in told if _moment(each["published_at"]) >= to.begin]
         found = [Found.thing("release", _within(name, release=each)) for each in fresh]
         return to.by_number(found, is_last=is_last or len(fresh) < len(told))
 
@@ -291,6 +293,11 @@ def _number(report: Report) -> int:
             f"gitea: {report.subject}: it has no number - look at the event that it came from"
         )
     return int(told)
+
+
+def _is_fresh(to: Sweep, thing: Mapping[str, Any]) -> bool:
+    """Return whether an issue or a milestone is open or was closed since the last round."""
+    return thing["state"] != "closed" or _moment(thing["closed_at"]) >= to.begin
 
 
 def _within(name: str, **thing: Mapping[str, Any]) -> dict[str, Any]:

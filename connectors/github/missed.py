@@ -112,7 +112,7 @@ def _issues(api: GitHubApi, to: Sweep, name: str) -> Page:
         direction="asc",
     )
     # Pull requests are listed as issues too.
-    issues = [each for each in told if "pull_request" not in each]
+    issues = [each for each in told if "pull_request" not in each and _is_fresh(to, each)]
     found = [Found.thing("issue", _within(name, issue=each)) for each in issues]
     if following is None:
         return Page(found)
@@ -122,7 +122,8 @@ def _issues(api: GitHubApi, to: Sweep, name: str) -> Page:
 def _milestones(api: GitHubApi, to: Sweep, name: str) -> Page:
     """Return one page of all milestones: the list cannot be asked for what changed."""
     told, following = api.page(f"/repos/{name}/milestones", page=to.page, state="all")
-    fresh = [each for each in told if _moment(each["updated_at"]) >= to.start]
+    changed = [each for each in told if _moment(each["updated_at"]) >= to.begin]
+    fresh = [each for each in changed if _is_fresh(to, each)]
     found = [Found.thing("milestone", _within(name, milestone=each)) for each in fresh]
     return to.by_number(found, is_last=following is None)
 
@@ -133,9 +134,14 @@ def _releases(api: GitHubApi, to: Sweep, name: str) -> Page:
     fresh = [
         each
         for each in told
-        if each["published_at"] is not None and _moment(each["published_at"]) >= to.start
+        if each["published_at"] is not None and _moment(each["published_at"]) >= to.begin
     ]
     return Page([Found.thing("release", _within(name, release=each)) for each in fresh])
+
+
+def _is_fresh(to: Sweep, thing: Mapping[str, Any]) -> bool:
+    """Return whether an issue or a milestone is open or was closed since the last round."""
+    return thing["state"] != "closed" or _moment(thing["closed_at"]) >= to.begin
 
 
 def _listed(settings: Mapping[str, str], name: str, pattern: str, example: str) -> list[str]:

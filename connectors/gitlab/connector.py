@@ -16,7 +16,7 @@ from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
 from connectors.sweep import Page, Sweep, swept
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
-from ledger.events import Found
+from ledger.events import GONE, Found
 
 from .api import URL, GitLabApi, at
 
@@ -121,13 +121,17 @@ class GitLabConnector(ProjectConnector):
         found: list[Found] = []
         for issue in told:
             body: dict[str, Any] = {"issue": issue, "project": {"path_with_namespace": project}}
-            found.append(Found.thing("issue", body))
-            if int(issue["time_stats"]["total_time_spent"]):
-                time = self._api.time_of(project, int(issue["iid"]))
-                if time is not None:
-                    total, newest = time
-                    body = {**body, "totalTimeSpent": total, "timelog": newest}
-                    found.append(Found.thing("issue_time", body))
+            total = int(issue["time_stats"]["total_time_spent"])
+            is_done = issue["state"] == "closed" and _moment(issue["closed_at"]) < to.begin
+            if not is_done:
+                found.append(Found.thing("issue", body))
+            elif not total:
+                # That an open issue has no time (any more) is told with the issue itself.
+                found.append(_without_time(issue))
+            time = self._api.time_of(project, int(issue["iid"])) if total else None
+            if time is not None and _moment(time[1]["spentAt"]) >= to.begin:
+                body = {**body, "totalTimeSpent": time[0], "timelog": time[1]}
+                found.append(Found.thing("issue_time", body))
         return Page(found) if is_last else to.going_on(found, _moment(told[-1]["updated_at"]))
 
     def _milestones(self, to: Sweep, project: str) -> Page:
@@ -141,7 +145,7 @@ class GitLabConnector(ProjectConnector):
         """Return the releases since the last round; GitLab sorts them by when they came out."""
         path = f"{at(project)}/releases"
         told, is_last = self._api.page(path, page=to.page, order_by="released_at", sort="desc")
-        fresh = [each for each in told if _moment(each["released_at"]) >= to.start]
+        fresh = [each for each in told if _moment(each["released_at"]) >= to.begin]
         if fresh and number is None:
             number = int(self._api.get(f"/api/v4{at(project)}")["id"])
         around = {"project": {"id": number, "path_with_namespace": project}}
@@ -228,6 +232,11 @@ class GitLabConnector(ProjectConnector):
         with self._api.reading("the account"):
             user = self._api.get("/api/v4/user")
             return {"id": user["id"], "username": user["username"]}
+
+
+def _without_time(issue: Mapping[str, Any]) -> Found:
+    version = int(_moment(issue["updated_at"]).timestamp()) * 1000
+    return Found.thing(GONE, {"subject": f"issue-time:{int(issue['id'])}", "version": version})
 
 
 def _is_missed(event: Mapping[str, Any]) -> bool:

@@ -25,16 +25,17 @@ def rig(tmp_path: Path) -> ContractRig:
 
 
 class Meanwhile:
-    """A port beside which something happens after the first page of times."""
+    """A port beside which something happens after the third page of times."""
 
     def __init__(self, rig: ContractRig, happens: Callable[[], object]) -> None:
-        self._http, self._happens, self._has_happened = InProcess(rig.site), happens, False
+        self._http, self._happens, self._left = InProcess(rig.site), happens, 3
 
     def send(self, request: Request) -> Response:
         answer = self._http.send(request)
-        if "/times" in request.url and not self._has_happened:
-            self._has_happened = True
-            self._happens()
+        if "/times" in request.url:
+            self._left -= 1
+            if self._left == 0:
+                self._happens()
         return answer
 
 
@@ -101,3 +102,16 @@ def test_an_old_time_is_not_polled_but_listed(rig: ContractRig) -> None:
     assert not any("time" in each.body for each in found)
     listed = [each.body["time"]["id"] for each in gitea.entries(*OCTOBER)]
     assert identity in listed
+
+
+def test_what_was_closed_before_polling_began_is_not_told(rig: ContractRig) -> None:
+    """A remark on an old issue must not bill it."""
+    site = rig.site
+    site.close(SHOP, 1)
+    site.close_milestone(44)
+    site.clock += timedelta(days=30)
+    gitea = GiteaConnector({**rig.settings, "repositories": SHOP}, rig.http())
+    cursor = gitea.changes_since(None, site.clock).cursor
+    site.issues[SHOP, 1]["updated_at"] = site.milestones[44]["updated_at"] = site.tick()
+    changes = gitea.changes_since(cursor, site.clock)
+    assert (list(changes.found), changes.is_all) == ([], True)

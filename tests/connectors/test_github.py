@@ -445,3 +445,12 @@ def test_an_organizations_webhook_is_read_at_the_organization(rig: ContractRig) 
     with pytest.raises(PermanentError):
         polled(rig, began(rig), repositories="", hooks="acme:678")
     assert rig.site.requests == ["GET /orgs/acme/hooks/678/deliveries"]
+
+
+def test_what_was_closed_before_polling_began_is_not_told(
+    rig: ContractRig, site: GitHubStandIn
+) -> None:
+    """A remark on an old issue must not bill it."""
+    site.issues["acme/site", 12]["updated_at"] = site.tick()
+    site.milestones["acme/site", 3]["updated_at"] = site.tick()
+    assert polled(rig, began(rig), hooks="")[0] == []

@@ -69,6 +69,29 @@ def test_a_total_is_told_with_who_logged_last_and_when(
     assert newest["id"] != site.logs[PATH, 30][-1]["id"]
 
 
+def test_what_was_done_and_logged_before_polling_began_is_not_told(
+    rig: ContractRig, site: GitLabStandIn
+) -> None:
+    """A remark on an old issue must not bill it."""
+    site.close(PATH, 1)
+    site.spend(PATH, 2, 36000)
+    site.close(PATH, 3)
+    site.spend(PATH, 3, 60)
+    site.clock += timedelta(days=30)
+    gitlab = connect(rig)
+    cursor = gitlab.changes_since(None, site.clock).cursor
+    for number in (1, 2, 3):
+        site.issues[PATH, number]["updated_at"] = site.tick()
+    site.drop_logs(PATH, 3)
+    found = polled(gitlab, cursor)[0]
+    assert read(found, "work.completed") == read(found, "time.total") == []
+    assert [each.subject for each in read(found, "work.reopened")] == ["issue:91002"]
+    assert [each.subject for each in read(found, "time.removed")] == [
+        "issue-time:91001",
+        "issue-time:91003",
+    ]
+
+
 def test_only_issues_with_time_are_asked_about_it(rig: ContractRig, site: GitLabStandIn) -> None:
     gitlab = connect(rig)
     cursor = gitlab.changes_since(None, NOW).cursor

@@ -85,6 +85,7 @@ def test_a_moment_without_its_offset_is_refused_by_name(written: str) -> None:
 def test_the_total_stands_for_the_change_not_the_change_itself() -> None:
     body = told("issue.update-time")["body"]
     body["object_attributes"].update(total_time_spent=9000, time_change=1800)
+    body["changes"]["total_time_spent"] = {"previous": 7200, "current": 9000}
     assert [event.seconds for event in events(body)] == [9000]
 
 
