@@ -78,16 +78,16 @@ class RedmineStandIn(StandIn):
         self.now += timedelta(minutes=1)
 
     def put_entry(
-        self, number: int, spent_on: str, hours: float, *, issue: int | None = 4402
+        self, number: int, spent_on: str, hundredths: int, *, issue: int | None = 4402
     ) -> None:
-        """Log or change a time entry now; the hours as Redmine writes them, with two decimals."""
+        """Log or change a time entry now. Redmine writes hours as a number with two decimals."""
         self.time_entries[number] = {
             "id": number,
             "project": {"id": 12, "name": PROJECTS[12]},
             **({"issue": {"id": issue}} if issue is not None else {}),
             "user": {"id": 21, "name": "Tom Ahlers"},
             "activity": {"id": 9, "name": "Development"},
-            "hours": hours,
+            "hours": hundredths / 100,
             "comments": "Login",
             "spent_on": spent_on,
             "created_on": _moment(self.now),
@@ -303,12 +303,12 @@ class ContractRig:
         site, told = self.site, []
         for number in range(201, 205):
             site.pass_minute()
-            site.put_entry(number, "2026-11-02", 1.0)
+            site.put_entry(number, "2026-11-02", 100)
             told.append(("time.logged", f"time_entry:{number}"))
         site.pass_minute()
         for number in range(1, 131):
             # All at once, as in a bulk edit.
-            site.put_entry(number, f"2026-10-{number % 28 + 3:02}", 2.25)
+            site.put_entry(number, f"2026-10-{number % 28 + 3:02}", 225)
             told.append(("time.logged", f"time_entry:{number}"))
         site.pass_minute()
         for number in range(5001, 5131):
@@ -348,10 +348,10 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.put_issue(4404, "Draw the plan", 8)
     site.put_version(17, "Phase 1", "open")
     for number in range(1, 131):
-        site.put_entry(number, f"2026-10-{number % 31 + 1:02}", 0.33)
-    site.put_entry(131, "2026-10-31", 7.5, issue=None)
-    site.put_entry(132, "2026-09-30", 1.0)
-    site.put_entry(133, "2026-11-01", 1.0)
+        site.put_entry(number, f"2026-10-{number % 31 + 1:02}", 33)
+    site.put_entry(131, "2026-10-31", 750, issue=None)
+    site.put_entry(132, "2026-09-30", 100)
+    site.put_entry(133, "2026-11-01", 100)
     site.now = NOW
     entries = {f"time_entry:{number}": 1200 for number in range(1, 131)}
     return ContractRig(site, entries={**entries, "time_entry:131": 27_000})

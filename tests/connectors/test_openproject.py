@@ -84,6 +84,11 @@ def test_what_is_older_than_the_overlap_is_not_told_again(rig: ContractRig) -> N
     assert {1, 15, 230, 2412, 2207, 5} <= told
 
 
+def test_a_tool_in_which_nothing_changed_tells_nothing(rig: ContractRig) -> None:
+    cursor = connect(rig).changes_since(None, NOW).cursor
+    assert poll(connect(rig), cursor) == ([], cursor)
+
+
 def test_our_clock_may_be_wrong_once_polling_has_begun(rig: ContractRig) -> None:
     cursor = connect(rig).changes_since(None, NOW).cursor
     rig.site.pass_minute()

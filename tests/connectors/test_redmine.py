@@ -68,9 +68,9 @@ def event(found: Found) -> Event:
 def test_only_what_changed_is_told_of_a_month_of_entries(rig: ContractRig) -> None:
     cursor = connect(rig).changes_since(None, NOW).cursor
     rig.site.pass_minute()
-    rig.site.put_entry(7, "2026-10-08", 3.0)
+    rig.site.put_entry(7, "2026-10-08", 300)
     # Older than a month: its period is listed when it is certified.
-    rig.site.put_entry(8, "2026-09-01", 3.0)
+    rig.site.put_entry(8, "2026-09-01", 300)
     found, cursor = poll(connect(rig), cursor)
     assert [each.body["id"] for each in found if "hours" in each.body] == [7]
     found, _ = poll(connect(rig), cursor)

@@ -47,7 +47,7 @@ def package(status: str, **members: Any) -> dict[str, Any]:
         ("PT1H", 3600),
         ("PT0S", 0),
         ("PT45M30S", 2730),
-        ("PT5H30M3.5S", 19_804),
+        ("PT5H30M3.9S", 19_803),
         ("PT1.5H", 5400),
         ("PT0.0001H", 0),
         ("P1D", 86_400),

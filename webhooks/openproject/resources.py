@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from ledger.errors import PayloadError
@@ -65,8 +65,8 @@ def embedded(resource: Payload, name: str) -> Payload | None:
 def seconds(resource: Payload, name: str) -> int:
     """Return an ISO 8601 duration such as `PT07H42M` in seconds; a day has 24 hours.
 
-    Years and months have no fixed length and are refused. OpenProject writes whole seconds; a
-    fraction of a second is rounded half up.
+    Years and months have no fixed length and are refused. OpenProject writes whole seconds and
+    leaves a fraction of one out, and so does this.
     """
     text = resource.text(name)
     found = _DURATION.fullmatch(text) if len(text) <= 60 else None
@@ -76,7 +76,7 @@ def seconds(resource: Payload, name: str) -> int:
     exact = sum((Decimal(part) * unit for part, unit in parts if part), Decimal(0))
     if exact > MOST_SECONDS:
         raise PayloadError(resource.path_of(name), f"must be at most {MOST_SECONDS} seconds")
-    return int(exact.to_integral_value(ROUND_HALF_UP))
+    return int(exact)
 
 
 def formatted(resource: Payload, name: str) -> str | None:

@@ -7,11 +7,12 @@ says its own date (`spent_on`).
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from ledger.errors import PayloadError
 from ledger.events import Delivery, Event, Fact, Reading
+from ledger.money import round_seconds, seconds_of
 
 from ..payload import Payload, milliseconds
 
@@ -22,8 +23,6 @@ REJECTED: Final = frozenset(
     | {"afgewezen", "rifiutato", "odrzucony", "rejeitado", "rejeitada"}
 )
 """Closed without the work being done. Redmine marks it by nothing but the name."""
-
-_HUNDREDTH: Final = Decimal("0.01")
 
 
 def entry_logged(payload: Payload, delivery: Delivery) -> Reading:
@@ -83,10 +82,11 @@ def seconds(entry: Payload, name: str) -> int:
     hours = entry.decimal(name)
     if not 0 <= hours <= MOST_HOURS:
         raise PayloadError(entry.path_of(name), f"must be between 0 and {MOST_HOURS} hours")
-    minutes = (hours * 60).to_integral_value(ROUND_HALF_UP)
-    if (minutes / 60).quantize(_HUNDREDTH, ROUND_HALF_UP) == hours:
-        return int(minutes) * 60
-    return int((hours * 3600).to_integral_value(ROUND_HALF_UP))
+    exact = seconds_of(hours)
+    minutes = round_seconds(exact, 60, "nearest")
+    # Two decimals are at most 18 seconds off: less than half a minute, so there is only one.
+    is_written_for_minutes = hours * 100 % 1 == 0 and abs(minutes - exact) < 18
+    return minutes if is_written_for_minutes else exact
 
 
 def issue_created(payload: Payload, delivery: Delivery) -> Reading:
