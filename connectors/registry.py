@@ -20,6 +20,7 @@ from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
+from .plane.connector import PlaneConnector
 from .redmine.connector import RedmineConnector
 from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
@@ -53,4 +54,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         ShortcutConnector.key: ShortcutConnector,
         TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
+        PlaneConnector.key: PlaneConnector,
     }
