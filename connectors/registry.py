@@ -26,6 +26,7 @@ from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
+from .trello.connector import TrelloConnector
 
 
 def billing_connectors() -> Mapping[str, type[BillingConnector]]:
@@ -55,4 +56,5 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
         PlaneConnector.key: PlaneConnector,
+        TrelloConnector.key: TrelloConnector,
     }

@@ -172,10 +172,12 @@ class PlaneConnector(ProjectConnector):
             f"{self._projects}{project}/work-items/", order_by="-updated_at"
         ):
             with self._api.reading("the work items"):
-                new = [item for item in page if datetime.fromisoformat(item["updated_at"]) >= after]
-            for item in new:
-                yield Found.thing("workitem", {name: item.get(name) for name in _TOLD})
-            if len(new) < len(page) or not page:
+                moments = [datetime.fromisoformat(item["updated_at"]) for item in page]
+            for item, changed_at in zip(page, moments, strict=True):
+                if changed_at >= after:
+                    yield Found.thing("workitem", {name: item.get(name) for name in _TOLD})
+            # A server that does not know the order is read to the end.
+            if moments == sorted(moments, reverse=True) and any(each < after for each in moments):
                 return
 
 
