@@ -90,8 +90,8 @@ class TrelloStandIn(StandIn):
 
     def mark(self, board: str, card: str, *, is_complete: bool) -> None:
         """Mark a card complete, or no longer."""
-        changed = {"card": {"dueComplete": is_complete}, "old": {"dueComplete": not is_complete}}
-        self.act("updateCard", board, card, **changed)
+        new, old = {"dueComplete": is_complete}, {"dueComplete": not is_complete}
+        self.act("updateCard", board, card, card=new, old=old)
 
     def authenticate(self, request: Request) -> None:
         """Let in the one account."""
@@ -140,8 +140,9 @@ class TrelloStandIn(StandIn):
             if each["id"] == action and each["type"] == "commentCard":
                 each["data"]["text"] = text
                 data = each["data"]
-                sent = {"action": {"id": action, "text": text}, "old": {"text": "before"}}
-                self.act("updateComment", data["board"]["id"], data["card"]["id"], who=ME, **sent)
+                sent = {"id": action, "text": text}
+                board, card = data["board"]["id"], data["card"]["id"]
+                self.act("updateComment", board, card, who=ME, action=sent, old={"text": "before"})
                 return json_answer(each)
         raise NotFound("action not found")
 

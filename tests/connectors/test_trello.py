@@ -36,9 +36,9 @@ def poll(rig: ContractRig, cursor: str) -> tuple[list[Found], str]:
     raise AssertionError("no end")
 
 
-def events(bodies: list[Found]) -> set[Event]:
+def events(bodies: list[Found]) -> list[Event]:
     read = [sources()["trello"].normalize(each.delivery("here", LATER)) for each in bodies]
-    return {event for reading in read for event in reading.events}
+    return [event for reading in read for event in reading.events]
 
 
 def test_what_is_polled_equals_what_the_webhook_told(rig: ContractRig) -> None:
