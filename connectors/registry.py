@@ -51,10 +51,10 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         JiraConnector.key: JiraConnector,
         LinearConnector.key: LinearConnector,
         OpenProjectConnector.key: OpenProjectConnector,
+        PlaneConnector.key: PlaneConnector,
         RedmineConnector.key: RedmineConnector,
         ShortcutConnector.key: ShortcutConnector,
         TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
-        PlaneConnector.key: PlaneConnector,
         TrelloConnector.key: TrelloConnector,
     }
