@@ -85,6 +85,13 @@ def test_a_server_that_knows_no_order_is_read_to_the_end(
     assert [each.body["id"] for each in poll(rig, cursor)] == [uuid(2249)]
 
 
+def test_each_poll_reaches_back_ten_minutes_before_the_last_one_began(rig: ContractRig) -> None:
+    for minutes, number in ((-12, 700), (-10, 701)):
+        rig.site.clock = NOW + timedelta(minutes=minutes)
+        rig.site.put(uuid(12), number, is_done=True)
+    assert [each.body["id"] for each in poll(rig, begun(rig))] == [uuid(701)]
+
+
 def test_a_module_has_no_place_for_a_note(rig: ContractRig) -> None:
     report = replace(rig.reports()[0], subject=f"module:{uuid(5)}")
     with pytest.raises(UnsupportedError):
