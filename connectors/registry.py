@@ -20,11 +20,13 @@ from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
+from .plane.connector import PlaneConnector
 from .redmine.connector import RedmineConnector
 from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
+from .trello.connector import TrelloConnector
 
 
 def billing_connectors() -> Mapping[str, type[BillingConnector]]:
@@ -49,8 +51,10 @@ def project_connectors() -> Mapping[str, type[ProjectConnector]]:
         JiraConnector.key: JiraConnector,
         LinearConnector.key: LinearConnector,
         OpenProjectConnector.key: OpenProjectConnector,
+        PlaneConnector.key: PlaneConnector,
         RedmineConnector.key: RedmineConnector,
         ShortcutConnector.key: ShortcutConnector,
         TempoConnector.key: TempoConnector,
         TogglConnector.key: TogglConnector,
+        TrelloConnector.key: TrelloConnector,
     }

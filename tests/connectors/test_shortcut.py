@@ -92,3 +92,5 @@ def test_the_poll_begins_ten_minutes_before_the_last_one_ended(rig: ContractRig)
     rig.site.put("stories", 700, completed=True)
     changes = connect(rig).changes_since(json.dumps({"since": "2026-11-02T09:00:00Z"}), NOW)
     assert subjects(list(changes.found)) == {"story:700"}
+    # And the next one reaches back as far.
+    assert json.loads(changes.cursor) == {"since": "2026-11-02T09:00:00Z"}

@@ -39,6 +39,7 @@ def told(event: str, time_spent: Any, *, at: datetime = NOW, **data: Any) -> tup
         (0.25, 900),
         ("0.00014", 1),
         ("0.00013", 0),
+        ("500000.12345678901234567890", 1_800_000_444),
     ],
 )
 def test_decimal_hours_become_whole_seconds(hours: Any, seconds: int) -> None:

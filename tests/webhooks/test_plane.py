@@ -60,3 +60,9 @@ def test_both_versions_tell_of_the_same_subject() -> None:
     (one,) = PLANE.normalize(delivery(newer)).events
     (other,) = PLANE.normalize(delivery(older)).events
     assert (one.subject, one.version, one.kind) == (other.subject, other.version, other.kind)
+
+
+def test_what_is_found_equals_what_the_webhook_tells() -> None:
+    (told,) = PLANE.normalize(delivery(recorded("workitem.updated-completed"))).events
+    found = delivery(recorded("found-workitem-completed"), **{"billhook-found": "workitem"})
+    assert PLANE.normalize(found).events == (told,)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from ledger.errors import PayloadError
 from ledger.events import Delivery, Event, Reading
+from ledger.money import seconds_of
 
 from ..payload import Payload, milliseconds, moment_of
 
@@ -86,7 +87,7 @@ def _seconds(task: Payload) -> int:
         hours = task.decimal("time_spent")
     if not 0 <= hours <= MOST_SECONDS // 3600:
         raise PayloadError(task.path_of("time_spent"), "must be a time in hours, zero or more")
-    return int((hours * 3600).to_integral_value(ROUND_HALF_UP))
+    return seconds_of(hours)
 
 
 def _moment(task: Payload, name: str, *otherwise: str) -> datetime:

@@ -62,6 +62,17 @@ def issue_updated(payload: Payload, delivery: Delivery) -> Reading:
     return _item("work.reopened", payload, delivery, _changed_at(data))
 
 
+def found_item(payload: Payload, delivery: Delivery) -> Reading:
+    """Read a work item as the API tells it, in the words of a webhook of version 2."""
+    told = {name: payload.raw(name) for name in payload.names()}
+    told |= {"label_ids": payload.raw("labels"), "assignee_ids": payload.raw("assignees")}
+    told |= {"labels": None, "assignees": None, "state": None}
+    item = Payload({"data": told})
+    if payload.has("completed_at"):
+        return _item("work.completed", item, delivery, payload.moment("completed_at"))
+    return _item("work.reopened", item, delivery, _changed_at(payload))
+
+
 def module_created(payload: Payload, delivery: Delivery) -> Reading:
     """Read `module.created`, of both versions: completed if it was created so."""
     if payload["data"].optional_text("status") == _COMPLETED:

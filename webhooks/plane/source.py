@@ -85,6 +85,7 @@ class PlaneSource(Source):
         "module.updated": readers.module_updated,
         "issue.created": readers.issue_created,
         "issue.updated": readers.issue_updated,
+        "found:workitem": readers.found_item,
     }
     ignored: ClassVar[Mapping[str, str]] = because(_IGNORED)
 

@@ -1,0 +1,1 @@
+"""Plane: polled for missed work items, told by a comment what became of them."""

@@ -1,0 +1,1 @@
+"""Trello: polled for missed moves of cards, told by a comment on the card."""
