@@ -135,6 +135,16 @@ def test_an_entry_that_moved_between_periods_counts_once(firm: SmallFirm) -> Non
     assert (found.seconds_in_tool, found.holds) == (21000 - 5000 + 7200, True)
 
 
+def test_an_entry_that_is_gone_counts_where_it_was_last(small_firm: SmallFirm) -> None:
+    small_firm.tell(replace(logged("worklog:1", 5400, version=3), on=NOVEMBER))
+    small_firm.tell(removed("worklog:1", version=4))
+    # Two others are gone in October.
+    assert parts(certificate(small_firm, *IN_TOOL[1:]))["gone"] == (2, 0)
+    with small_firm.database.read() as connection:
+        november = certify(connection, "jira", NOVEMBER, NOVEMBER, [])
+    assert (parts(november)["gone"], november.is_clean) == ((1, 0), True)
+
+
 def test_what_one_side_does_not_say_is_no_difference(small_firm: SmallFirm) -> None:
     entries = list(IN_TOOL)
     entries[0] = replace(entries[0], project=None, person=None, title="Other", labels=("x",))
