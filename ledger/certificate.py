@@ -285,7 +285,7 @@ def _waiting(connection: Connection, endpoint: str) -> Iterator[str]:
     failed = _rows(connection, subject, endpoint, is_time & (subject.c.state == "failed"))
     if failed:
         many = _number(failed, "entry", "entries")
-        yield f"{many} could not be priced - `flask events list` tells why"
+        yield f"{many} could not be priced - the list of what is held tells why"
 
 
 def is_worked_on(connection: Connection, endpoint: str, now: datetime) -> bool:

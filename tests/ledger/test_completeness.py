@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Connection, insert, text
 
 from ledger.audit import audit
 from ledger.certificate import Certificate, certify
 from ledger.completeness import Gaps, gaps
 from ledger.events import Event, Fact
-from ledger.tables import line_item
+from ledger.tables import hint, line_item
 from tests.databases import copy_sqlite
 from tests.ledger.seed import NOW, SmallFirm, logged, month_of_work, removed
 from tests.ledger.test_deliveries import forget_all
@@ -135,6 +135,16 @@ def test_an_entry_that_moved_between_periods_counts_once(firm: SmallFirm) -> Non
     assert (found.seconds_in_tool, found.holds) == (21000 - 5000 + 7200, True)
 
 
+def test_an_entry_that_is_gone_counts_where_it_was_last(small_firm: SmallFirm) -> None:
+    small_firm.tell(replace(logged("worklog:1", 5400, version=3), on=NOVEMBER))
+    small_firm.tell(removed("worklog:1", version=4))
+    # Two others are gone in October.
+    assert parts(certificate(small_firm, *IN_TOOL[1:]))["gone"] == (2, 0)
+    with small_firm.database.read() as connection:
+        november = certify(connection, "jira", NOVEMBER, NOVEMBER, [])
+    assert (parts(november)["gone"], november.is_clean) == ((1, 0), True)
+
+
 def test_what_one_side_does_not_say_is_no_difference(small_firm: SmallFirm) -> None:
     entries = list(IN_TOOL)
     entries[0] = replace(entries[0], project=None, person=None, title="Other", labels=("x",))
@@ -212,6 +222,33 @@ def test_other_endpoints_are_not_counted(small_firm: SmallFirm) -> None:
     with small_firm.database.read() as connection:
         found = certify(connection, "toggl", FIRST, LAST, [])
     assert (found.seconds_here, found.gaps, found.is_clean) == (0, Gaps(), True)
+    namesake = logged("worklog:20", 60)
+    small_firm.tell(replace(namesake, endpoint="toggl"))
+    found = certificate(small_firm, *IN_TOOL, namesake)
+    assert (named(found.gaps), found.holds) == ((["worklog:20"], [], []), True)
+
+
+def test_what_is_approved_counts_as_billed_before_it_is_pushed(small_firm: SmallFirm) -> None:
+    before = parts(certificate(small_firm, *IN_TOOL))
+    small_firm.approve("acme-2026-11")
+    after = parts(certificate(small_firm, *IN_TOOL))
+    assert "drafted" not in after
+    assert after["billed"][1] == before["billed"][1] + before["drafted"][1]
+
+
+def test_a_look_up_that_waits_and_an_entry_that_failed_are_named(small_firm: SmallFirm) -> None:
+    def leave_undone(connection: Connection) -> None:
+        values = {"endpoint": "jira", "subject": "issue:7", "state": "waiting", "next_at": NOW}
+        connection.execute(insert(hint).values(attempts=0, **values))
+        connection.execute(text("update subject set state = 'failed' where name = 'worklog:3'"))
+
+    small_firm.database.write(leave_undone)
+    found = certificate(small_firm, *IN_TOOL)
+    assert found.waiting == (
+        "1 thing waits to be looked up in the tool",
+        "1 entry could not be priced - the list of what is held tells why",
+    )
+    assert (found.holds, found.is_clean) == (True, False)
 
 
 def test_totals_are_compared_where_the_tool_lists_them_and_named_where_not(
