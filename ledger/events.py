@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 KINDS: Final = {
@@ -79,7 +81,7 @@ class Found:
 
     def delivery(self, endpoint: str, at: datetime) -> Delivery:
         """Return it as a delivery that arrived when it was asked for."""
-        return Delivery(self.headers, canonical_json(self.body).encode(), at, endpoint)
+        return Delivery(self.headers, _json_with_numbers(self.body).encode(), at, endpoint)
 
 
 def restated(found: Delivery, version: int) -> Delivery:
@@ -194,6 +196,23 @@ class Reading:
     each, and its answer comes in as a delivery of its own; see `Found`."""
     ignored: str | None = None
     """Why there is nothing to bill, in words for the admin; None if there are events or asks."""
+
+
+_DECIMAL_MARK: Final = "\ue000"
+"""Stands before a decimal while JSON is written, which knows only floats for fractions."""
+_MARKED: Final = re.compile(f'"{_DECIMAL_MARK}(-?[0-9]+(?:[.][0-9]+)?)"', re.ASCII)
+
+
+def _json_with_numbers(value: object) -> str:
+    """Return canonical JSON in which a decimal is the number that the tool wrote."""
+
+    def marked(other: object) -> str:
+        return f"{_DECIMAL_MARK}{other:f}" if isinstance(other, Decimal) else str(other)
+
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=marked
+    )
+    return _MARKED.sub(r"\1", text)
 
 
 def as_utc_text(moment: datetime) -> str:

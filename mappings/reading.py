@@ -90,13 +90,13 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def suggestion(wrong: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+def suggestion(wrong: str, known: Iterable[str], *, likeness: int = 60) -> str:
     """Return ` - did you mean "unit_price"?`, or what is known if nothing is near.
 
-    `likeness` is how near a word must be to be meant: 1 is the same.
+    `likeness` is how near a word must be to be meant, in percent.
     """
     choices = sorted(known)
-    near = difflib.get_close_matches(wrong[:60], choices, n=1, cutoff=likeness)
+    near = difflib.get_close_matches(wrong[:60], choices, n=1, cutoff=likeness / 100)
     if near:
         return f' - did you mean "{near[0]}"?'
     if not choices:
