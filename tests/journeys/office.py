@@ -32,6 +32,7 @@ from connectors.toggl.stand_in import WORKSPACE as TOGGL_WORKSPACE
 from connectors.toggl.stand_in import TogglStandIn
 from ledger import approvals, tables, versions
 from ledger.facts import ask_again
+from ledger.sync import ask_held
 from line import Line
 from mappings.book import Book
 from settings import Settings
@@ -180,6 +181,7 @@ class Office:
 
         def activate(connection: Connection) -> None:
             ask_again(connection, self.line.askable(book), self.clock.now())
+            ask_held(connection, self.line.askable(book), self.clock.now())
             versions.activate(connection, book.version, book.files, by="test", now=self.clock.now())
 
         self.line.database.write(activate)
