@@ -66,7 +66,6 @@ def found_item(payload: Payload, delivery: Delivery) -> Reading:
     """Read a work item as the API tells it, in the words of a webhook of version 2."""
     told = {name: payload.raw(name) for name in payload.names()}
     told |= {"label_ids": payload.raw("labels"), "assignee_ids": payload.raw("assignees")}
-    told |= {"labels": None, "assignees": None, "state": None}
     item = Payload({"data": told})
     if payload.has("completed_at"):
         return _item("work.completed", item, delivery, payload.moment("completed_at"))
