@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.asana import connector
 from connectors.asana.connector import AsanaConnector
 from connectors.asana.stand_in import (
     APP,
@@ -106,11 +107,28 @@ def test_only_the_named_projects_are_polled(rig: ContractRig) -> None:
     assert [event.subject for event in some] == ["task:1302"]
 
 
+def test_all_projects_are_polled_a_few_in_each_call(
+    rig: ContractRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector, "PROJECTS_AT_ONCE", 1)
+    cursor = connect(rig).changes_since(None, NOW).cursor
+    rig.site.add_task("1301", "In the shop", LATER, is_done=True)
+    rig.site.add_task("1302", "In the app", LATER, is_done=True, project=APP)
+    assert {event.subject for event in polled(connect(rig), cursor)} == {"task:1301", "task:1302"}
+
+
+def test_a_poll_reaches_back_a_little(rig: ContractRig) -> None:
+    cursor = connect(rig).changes_since(None, NOW).cursor
+    rig.site.add_task("1301", "Shown late", NOW - timedelta(minutes=14), is_done=True)
+    rig.site.add_task("1302", "Told before", NOW - timedelta(minutes=16), is_done=True)
+    assert [event.subject for event in polled(connect(rig), cursor)] == ["task:1301"]
+
+
 def test_time_before_the_first_day_is_left_alone_everywhere(rig: ContractRig) -> None:
-    connector = connect(rig, first_day="2026-10-31")
-    asked = [event.subject for each in connector.look_up("task:1202") for event in read(each)]
+    asana = connect(rig, first_day="2026-10-31")
+    asked = [event.subject for each in asana.look_up("task:1202") for event in read(each)]
     assert asked == ["task:1202", "entry:1502"]
-    listed = [read(each)[0].on for each in connector.entries(date(2026, 8, 1), date(2026, 11, 30))]
+    listed = [read(each)[0].on for each in asana.entries(date(2026, 8, 1), date(2026, 11, 30))]
     assert min(listed) == date(2026, 10, 31)
 
 
@@ -124,21 +142,21 @@ def test_time_before_the_first_day_is_left_alone_everywhere(rig: ContractRig) ->
     ],
 )
 def test_a_setting_that_cannot_be_is_named(rig: ContractRig, setting: str, value: str) -> None:
-    connector = connect(rig, **{setting: value})
+    asana = connect(rig, **{setting: value})
     with pytest.raises(PermanentError, match=f"`{setting}:`"):
-        polled(connector, connector.changes_since(None, NOW).cursor)
+        polled(asana, asana.changes_since(None, NOW).cursor)
 
 
 def test_a_plan_without_time_tracking_has_no_entries(rig: ContractRig) -> None:
     rig.site.has_time_tracking = False
-    connector = connect(rig)
-    assert [event.kind for each in connector.look_up("task:1202") for event in read(each)] == [
+    asana = connect(rig)
+    assert [event.kind for each in asana.look_up("task:1202") for event in read(each)] == [
         "work.reopened"
     ]
-    assert list(connector.entries(date(2026, 10, 1), date(2026, 10, 31))) == []
-    cursor = connector.changes_since(None, NOW).cursor
+    assert list(asana.entries(date(2026, 10, 1), date(2026, 10, 31))) == []
+    cursor = asana.changes_since(None, NOW).cursor
     rig.site.add_task("1301", "Done", LATER, is_done=True)
-    assert [event.subject for event in polled(connector, cursor)] == ["task:1301"]
+    assert [event.subject for event in polled(asana, cursor)] == ["task:1301"]
 
 
 def test_a_note_that_somebody_copied_is_left_alone(rig: ContractRig) -> None:
