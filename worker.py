@@ -306,7 +306,7 @@ def report(line: Line, claimed: Claim) -> None:
     line.database.write(lambda connection: sync.not_told(connection, claimed, problem))
 
 
-POLL: Final = Stage("poll", poll, tables.poll, hopeless={})
+POLL: Final = Stage("poll", poll, tables.poll, only=polls.due, hopeless={})
 STAGES: Final = (
     # What webhooks missed; it comes in as they do.
     POLL,

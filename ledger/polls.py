@@ -69,6 +69,11 @@ def agrees(connection: Connection, wanted: Collection[tuple[str, str]]) -> bool:
     return {(row.endpoint, row.what) for row in rows} == set(wanted)
 
 
+def due(now: datetime) -> Any:
+    """Return the condition under which a tool is asked now: between two polls it rests."""
+    return poll.c.next_at <= now
+
+
 def ask_now(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
     """Have the questions of some endpoints asked now, of all if none is named; return how many."""
     statement = update(poll).where(poll.c.state == "waiting").values(next_at=now, attempts=0)

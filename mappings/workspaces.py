@@ -12,7 +12,10 @@ from .reading import Mistakes, Place, Table, quoted, suggestion
 from .shapes import Filled
 
 _MISSPELT: Final = 80
-"""How near, in percent, a setting must be to a known word to be taken for a slip: `jira_url` is no `api_url`."""
+"""How near, in percent, a setting must be to a known word to be taken for a slip.
+
+`write_bak` is one, `jira_url` is not.
+"""
 MOST_SECRETS: Final = 20
 """The most secrets of one endpoint: some tools make one for each webhook."""
 # Settings with such names are secrets, so they are named and never written.

@@ -17,7 +17,16 @@ STEP = re.compile(
     r"^```sh\n(?P<shell>.*?)^```|^`(?P<file>\S+)`:\n\n```\w+\n(?P<text>.*?)^```", re.M | re.S
 )
 COPIED = (
-    *("app.py", "line.py", "logs.py", "missed.py", "settings.py", "worker.py", "pyproject.toml"),
+    *(
+        "app.py",
+        "line.py",
+        "logs.py",
+        "missed.py",
+        "reconciliation.py",
+        "settings.py",
+        "worker.py",
+        "pyproject.toml",
+    ),
     *("connectors", "console", "ledger", "mappings", "webhooks"),
 )
 

@@ -145,7 +145,7 @@ def _another_rule_file(patient: Patient) -> None:
 
 def _unknown_tool(patient: Patient) -> None:
     text = (patient.folder / "workspace.yaml").read_text()
-    patient.write_rules(text.replace("tool: generic", "tool: trello"))
+    patient.write_rules(text.replace("tool: generic", "tool: abacus"))
     patient.activate()
 
 
@@ -186,7 +186,7 @@ FAILURES = {
         "rule files",
         "mistakes",
     ),
-    "an unknown tool": (_unknown_tool, "endpoint scripts", 'no tool is called "trello"'),
+    "an unknown tool": (_unknown_tool, "endpoint scripts", 'no tool is called "abacus"'),
     "an unknown system": (_unknown_system, "connector books", '"ledgerbooks"'),
     "a connector without its settings": (_without_folder, "connector books", "has no folder"),
     "a tool that cannot be told": (_without_token, "tool jira-acme", "cannot be called"),

@@ -240,6 +240,12 @@ def test_a_token_that_lost_its_access_deletes_nothing(asked: Office) -> None:
     assert "may have lost its access" in entries["reason"]
 
 
+def own_line(office: Office) -> Line:
+    """Return a line whose requests really leave the process."""
+    line = office.line
+    return Line(line.settings, environ=line.environ, database=line.database)
+
+
 def test_a_tool_in_the_own_network_is_called_only_where_the_admin_says_so(office: Office) -> None:
     office.jira.add_project(10000, "ACME", "Acme")
     jira = 'jira: {tool: jira, secret: ["${SECRET}", "${OLD_SECRET}"]'
@@ -247,7 +253,7 @@ def test_a_tool_in_the_own_network_is_called_only_where_the_admin_says_so(office
         office.change("workspace.yaml", jira, jira + JIRA_ASKED.replace(JIRA, address))
         book = Book.load(office.rules)
         office.activate()
-        line = Line(office.line.settings, environ=office.line.environ)
+        line = own_line(office)
         connector = line.project("jira")
         assert connector is not None
         with pytest.raises(PermanentError, match="private_address: yes"):
@@ -255,6 +261,6 @@ def test_a_tool_in_the_own_network_is_called_only_where_the_admin_says_so(office
         office.change("workspace.yaml", ', token: "${J', ', private_address: yes, token: "${J')
         assert Book.load(office.rules).version != book.version
         office.activate()
-        connector = Line(office.line.settings, environ=office.line.environ).project("jira")
+        connector = own_line(office).project("jira")
         assert connector is not None
         assert connector.check()
