@@ -352,11 +352,15 @@ def test_a_missing_field_is_named_never_a_crash(recording: Recording) -> None:
 
 @pytest.mark.parametrize("recording", FILES)
 def test_a_field_of_another_type_is_named_never_a_crash(recording: Recording) -> None:
+    body = copy.deepcopy(recording.body)
     for path in paths_in(recording.body):
+        holder, name = holder_of(body, path), path[-1]
+        right = holder[name]
         for value in WRONG:
-            body = copy.deepcopy(recording.body)
-            holder_of(body, path)[path[-1]] = value
+            holder[name] = value
             read_or_refused(recording.source, recording.with_body(body), f"{path} = {value!r:.40}")
+        holder[name] = right
+    assert body == recording.body
 
 
 @pytest.mark.parametrize("source", SOURCES)
