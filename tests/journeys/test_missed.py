@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from flask import Flask
 
 import clock
 import worker
 from connectors.http import Request
 from connectors.stand_in import Fault, serve
+from console.commands import upkeep
 from ledger import polls, tables
 from ledger.claims import LEASE_SECONDS
 from ledger.errors import PermanentError
@@ -264,3 +268,41 @@ def test_a_tool_in_the_own_network_is_called_only_where_the_admin_says_so(office
         connector = own_line(office).project("jira")
         assert connector is not None
         assert connector.check()
+
+
+def sync(office: Office, *words: str) -> Result:
+    app = Flask("sync")
+    app.extensions["billhook"] = office.line
+    app.cli.add_command(upkeep.sync)
+    return app.test_cli_runner().invoke(args=["sync", *words])
+
+
+def test_sync_asks_at_once_and_shows_how_far_it_has_come(asked: Office) -> None:
+    log(asked, 1, 3600)
+    log(asked, 2, 1800)
+    asked.clock.go_on(120)  # Jira leaves out the last minute.
+    result = sync(asked)
+    assert result.exit_code == 0, result.output
+    assert "jira: changes: 2 new" in result.output
+    asked.settle()
+    assert asked.seconds_billed() == 5400
+    told = json.loads(sync(asked, "--json").stdout)
+    found = {(each["endpoint"], each["what"]): each["found"] for each in told["polls"]}
+    assert found == {("jira", "changes"): 2, ("jira", "entries"): 0}
+
+
+def test_sync_says_what_could_not_be_asked_and_goes_on_there_later(asked: Office) -> None:
+    log(asked, 1, 3600)
+    asked.jira.faults.append(Fault("401", path="worklog/updated"))
+    result = sync(asked, "jira")
+    assert result.exit_code == 1
+    assert "token was refused" in result.output
+    assert sync(asked, "jira").exit_code == 0
+    asked.settle()
+    assert asked.seconds_billed() == 3600
+
+
+def test_sync_knows_the_endpoints_that_can_be_asked(asked: Office) -> None:
+    result = sync(asked, "github")
+    assert result.exit_code == 2
+    assert "there are: jira" in result.output
