@@ -20,7 +20,7 @@ from ..payload import Payload, milliseconds
 KEY: Final = "gitlab"
 MOST_SECONDS: Final = 2**31 - 1
 DUPLICATE: Final = "the issue was closed as a duplicate: no work was completed"
-_GROUP: Final = re.compile(r"https?://[^/]+/(?:[^?#]*?/)?groups/(?P<path>[^?#]+?)/-/.*")
+_GROUP: Final = re.compile(r"https?://[^/]+/(?:[^?#]*?/)?groups/(?P<path>[^?#]+?)/-/")
 MOVED: Final = "the issue goes on in another project, which tells about it"
 
 
@@ -358,7 +358,7 @@ def _project(payload: Payload) -> str | None:
 
 def _group_in(told: Payload) -> str | None:
     """Return the group's path from the address of an epic, whose body names it nowhere else."""
-    match = _GROUP.fullmatch((told.optional_text("url") or "")[:2000])
+    match = _GROUP.match((told.optional_text("url") or "")[:2000])
     return match["path"] if match else None
 
 
