@@ -145,3 +145,15 @@ def test_found_updates_have_no_delivery_id() -> None:
     """Updates are numbered anew in each work item."""
     found = Delivery({FOUND: "update"}, b'{"id": 4}', NOW, "azure_devops")
     assert AZURE.delivery_id(found) is None
+
+
+def test_one_deployment_is_one_subject_under_both_names_of_its_event() -> None:
+    name = "deployment-completed-event"
+    (first,) = read(body_of(f"ms.vss-release.{name}")).events
+    (second,) = read(body_of(f"ms.azure-devops-release.{name}")).events
+    assert first == second
+
+
+def test_an_event_may_be_named_by_its_id_instead_of_its_type() -> None:
+    body = {"eventId": "manualintervention.pending", "resource": {}}
+    assert read(body).ignored

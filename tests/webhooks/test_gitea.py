@@ -60,3 +60,19 @@ def test_a_form_whose_bytes_are_signed_is_not_how_gitea_signs() -> None:
     form = urlencode({"payload": content()})
     with pytest.raises(SignatureError):
         SOURCE.verify(signed(form.encode(), form), [SECRET], now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "event_type"),
+    [
+        ({"sha": "1", "ref": "main", "ref_type": "branch"}, "create"),
+        ({"ref": "main", "ref_type": "branch", "pusher_type": "user"}, "delete"),
+        ({"before": "0", "after": "1", "commits": None}, "push"),
+        ({"sha": "1", "state": "success", "context": "ci"}, "status"),
+        ({"action": "failure", "run": {}, "prior_status": "success"}, "action_run_failure"),
+        ({"action": "created", "repository": {}, "organization": {}}, "repository"),
+    ],
+)
+def test_without_its_header_the_shape_tells_the_event(body: object, event_type: str) -> None:
+    delivery = Delivery({}, json.dumps(body).encode(), NOW, "gitea")
+    assert SOURCE.event_type(delivery) == event_type

@@ -106,6 +106,18 @@ def test_other_deliveries_have_no_handshake() -> None:
         ({"forkee": {}}, "fork"),
         ({"action": "started"}, "watch"),
         ({"sha": "1", "state": "success", "context": "ci"}, "status"),
+        ({"deployment": {}, "deployment_status": {}}, "deployment_status.created"),
+        ({"action": "deleted", "starred_at": None}, "star"),
+        ({"ref": "v1", "ref_type": "tag", "master_branch": "main"}, "create"),
+        ({"ref": "v1", "ref_type": "tag"}, "delete"),
+        ({"action": "approved", "approver": {}, "workflow_run": {}}, "deployment_review"),
+        ({"action": "sub_issue_added", "sub_issue": {}, "parent_issue": {}}, "sub_issues"),
+        ({"action": "created", "comment": {}}, "commit_comment"),
+        ({"action": "added", "scope": "team", "member": {}, "team": {}}, "membership"),
+        ({"action": "closed", "project": {}}, "project"),
+        ({"action": "created", "alert": {}}, "secret_scanning_alert"),
+        ({"action": "revoked", "sender": {}}, "github_app_authorization"),
+        ({"action": "archived", "sender": {}, "repository": {}}, "repository"),
     ],
 )
 def test_without_its_header_the_shape_tells_the_event(body: Any, event_type: str) -> None:

@@ -57,6 +57,22 @@ def test_a_work_item_and_an_issue_of_one_id_are_one_subject() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "project"),
+    [
+        ("https://git.acme.example/groups/acme/-/epics/7", "acme"),
+        ("https://acme.example/gitlab/groups/acme/groups/web/-/work_items/7", "acme/groups/web"),
+        ("https://git.acme.example/acme/web/portal/-/work_items/7", None),
+        (None, None),
+    ],
+)
+def test_an_epics_project_is_its_group(url: str | None, project: str | None) -> None:
+    body = told("work_item.close-epic")["body"]
+    body["object_attributes"]["url"] = url
+    (event,) = events(body)
+    assert event.project == project
+
+
+@pytest.mark.parametrize(
     ("written", "version"),
     [
         ("2026-03-05T16:20:01Z", 1772727601000),

@@ -181,6 +181,11 @@ def test_a_workflows_post_function_is_told_apart_from_a_webhook() -> None:
         read({"transition": {"to_status": "Done"}, "issue": {}, "timestamp": 1})
 
 
+def test_an_automation_rules_issue_is_told_apart_from_a_webhook() -> None:
+    with pytest.raises(UnsupportedEventTypeError, match="automation rule"):
+        read({"id": 10014, "key": "WEB-7", "fields": {"summary": "Login"}})
+
+
 def test_a_total_beyond_what_is_possible_is_refused() -> None:
     body = {
         "timestamp": 1,

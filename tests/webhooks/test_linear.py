@@ -55,6 +55,11 @@ def test_an_update_without_the_former_values_says_what_the_issue_is_now() -> Non
     assert event.kind == "work.completed"
 
 
+def test_what_was_never_set_is_no_change_although_an_older_body_lists_it() -> None:
+    before = {"title": "Old title", "trashed": None, "canceledAt": None}
+    assert read("Issue.update", updatedFrom=before) == []
+
+
 @pytest.mark.parametrize(
     ("event_type", "word"), [("Comment.resolve", "comment"), ("AppUserNotification.new", "notice")]
 )

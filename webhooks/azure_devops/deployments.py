@@ -15,20 +15,26 @@ from .workitems import KEY
 
 
 def completed(payload: Payload, delivery: Delivery) -> Reading:
-    """Read `ms.vss-release.deployment-completed-event`: only the status succeeded counts."""
+    """Read `ms.vss-release.deployment-completed-event`: only the status succeeded counts.
+
+    Microsoft's present documentation has the environment, the release and the status within
+    `deployment`, and the project within the release; what servers send has them beside it.
+    """
     resource = payload["resource"]
+    if not resource.has("environment"):
+        resource = resource["deployment"]
     environment = resource["environment"]
-    status = environment.text("status")
+    status = (environment if environment.has("status") else resource).text("status")
     if status.lower() != "succeeded":
         return Reading(ignored=f"the deployment's status is {status:.60}: only succeeded counts")
-    release = environment.optional("release")
+    release = environment.optional("release") or resource.optional("release")
     name = environment.text("name")
     fields = {
         "environment": name,
         "release": release.optional_text("name") if release is not None else None,
     }
     subject = f"deployment:{environment.identifier('id')}"
-    project = resource.optional("project")
+    project = resource.optional("project") or (release.optional("project") if release else None)
     project_name = project.optional_text("name") if project is not None else None
     return _succeeded(payload, delivery, subject, project_name, name, fields)
 

@@ -95,6 +95,9 @@ class WorkItem:
 def created(payload: Payload, delivery: Delivery) -> Reading:
     """Read `workitem.created`: most often nothing yet, but both may be set from the start."""
     resource = payload["resource"]
+    if not resource.has("fields"):
+        # The subscription sends "minimal" details.
+        return Reading(asks=(f"workitem:{resource.identifier('id'):.100}",))
     item = WorkItem(resource.identifier("id"), resource["fields"])
     at = item.moment(CHANGED_DATE)
     return _standing(item, delivery, at, "the work item was created: nothing is done on it yet")
@@ -108,8 +111,22 @@ def restored(payload: Payload, delivery: Delivery) -> Reading:
 
 
 def deleted(payload: Payload, delivery: Delivery) -> Reading:
-    """Read `workitem.deleted`: its time is zero now, and completed work is taken back."""
+    """Read `workitem.deleted`: its time is zero now, and completed work is taken back.
+
+    "Minimal" details do not say what it stood for, and it can no longer be looked up: then both
+    are told, and the ledger passes over what was never told before.
+    """
     resource = payload["resource"]
+    if not resource.has("fields"):
+        item = WorkItem(resource.identifier("id"), Payload({}, "resource.fields"))
+        at = payload.moment("createdDate").astimezone(UTC)
+        time = f"workitem-time:{item.id}"
+        return Reading(
+            events=(
+                _event("time.removed", time, item, delivery, at, (None, None)),
+                _work("work.reopened", item, delivery, at),
+            )
+        )
     item = WorkItem(resource.identifier("id"), resource["fields"])
     at = _event_at(payload, item)
     hours = item.hours(COMPLETED_WORK)

@@ -19,7 +19,9 @@ MOST_SECONDS: Final = 2**31 - 1
 def issue_closed(payload: Payload, delivery: Delivery) -> Reading:
     """Read `issues.closed`."""
     issue = payload["issue"]
-    return _issue("work.completed", payload, delivery, issue.moment("closed_at"))
+    # Gitea before 1.5 does not say when; closing is a change.
+    closed_at = issue.moment("closed_at" if issue.has("closed_at") else "updated_at")
+    return _issue("work.completed", payload, delivery, closed_at)
 
 
 def issue_reopened(payload: Payload, delivery: Delivery) -> Reading:

@@ -23,13 +23,15 @@ _WITH_ACTION: Final = frozenset({"issues", "release"})
 _IGNORED: Final = {
     "the issue changed, but was neither closed nor reopened": "issues.opened issues.edited "
     "issues.assigned issues.unassigned issues.label_updated issues.label_cleared "
-    "issues.milestoned issues.demilestoned issues.synchronized",
+    "issues.milestoned issues.demilestoned issues.synchronized issue_assign issue_label "
+    "issue_milestone",
     "a deleted issue takes nothing back by itself: reopen it before": "issues.deleted",
     "a release counts when it is published": "release.updated",
     "a release that is withdrawn takes nothing back by itself": "release.deleted",
     "a pull request is no agreed piece of work; its issue or milestone is": "pull_request "
     "pull_request_approved pull_request_rejected pull_request_comment pull_request_sync "
-    "pull_request_review_request",
+    "pull_request_review_request pull_request_assign pull_request_label pull_request_milestone "
+    "pull_request_review_approved pull_request_review_rejected pull_request_review_comment",
     "a change of code is no agreed piece of work by itself, and the test button sends one": "push "
     "create delete",
     "a comment is no work that is billed": "issue_comment",
@@ -49,8 +51,16 @@ _SHAPES: Final = (
     (("package",), "package"),
     (("page",), "wiki"),
     (("commits",), "push"),
+    (("before", "after"), "push"),
+    (("ref_type", "sha"), "create"),
+    (("ref_type",), "delete"),
+    (("context", "state"), "status"),
+    (("run", "prior_status"), "action_run_failure"),
+    (("run",), "action_run_success"),
+    (("schedule",), "schedule"),
     (("workflow_run",), "workflow_run"),
     (("workflow_job",), "workflow_job"),
+    (("action", "repository", "organization"), "repository"),
 )
 
 
@@ -117,8 +127,9 @@ class GiteaSource(Source):
 
 def _shape_of(payload: Payload) -> str:
     """Return the event of a body that came without its header, as when a file is read by hand."""
+    told = set(payload.names())
     for names, event in _SHAPES:
-        if all(payload.has(name) for name in names):
+        if all(name in told for name in names):
             return event
     raise PayloadError(
         "X-Gitea-Event", "is missing and the body does not tell the event - add the header"

@@ -44,7 +44,7 @@ _IGNORED: Final = {
     "a pull request is no agreed piece of work; its issue or milestone is": "pull_request "
     "pull_request_review pull_request_review_comment pull_request_review_thread",
     "a change of code is no agreed piece of work by itself": "push create delete commit_comment "
-    "gollum merge_group",
+    "gollum merge_group merge_queue_entry",
     "a comment or discussion is no work that is billed": "issue_comment discussion "
     "discussion_comment",
     "a check or build is no work that is billed": "check_run check_suite status workflow_run "
@@ -52,24 +52,37 @@ _IGNORED: Final = {
     "people who follow the repository are no work that is billed": "fork star watch",
     "a security alert is no work that is billed": "code_scanning_alert dependabot_alert "
     "repository_advisory repository_vulnerability_alert secret_scanning_alert "
-    "secret_scanning_alert_location secret_scanning_scan security_advisory security_and_analysis",
+    "secret_scanning_alert_location secret_scanning_scan security_advisory security_and_analysis "
+    "bypass_request_push_ruleset bypass_request_secret_scanning dismissal_request_code_scanning "
+    "dismissal_request_dependabot dismissal_request_secret_scanning "
+    "exemption_request_push_ruleset exemption_request_secret_scanning",
     "a change of GitHub's own setup is no work that is billed": "branch_protection_configuration "
     "branch_protection_rule custom_property custom_property_values deploy_key "
     "github_app_authorization installation installation_repositories installation_target label "
     "marketplace_purchase member membership meta org_block organization package "
     "personal_access_token_request public registry_package repository repository_import "
-    "repository_ruleset sponsorship team team_add",
+    "repository_ruleset sponsorship team team_add content_reference integration_installation "
+    "integration_installation_repositories enterprise user cache_sync",
 }
 
 _SHAPES: Final = (
     # What only one event's body has at its top, the more particular first.
     (("zen",), "ping"),
     (("deployment_status",), "deployment_status"),
+    (("approver", "workflow_run"), "deployment_review"),
+    (("requestor", "workflow_run"), "deployment_review"),
     (("deployment",), "deployment"),
     (("workflow_run",), "workflow_run"),
     (("workflow_job",), "workflow_job"),
     (("release",), "release"),
     (("projects_v2_item",), "projects_v2_item"),
+    (("projects_v2_status_update",), "projects_v2_status_update"),
+    (("projects_v2",), "projects_v2"),
+    (("project_card",), "project_card"),
+    (("project_column",), "project_column"),
+    (("project",), "project"),
+    (("sub_issue", "parent_issue"), "sub_issues"),
+    (("blocked_issue",), "issue_dependencies"),
     (("pull_request", "review"), "pull_request_review"),
     (("pull_request", "comment"), "pull_request_review_comment"),
     (("pull_request",), "pull_request"),
@@ -85,7 +98,43 @@ _SHAPES: Final = (
     (("starred_at",), "star"),
     (("ref", "commits"), "push"),
     (("sha", "state", "context"), "status"),
+    (("ref", "master_branch"), "create"),
+    (("ref", "ref_type"), "delete"),
+    (("pages",), "gollum"),
+    (("merge_group",), "merge_group"),
+    (("comment",), "commit_comment"),
+    (("build",), "page_build"),
+    (("branch", "client_payload"), "repository_dispatch"),
+    (("inputs", "workflow"), "workflow_dispatch"),
+    (("exemption_request",), "exemption_request_push_ruleset"),
+    (("alert", "location"), "secret_scanning_alert_location"),
+    (("alert", "commit_oid"), "code_scanning_alert"),
+    (("alert",), "secret_scanning_alert"),
+    (("security_advisory",), "security_advisory"),
+    (("repository_advisory",), "repository_advisory"),
+    (("package",), "package"),
+    (("registry_package",), "registry_package"),
+    (("membership",), "organization"),
+    (("scope", "team"), "membership"),
+    (("team",), "team"),
+    (("member",), "member"),
+    (("blocked_user",), "org_block"),
+    (("hook",), "meta"),
+    (("key",), "deploy_key"),
+    (("marketplace_purchase",), "marketplace_purchase"),
+    (("sponsorship",), "sponsorship"),
+    (("personal_access_token_request",), "personal_access_token_request"),
+    (("repository_ruleset",), "repository_ruleset"),
+    (("rule",), "branch_protection_rule"),
+    (("definition",), "custom_property"),
+    (("new_property_values",), "custom_property_values"),
+    (("target_type",), "installation_target"),
+    (("repositories_added",), "installation_repositories"),
+    (("installation", "repositories"), "installation"),
 )
+_OTHERS: Final = "repository"
+"""What only says who did it and where: of its kind are `public`, `branch_protection_configuration`
+and whatever GitHub may add; none of what is earned by is told without an object of its own."""
 
 
 class GitHubSource(Source):
@@ -136,6 +185,9 @@ class GitHubSource(Source):
 
     def type_of(self, payload: Payload, delivery: Delivery) -> str:
         event = delivery.headers.get("x-github-event") or _shape_of(payload)
+        if event == "deployment_status" and not payload.has("action"):
+            # Servers of before 2019 have none; there is only this one.
+            return "deployment_status.created"
         return f"{event}.{payload.text('action')}" if event in _WITH_ACTION else event
 
     def delivery_id(self, delivery: Delivery) -> str | None:
@@ -158,11 +210,16 @@ def _form_value(body: bytes) -> bytes:
 
 def _shape_of(payload: Payload) -> str:
     """Return the event of a body that came without its header, as when a file is read by hand."""
+    told = set(payload.names())
     for names, event in _SHAPES:
-        if all(payload.has(name) for name in names):
+        if all(name in told for name in names):
             return event
     if payload.optional_text("action") == "started":
         return "watch"
+    if "sender" in told and told & {"repository", "organization", "enterprise", "installation"}:
+        return _OTHERS
+    if payload.optional_text("action") == "revoked" and "sender" in told:
+        return "github_app_authorization"
     raise PayloadError(
         "X-GitHub-Event", "is missing and the body does not tell the event - add the header"
     )

@@ -7,6 +7,7 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from ..payload import Payload, milliseconds
 KEY: Final = "gitlab"
 MOST_SECONDS: Final = 2**31 - 1
 DUPLICATE: Final = "the issue was closed as a duplicate: no work was completed"
+_GROUP: Final = re.compile(r"https?://[^/]+/(?:[^?#]*?/)?groups/(?P<path>[^?#]+?)/-/")
 MOVED: Final = "the issue goes on in another project, which tells about it"
 
 
@@ -270,7 +272,7 @@ def _issue_told(payload: Payload, told: Payload) -> Issue:
         id=told.identifier("id"),
         number=told.integer("iid"),
         title=told.text("title"),
-        project=_project(payload),
+        project=_project(payload) or _group_in(told),
         updated_at=updated_at,
         closed_at=moment(told, "closed_at") if told.has("closed_at") else updated_at,
         person=_assignee(payload, "username"),
@@ -348,9 +350,16 @@ def _project(payload: Payload) -> str | None:
     """Return the project's path; that of the group for what belongs to a whole group."""
     project = payload.optional("project")
     if project is not None:
-        return project.text("path_with_namespace")
+        # Servers before 8.5 know no path.
+        return project.optional_text("path_with_namespace")
     group = payload.optional("group")
     return None if group is None else _path_of(group)
+
+
+def _group_in(told: Payload) -> str | None:
+    """Return the group's path from the address of an epic, whose body names it nowhere else."""
+    match = _GROUP.match((told.optional_text("url") or "")[:2000])
+    return match["path"] if match else None
 
 
 def _path_of(group: Payload) -> str | None:

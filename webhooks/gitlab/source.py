@@ -36,6 +36,14 @@ _IGNORED: Final = {
     "deploy_token user_add_to_group user_update_for_group user_remove_from_group "
     "user_access_request_to_group user_access_request_denied_for_group subgroup_create "
     "subgroup_destroy project_create project_destroy system_hook",
+    # Told by their own names too where the header is missing.
+    "a system hook tells about the whole server, no work that is billed": "project_rename "
+    "project_transfer project_update user_create user_destroy user_failed_login user_rename "
+    "user_add_to_team user_update_for_team user_remove_from_team user_access_request_to_project "
+    "user_access_request_revoked_for_project user_access_request_denied_for_project "
+    "user_access_request_revoked_for_group key_create key_destroy group_create group_destroy "
+    "group_rename repository_update gitlab_subscription_member_approval "
+    "gitlab_subscription_member_approvals",
 }
 
 

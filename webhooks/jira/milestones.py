@@ -6,7 +6,7 @@ from datetime import UTC
 
 from ledger.events import Delivery, Event, Reading
 
-from ..payload import Payload, moment_of
+from ..payload import Payload, milliseconds, moment_of
 from .told import KEY, changed_at
 
 
@@ -42,8 +42,11 @@ def _version(kind: str, payload: Payload, delivery: Delivery) -> Reading:
 def sprint_closed(payload: Payload, delivery: Delivery) -> Reading:
     """Read `sprint_closed`: it was completed at `completeDate`, whatever its planned end."""
     sprint = payload["sprint"]
-    version = changed_at(payload)
     has_date = sprint.has("completeDate")
+    if has_date and not payload.has("timestamp"):
+        version = milliseconds(sprint.moment("completeDate"))
+    else:
+        version = changed_at(payload)
     completed = sprint.moment("completeDate") if has_date else moment_of(version)
     event = Event(
         kind="milestone.completed",

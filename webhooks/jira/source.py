@@ -34,7 +34,8 @@ _IGNORED: Final = {
     "option_voting_changed option_watching_changed option_unassigned_issues_changed "
     "option_subtasks_changed option_attachments_changed option_issuelinks_changed "
     "option_timetracking_changed option_timetracking_provider_changed "
-    "jira_expression_evaluation_failed",
+    "jira_expression_evaluation_failed app_access_to_objects_blocked "
+    "app_access_to_objects_in_container_blocked connect_addon_enabled connect_addon_disabled",
 }
 
 
@@ -89,6 +90,11 @@ class JiraSource(Source):
             # A workflow's post function posts to a webhook too, in a body of its own.
             raise UnsupportedEventTypeError(
                 "jira: this was sent by a workflow's post function, which does not say what "
+                "happened - add a webhook under System > WebHooks instead"
+            )
+        if payload.has("key") and payload.has("fields"):
+            raise UnsupportedEventTypeError(
+                "jira: this is an issue as an automation rule sends it, which does not say what "
                 "happened - add a webhook under System > WebHooks instead"
             )
         raise PayloadError("webhookEvent", "is missing - this is no body of a Jira webhook")

@@ -64,11 +64,12 @@ def _updated(thing: Thing, payload: Payload, data: Payload, delivery: Delivery) 
     if _is_trashed(data):
         return _removed(thing, payload, data, delivery)
     if thing.is_completed(data):
-        if not changed & (thing.changes | {"trashed"}):
+        # Older bodies list what was never set as null, whatever changed.
+        was_trashed = before is not None and before.has("trashed")
+        if not was_trashed and not changed & thing.changes:
             return Reading(
                 ignored=f"the {thing.word} was completed already; something else changed"
             )
-        was_trashed = before is not None and before.has("trashed")
         action = "restore" if was_trashed else "update"
         return _completed(thing, data, delivery, _restored_at(payload, data, action))
     if before is not None and before.has("completedAt"):

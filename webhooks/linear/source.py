@@ -22,10 +22,13 @@ _REASONS: Final = {
     "ProjectUpdate InitiativeUpdate",
     "an initiative only groups projects; each project's delivery tells when it is completed": ""
     "Initiative",
+    "a release only gathers issues; each issue's delivery tells when it is completed": ""
+    "Release ReleaseNote",
     "a document is no work that is billed": "Document",
     "a customer or a customer's request is no work that is billed": "Customer CustomerNeed",
     "a deadline or its breach is no work that is billed": "IssueSLA",
     "a change of Linear's own setup is no work that is billed": "User AuditEntry OAuthApp "
+    "OAuthAuthorization "
     "PermissionChange",
     "a notice for an app or its agent is no work that is billed": "AppUserNotification "
     "AgentSessionEvent",
@@ -36,6 +39,7 @@ _BY_TYPE: Final = because(_REASONS)
 _OTHER_ACTIONS: Final = {
     "IssueSLA": ("set", "highRisk", "breached"),
     "OAuthApp": ("revoked",),
+    "OAuthAuthorization": ("revoked",),
     "PermissionChange": ("teamAccessChanged",),
     "AppUserNotification": ("issueAssignedToYou", "issueMention", "issueCommentMention"),
     "AgentSessionEvent": ("created", "prompted"),
