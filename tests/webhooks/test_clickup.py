@@ -68,3 +68,27 @@ def test_the_body_of_an_automation_is_refused_with_what_to_do() -> None:
     body = {"id": "a1:b2", "trigger_id": "b2", "date": "2026-03-02", "payload": {"id": "9bq"}}
     with pytest.raises(PayloadError, match=r"Automation.* not signed - make the webhook with"):
         CLICKUP.normalize(delivery_of(body))
+
+
+def test_one_change_told_under_two_names_gives_equal_events() -> None:
+    status = {"date": "1772463601000", "field": "status", "after": {"type": "done"}}
+    body = tracked(time="900000")
+    own = CLICKUP.normalize(delivery_of(body)).events
+    body["history_items"].append(status)
+    both = CLICKUP.normalize(delivery_of({**body, "event": "taskUpdated"})).events
+    finished = CLICKUP.normalize(delivery_of({**body, "event": "taskStatusUpdated"})).events
+    assert sorted(event.digest() for event in both) == sorted(
+        event.digest() for event in (*own, *finished)
+    )
+
+
+def test_a_timer_that_runs_is_the_reason_under_both_names() -> None:
+    reading = CLICKUP.normalize(delivery_of({**tracked(end=None), "event": "taskUpdated"}))
+    assert "still runs" in (reading.ignored or "")
+
+
+def test_what_moved_is_asked_for_beside_what_was_logged() -> None:
+    body = {**tracked(), "event": "taskUpdated"}
+    body["history_items"].append({"field": "section_moved", "before": {}, "after": {}})
+    reading = CLICKUP.normalize(delivery_of(body))
+    assert (len(reading.events), reading.asks) == (1, ("task:9bq",))

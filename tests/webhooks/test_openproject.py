@@ -143,3 +143,13 @@ def test_the_action_names_the_type_and_nothing_else_does() -> None:
     assert source.type_of(Payload({"action": "project:created"}), Delivery({}, b"", NOW)) == (
         "project:created"
     )
+
+
+def test_a_deletion_that_names_only_the_id_counts_from_its_arrival() -> None:
+    (event,) = read(
+        {"action": "time_entry:deleted", "time_entry": {"_type": "TimeEntry", "id": 7}}
+    ).events
+    assert (event.kind, event.subject, event.seconds) == ("time.removed", "time_entry:7", None)
+    assert (event.version, event.on) == (1_774_958_400_000, NOW.date())
+    (logged,) = read({"action": "time_entry:updated", "time_entry": entry()}).events
+    assert event.version > logged.version

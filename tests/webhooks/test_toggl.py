@@ -81,7 +81,14 @@ def test_what_is_found_says_the_same_as_the_webhook_and_is_not_newer() -> None:
     assert webhook.version - 1000 < found.version <= webhook.version
 
 
-@pytest.mark.parametrize("running", [{"duration": -1}, {"stop": None}])
+def test_an_entry_made_from_a_bare_duration_has_no_stop_and_is_done() -> None:
+    event = told("created", "2026-03-04T16:10:21.300Z", stop=None, duronly=True, duration=900)
+    assert (event.kind, event.seconds) == ("time.logged", 900)
+
+
+@pytest.mark.parametrize(
+    "running", [{"duration": -1}, {"stop": None}, {"stop": None, "duronly": True, "duration": -1}]
+)
 def test_a_running_timer_is_no_work_yet(running: dict[str, Any]) -> None:
     body = {"metadata": {"model": "time_entry", "action": "updated"}, "payload": ENTRY | running}
     reading = TOGGL.normalize(delivery_of(body))

@@ -17,7 +17,10 @@ KEY: Final = "asana"
 MOST_MINUTES: Final = (2**31 - 1) // 60
 
 _TASK_FIELDS: Final = frozenset(
-    {"completed", "resource_subtype", "approval_status", "actual_time_minutes"}
+    {
+        *("completed", "completed_at", "resource_subtype", "approval_status"),
+        "actual_time_minutes",
+    }
 )
 """The fields of a task whose change may earn something: done or not, milestone or not, its time."""
 _BILLABLE: Final = {"billable": True, "nonBillable": False, "notApplicable": None}
@@ -32,8 +35,12 @@ def events(payload: Payload, delivery: Delivery) -> Reading:
     asks: dict[str, None] = {}
     removed = []
     for event in payload.items("events"):
-        resource, action = event["resource"], event.text("action")
-        kind = resource.optional_text("resource_type")
+        action, resource = event.text("action"), event.optional("resource")
+        if resource is None:
+            # "sync_error": Asana says that it lost something, not what. The poll finds it.
+            continue
+        # Older bodies have the kind of the resource beside it.
+        kind = resource.optional_text("resource_type") or event.optional_text("type")
         if kind == "task" and action == "deleted":
             removed.append(_deleted_task(event, resource, delivery))
         elif kind == "task" and (action == "undeleted" or _is_of_interest(event, action)):

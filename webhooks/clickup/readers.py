@@ -5,6 +5,7 @@ Bodies: https://developer.clickup.com/docs/webhooktaskpayloads
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,8 +29,40 @@ _STILL_RUNS: Final = "the timer still runs: the entry counts when it has an end"
 def status_updated(payload: Payload, delivery: Delivery) -> Reading:
     """Read `taskStatusUpdated`: the task came to a done or closed status, or left one."""
     task = payload.identifier("task_id")
+    items = _history(payload)
+    if not items:
+        # Newer bodies may have none: then only the task itself tells its status.
+        return Reading(asks=(f"task:{task}",))
+    events = _status_changes(items, task, delivery)
+    if not events:
+        return Reading(ignored="the status changed, but the task was neither finished nor reopened")
+    return Reading(events=tuple(events))
+
+
+def updated(payload: Payload, delivery: Delivery) -> Reading:
+    """Read `taskUpdated`, which tells every change of a task once more.
+
+    The events are those of `taskStatusUpdated` and `taskTimeTrackedUpdated`, equal in all, so it
+    makes no difference whether one of them arrives or both.
+    """
+    task = payload.identifier("task_id")
+    items = _history(payload)
+    fields = {item.text("field") for item in items}
+    asks = (f"task:{task}",) if not items or "section_moved" in fields else ()
+    events = tuple(_status_changes(items, task, delivery))
+    tracked = time_tracked(payload, delivery) if "time_spent" in fields else None
+    if tracked is not None:
+        events += tracked.events
+    if events or asks:
+        return Reading(events=events, asks=asks)
+    if tracked is not None:
+        return tracked
+    return Reading(ignored="the task changed, but it was not finished and no time was logged")
+
+
+def _status_changes(items: Sequence[Payload], task: str, delivery: Delivery) -> list[Event]:
     events = []
-    for item in payload.items("history_items"):
+    for item in items:
         if item.text("field") != "status":
             continue
         before, after = item.optional("before"), item["after"]
@@ -54,9 +87,7 @@ def status_updated(payload: Payload, delivery: Delivery) -> Reading:
                 about=f"task:{task}",
             )
         )
-    if not events:
-        return Reading(ignored="the status changed, but the task was neither finished nor reopened")
-    return Reading(events=tuple(events))
+    return events
 
 
 def time_tracked(payload: Payload, delivery: Delivery) -> Reading:
@@ -69,9 +100,9 @@ def time_tracked(payload: Payload, delivery: Delivery) -> Reading:
     description = (told and told.optional_text("description")) or ""
     interval = _id(told, "interval_id") if told else None
     events: list[Event] = []
-    is_running, has_items = False, False
-    for item in payload.items("history_items"):
-        has_items = True
+    is_running = False
+    items = _history(payload)
+    for item in items:
         if item.text("field") != "time_spent":
             continue
         before, after = item.optional("before"), item.optional("after")
@@ -85,7 +116,9 @@ def time_tracked(payload: Payload, delivery: Delivery) -> Reading:
                 events.append(_removed(item, before, None, task, delivery))
     if events:
         return Reading(events=tuple(events))
-    if not has_items and interval:
+    if not items:
+        if interval is None:
+            return Reading(ignored="it does not say which time entry changed: polling finds it")
         return Reading(asks=(f"entry:{interval}",))
     return Reading(ignored=_STILL_RUNS if is_running else "no time entry changed")
 
@@ -192,7 +225,7 @@ def _logged(item: Payload, after: Payload, task: str, delivery: Delivery) -> Eve
         fields={
             "entry_id": entry,
             "task_id": task,
-            **_given(list_id=_id(item, "parent_id"), changed_by=_id(item.optional("user"), "id")),
+            **_given(list_id=_id(item, "parent_id"), changed_by=_changed_by(item)),
         },
         about=f"entry:{entry}",
     )
@@ -230,6 +263,15 @@ def _runs(entry: Payload, duration: str) -> bool:
     return entry.has("start") and entry.raw("end") in (None, "")
 
 
+def _history(payload: Payload) -> tuple[Payload, ...]:
+    return tuple(payload.items("history_items")) if payload.has("history_items") else ()
+
+
+def _changed_by(item: Payload) -> str | None:
+    """Return the id of who changed it; what ClickUp did itself has a bare -1 for a user."""
+    return _id(item["user"], "id") if isinstance(item.raw("user"), dict) else None
+
+
 def _seconds(entry: Payload, name: str) -> int:
     """Return a duration told in milliseconds in whole seconds, half a second upwards."""
     return (_milliseconds(entry, name, most=MOST_DURATION) + 500) // 1000
@@ -247,7 +289,8 @@ def _milliseconds(payload: Payload, name: str, *, most: int = MOST_MILLISECONDS)
 
 def _first_moment(payload: Payload, *names: str) -> datetime | None:
     for name in names:
-        if payload.has(name) and payload.raw(name) != "":
+        # A "0" is no moment: an entry that was typed in as a duration has no start.
+        if payload.raw(name) not in (None, "", "0", 0):
             return moment_of(_milliseconds(payload, name))
     return None
 

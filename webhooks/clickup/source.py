@@ -15,8 +15,6 @@ from ..source import Reader, SignedExample, Source, because
 from . import readers
 
 _IGNORED: Final = {
-    "the same change is told by a delivery of its own: taskStatusUpdated, "
-    "taskTimeTrackedUpdated or taskMoved": "taskUpdated",
     "a new task has earned nothing yet; taskStatusUpdated tells its first status": "taskCreated",
     "a deleted task takes nothing back by itself: reopen it before deleting it; time entries that "
     "vanish with it are missed when the period's entries are compared": "taskDeleted",
@@ -56,6 +54,7 @@ class ClickUpSource(Source):
         "taskStatusUpdated": readers.status_updated,
         "taskTimeTrackedUpdated": readers.time_tracked,
         "taskMoved": readers.moved,
+        "taskUpdated": readers.updated,
         "found:task": readers.found_task,
         "found:time_entry": readers.found_time_entry,
     }

@@ -18,8 +18,14 @@ from ..payload import Payload, milliseconds
 
 KEY: Final = "clockify"
 MOST_SECONDS: Final = 2**31 - 1
+NO_WORK: Final = ("BREAK", "HOLIDAY", "TIME_OFF")
+"""The types of entries, beside REGULAR, that Clockify keeps for time that nobody works."""
 OUR_TAG: Final = "billhook: "
 """How the tag begins that tells in Clockify what became of an entry; it is no label of the work."""
+_ONLY_NAMED: Final = (
+    " changed, and the delivery does not say how: look at it in Clockify, and correct by hand what "
+    "was billed of it"
+)
 _RUNNING: Final = "the timer is still running: it counts when it is stopped"
 _DURATION: Final = re.compile(
     r"P(?:(?P<days>\d{1,5})D)?"
@@ -40,7 +46,7 @@ def entry(payload: Payload, delivery: Delivery) -> Reading:
         occurred_at=started.astimezone(UTC),
         on=_day(interval),
         seconds=_seconds(interval),
-        billable=payload.boolean("billable") if payload.has("billable") else None,
+        billable=_billable(payload),
         **_told_about(payload, delivery),
     )
     return Reading(events=(event,))
@@ -54,8 +60,8 @@ def entry_deleted(payload: Payload, delivery: Delivery) -> Reading:
 def entries_deleted(payload: Payload, delivery: Delivery) -> Reading:
     """Read `TIME_ENTRY_BATCH_DELETED`, whose body Clockify does not publish.
 
-    Read are a list of entries, bare or as `timeEntries`, a list `timeEntryIds`, and one entry;
-    anything else is unreadable.
+    Read are a list of entries or of ids, bare or as `timeEntries` or `timeEntryIds`, and one
+    entry; anything else is unreadable.
     """
     events = tuple(_removed(each, delivery) for each in _batch(payload))
     if not events:
@@ -73,7 +79,7 @@ def approval(payload: Payload, delivery: Delivery) -> Reading:
         )
     at = status.moment("updatedAt").astimezone(UTC)
     owner, period = payload.optional("owner"), payload.optional("dateRange")
-    zone = owner.optional_text("timezone") if owner else None
+    zone = owner.optional_text("timezone") or owner.optional_text("timeZone") if owner else None
     fields: dict[str, Any] = {}
     if approver := status.optional_text("updatedByUserName"):
         fields["approved_by"] = approver
@@ -96,7 +102,12 @@ def approval(payload: Payload, delivery: Delivery) -> Reading:
 
 
 def expense(payload: Payload, delivery: Delivery) -> Reading:
-    """Read an expense as it now stands; `total` is told as it is, because it has no currency."""
+    """Read an expense as it now stands; `total` is told as it is, because it has no currency.
+
+    Clockify's own sample of `EXPENSE_UPDATED` names the expense and not what it is now.
+    """
+    if payload.has("expenseId") and not payload.has("date"):
+        return Reading(ignored=f"expense {payload.identifier('expenseId'):.40}{_ONLY_NAMED}")
     at = payload.moment("date")
     fields: dict[str, Any] = {
         "project_id": _id(payload, "projectId"),
@@ -135,11 +146,19 @@ def _removed(found: Payload, delivery: Delivery) -> Event:
 
 
 def _batch(payload: Payload) -> Iterator[Payload]:
-    if payload.has("timeEntryIds"):
-        return (Payload({"id": each}) for each in payload.texts("timeEntryIds"))
-    if payload.has("timeEntries"):
-        return payload.items("timeEntries")
+    for name in ("timeEntryIds", "timeEntries"):
+        if payload.has(name):
+            told = payload.raw(name)
+            if isinstance(told, list) and all(isinstance(each, str) for each in told):
+                return (Payload({"id": each}) for each in payload.texts(name))
+            return payload.items(name)
     return iter((payload,))
+
+
+def _billable(entry: Payload) -> bool | None:
+    if entry.raw("type") in NO_WORK:
+        return False
+    return entry.boolean("billable") if entry.has("billable") else None
 
 
 def _told_about(found: Payload, delivery: Delivery) -> dict[str, Any]:
@@ -153,6 +172,7 @@ def _told_about(found: Payload, delivery: Delivery) -> dict[str, Any]:
         "client": client,
         "task": task.optional_text("name") if task else None,
         "custom_fields": dict(_custom_fields(found)) or None,
+        "type": kind if (kind := found.raw("type")) in NO_WORK else None,
     }
     tags = found.items("tags") if found.has("tags") else ()
     names = [tag.text("name") for tag in tags]

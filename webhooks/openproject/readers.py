@@ -46,8 +46,25 @@ def found_entry(entry: Payload, delivery: Delivery) -> Reading:
 
 
 def entry_removed(payload: Payload, delivery: Delivery) -> Reading:
-    """Read `time_entry:deleted`."""
-    return _one(_entry("time.removed", payload["time_entry"], delivery, None))
+    """Read `time_entry:deleted`.
+
+    A body that has nothing but the entry's id does not tell when it went: then the arrival is the
+    version. That is safe however late it comes, since no id is ever given again.
+    """
+    entry = payload["time_entry"]
+    if entry.has("updatedAt") and entry.has("spentOn"):
+        return _one(_entry("time.removed", entry, delivery, None))
+    return _one(
+        Event(
+            kind="time.removed",
+            source=KEY,
+            endpoint=delivery.endpoint,
+            subject=f"time_entry:{entry.integer('id', least=1)}",
+            version=milliseconds(delivery.received_at),
+            occurred_at=delivery.received_at.astimezone(UTC),
+            on=delivery.received_at.astimezone(UTC).date(),
+        )
+    )
 
 
 def _entry(kind: str, entry: Payload, delivery: Delivery, worked: int | None) -> Event:

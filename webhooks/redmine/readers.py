@@ -113,6 +113,11 @@ def issue_updated(payload: Payload, delivery: Delivery) -> Reading:
     return _state(issue, delivery)
 
 
+def issue_closed(payload: Payload, delivery: Delivery) -> Reading:
+    """Read `issue.closed`, which tells what the `issue.updated` of the same moment tells."""
+    return _state(payload["data"]["issue"], delivery)
+
+
 def found_issue(issue: Payload, delivery: Delivery) -> Reading:
     """Read an issue as the API gives it: completed, or open."""
     return _state(issue, delivery)
@@ -120,7 +125,9 @@ def found_issue(issue: Payload, delivery: Delivery) -> Reading:
 
 def _state(issue: Payload, delivery: Delivery) -> Reading:
     is_completed = _is_completed(issue)
-    at = issue.moment("closed_on") if is_completed else issue.moment("updated_on")
+    # Issues that were closed before Redmine kept the moment have none.
+    is_told = is_completed and issue.has("closed_on")
+    at = issue.moment("closed_on" if is_told else "updated_on")
     fact, assignee = _fact(issue), issue.optional("assigned_to")
     event = Event(
         kind="work.completed" if is_completed else "work.reopened",

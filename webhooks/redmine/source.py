@@ -47,6 +47,7 @@ class RedmineSource(Source):
         "time_entry.deleted": readers.entry_removed,
         "issue.created": readers.issue_created,
         "issue.updated": readers.issue_updated,
+        "issue.closed": readers.issue_closed,
         "version.created": readers.version_created,
         "version.updated": readers.version_updated,
         "found:time_entry": readers.found_entry,

@@ -60,7 +60,9 @@ def _entry(found: Payload, delivery: Delivery, *, told: datetime | None) -> Read
     if found.has("server_deleted_at"):
         return _removed(found, delivery, told=told)
     seconds = found.integer("duration", most=MOST_SECONDS)
-    if seconds < 0 or not found.has("stop"):
+    if seconds < 0 or not (found.has("stop") or found.has("duronly")):
+        # A running entry has a negative duration; one that was made from a bare duration may have
+        # no `stop` although it is done. A report's row, without `duronly`, must have a `stop`.
         return Reading(ignored=_RUNNING)
     started = found.moment("start")
     event = Event(
@@ -96,11 +98,11 @@ def _removed(found: Payload, delivery: Delivery, *, told: datetime | None) -> Re
 
 def _told_about(found: Payload, delivery: Delivery) -> dict[str, Any]:
     """Return what an event says besides time and amount."""
-    project = _id(found, "project_id")
+    project = _id(found, "project_id", "pid")
     fields = {
         name: value
-        for name in ("workspace_id", "project_id", "task_id")
-        if (value := _id(found, name)) is not None
+        for name, older in (("workspace_id", "wid"), ("project_id", "pid"), ("task_id", "tid"))
+        if (value := _id(found, name, older)) is not None
     }
     if found.has("start"):
         # The connector finds the entry by it in the report.
@@ -109,15 +111,16 @@ def _told_about(found: Payload, delivery: Delivery) -> dict[str, Any]:
         "source": KEY,
         "endpoint": delivery.endpoint,
         "title": found.optional_text("description"),
-        "person": _id(found, "user_id"),
+        "person": _id(found, "user_id", "uid"),
         "labels": tuple(tag for tag in found.texts("tags") if not tag.startswith(OUR_TAG)),
         "fields": fields,
         "about": f"project:{project}" if project else None,
     }
 
 
-def _id(found: Payload, name: str) -> str | None:
-    return found.identifier(name) if found.has(name) else None
+def _id(found: Payload, *names: str) -> str | None:
+    """Return the first of these ids that is told; Toggl still writes the older names beside."""
+    return next((found.identifier(name) for name in names if found.has(name)), None)
 
 
 def _told(payload: Payload) -> datetime | None:
