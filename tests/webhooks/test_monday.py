@@ -78,6 +78,23 @@ def test_a_moment_beyond_all_calendars_is_refused(changed_at: str) -> None:
         MONDAY.normalize(changed(changed_at))
 
 
-def test_a_label_that_does_not_say_whether_it_is_done_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("word", "kinds"),
+    [("Done", ["work.completed"]), ("done ", ["work.completed"]), ("Done?", []), ("", [])],
+)
+def test_a_label_that_does_not_say_whether_it_is_done_is_known_by_its_word(
+    word: str, kinds: list[str]
+) -> None:
+    events = MONDAY.normalize(changed("1", value={"label": {"text": word}})).events
+    assert [event.kind for event in events] == kinds
+
+
+def test_what_a_label_says_comes_before_its_word() -> None:
+    label = {"text": "Done", "is_done": False}
+    assert MONDAY.normalize(changed("1", value={"label": label})).events == ()
+
+
+@pytest.mark.parametrize("said", ["yes", 1])
+def test_a_label_that_says_it_in_no_known_way_is_refused(said: object) -> None:
     with pytest.raises(PayloadError, match=r"value\.label\.is_done"):
-        MONDAY.normalize(changed("1", value={"label": {"text": "Done"}}))
+        MONDAY.normalize(changed("1", value={"label": {"text": "Done", "is_done": said}}))

@@ -28,17 +28,32 @@ def delivery(body: dict[str, Any], **headers: str) -> Delivery:
     return Delivery(headers, json.dumps(body).encode(), NOW, "plane")
 
 
-def test_a_name_from_the_inside_of_plane_is_no_event_type() -> None:
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ("WORK_ITEM_UPDATED", "workitem.updated"),
+        ("WORK_ITEM_COMMENT_CREATED", "workitem.comment.created"),
+        ("WORK_ITEM_PAGE_LINK_DELETED", "workitem.page_link.deleted"),
+        ("CYCLE_ISSUE_CREATED", "cycle_issue.created"),
+    ],
+)
+def test_a_name_from_the_inside_of_plane_is_known(inside: str, outside: str) -> None:
+    body = {**recorded("ignored"), "event": f"WebhookScope.ScopeChoices.{inside}"}
+    assert PLANE.event_type(delivery(body)) == outside
+
+
+@pytest.mark.parametrize("inside", ["WORK_ITEM_PAID", "FOUND:WORK_ITEM", ""])
+def test_another_name_from_the_inside_of_plane_is_no_event_type(inside: str) -> None:
     body = recorded("workitem.updated-completed")
-    body["event"] = "WebhookScope.ScopeChoices.WORK_ITEM_UPDATED"
+    body["event"] = f"WebhookScope.ScopeChoices.{inside}"
     with pytest.raises(UnsupportedEventTypeError):
         PLANE.normalize(delivery(body))
 
 
 @pytest.mark.parametrize("where", ["data", "previous_attributes"])
-def test_the_word_none_is_neither_a_moment_nor_null(where: str) -> None:
+def test_a_word_other_than_none_is_neither_a_moment_nor_null(where: str) -> None:
     body = recorded("workitem.updated-reopened")
-    body[where]["completed_at"] = "None"
+    body[where]["completed_at"] = "never"
     with pytest.raises(PayloadError, match=rf"{where}\.completed_at"):
         PLANE.normalize(delivery(body))
 

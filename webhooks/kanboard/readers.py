@@ -42,6 +42,9 @@ def opened(payload: Payload, delivery: Delivery) -> Reading:
 def changed(payload: Payload, delivery: Delivery) -> Reading:
     """Read any other change of a task or subtask: only the total of its time matters."""
     data = payload["event_data"]
+    if not data.has("task") and "time_spent" not in data.names():
+        # Kanboard before 1.0.33 (2016) told only what changed.
+        return Reading(ignored="the task itself is not told, so no time: Kanboard is too old")
     return _of_total(_total(data, data["task"], delivery))
 
 

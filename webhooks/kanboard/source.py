@@ -17,7 +17,7 @@ _IGNORED: Final = {
     "a comment is no work that is billed": "comment.create comment.update comment.delete "
     "comment.user.mention",
     "a file is no work that is billed": "file.create task.file.create task.file.destroy "
-    "project.file.create",
+    "project.file.create project.file.destroy",
     "a link between tasks is no work that is billed": "task_internal_link.create_update "
     "task_internal_link.delete",
     "nobody worked by mentioning somebody": "task.user.mention",

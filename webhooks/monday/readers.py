@@ -20,6 +20,8 @@ _STATUS: Final = ("color", "status")
 """A status column; `color` is its older name, which webhooks still use."""
 _TIME: Final = ("duration", "time_tracking")
 """A time tracking column; `duration` as `color` is the name that its activity log has."""
+_DONE: Final = "done"
+"""The label that monday.com gives to a new board for what is done."""
 
 
 def column_changed(payload: Payload, delivery: Delivery) -> Reading:
@@ -36,18 +38,34 @@ def column_changed(payload: Payload, delivery: Delivery) -> Reading:
 
 def _status(event: Payload, delivery: Delivery) -> Reading:
     before, after = _label(event, "previousValue"), _label(event, "value")
-    is_done = after is not None and after.boolean("is_done")
-    # Of the label before, bodies of 2021 do not say it; opening again what was never completed
-    # changes nothing.
-    was_done: bool | None = False
-    if before is not None:
-        was_done = before.boolean("is_done") if before.has("is_done") else None
+    is_done = _is_done(after)
+    # Of the label before, some bodies do not say it, nor do words where the board has words of its
+    # own; opening again what was never completed changes nothing.
+    was_done: bool | None = _is_done(before)
+    if before is not None and not before.has("is_done") and _says(after):
+        was_done = None
     if was_done == is_done:
         words = _text_of(after) or "nothing"
         still = "was done before and still is" if is_done else "is not done by that"
         return Reading(ignored=f"the status is {words:.60} now: the item {still}")
     done = _event("work.completed" if is_done else "work.reopened", event, delivery, after)
     return Reading(events=(done,))
+
+
+def _is_done(label: Payload | None) -> bool:
+    """Return whether a label is a done one: as it says or, in bodies of 2019 to 2021, by its word.
+
+    Those have no `is_done`; what the board's owner set for a label of another name is not told.
+    """
+    if label is None:
+        return False
+    if _says(label):
+        return label.boolean("is_done")
+    return (_text_of(label) or "").strip().lower() == _DONE
+
+
+def _says(label: Payload | None) -> bool:
+    return label is not None and label.has("is_done")
 
 
 def _label(event: Payload, name: str) -> Payload | None:

@@ -18,6 +18,8 @@ from ..payload import Payload, milliseconds
 KEY: Final = "plane"
 _STATE_FIELDS: Final = frozenset({"state", "state_id", "completed_at"})
 _COMPLETED: Final = "completed"
+_NONE: Final = "None"
+"""Stands for null in an example of Plane's pages."""
 _DATABASE_MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)", re.ASCII
 )
@@ -35,7 +37,7 @@ def item_updated(payload: Payload, delivery: Delivery) -> Reading:
         changed = ", ".join(sorted(before.names())) or "nothing"
         return Reading(ignored=f"only {changed:.120} of the work item changed")
     was_done = _is_moment(before, "completed_at")
-    if data.has("completed_at"):
+    if _is_completed(data):
         return _item("work.completed", payload, delivery, data.moment("completed_at"))
     if was_done:
         return _item("work.reopened", payload, delivery, _changed_at(data))
@@ -57,7 +59,7 @@ def issue_updated(payload: Payload, delivery: Delivery) -> Reading:
     field = activity.optional_text("field") if activity else None
     if field is not None and field not in _STATE_FIELDS:
         return Reading(ignored=f"only {field:.60} of the work item changed")
-    if data.has("completed_at"):
+    if _is_completed(data):
         return _item("work.completed", payload, delivery, data.moment("completed_at"))
     return _item("work.reopened", payload, delivery, _changed_at(data))
 
@@ -67,7 +69,7 @@ def found_item(payload: Payload, delivery: Delivery) -> Reading:
     told = {name: payload.raw(name) for name in payload.names()}
     told |= {"label_ids": payload.raw("labels"), "assignee_ids": payload.raw("assignees")}
     item = Payload({"data": told})
-    if payload.has("completed_at"):
+    if _is_completed(payload):
         return _item("work.completed", item, delivery, payload.moment("completed_at"))
     return _item("work.reopened", item, delivery, _changed_at(payload))
 
@@ -100,14 +102,18 @@ def module_updated(payload: Payload, delivery: Delivery) -> Reading:
 
 def _created(payload: Payload, delivery: Delivery) -> Reading:
     data = payload["data"]
-    if data.has("completed_at"):
+    if _is_completed(data):
         return _item("work.completed", payload, delivery, data.moment("completed_at"))
     return Reading(ignored="the work item was created: no work is done yet")
 
 
+def _is_completed(data: Payload) -> bool:
+    return data.has("completed_at") and data.raw("completed_at") != _NONE
+
+
 def _is_moment(before: Payload, name: str) -> bool:
     """Return whether there was a moment; what was before is written as PostgreSQL writes it."""
-    if not before.has(name):
+    if not before.has(name) or before.raw(name) == _NONE:
         return False
     if not _DATABASE_MOMENT.fullmatch(before.text(name)):
         raise PayloadError(

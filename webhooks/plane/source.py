@@ -17,6 +17,9 @@ from . import readers
 _ACTIONS: Final = {"create": "created", "update": "updated", "delete": "deleted"}
 """The first servers' words for what later ones, and version 2, call otherwise."""
 
+_INSIDE: Final = "WebhookScope.ScopeChoices."
+"""How an event begins that has Plane's name from the inside, as in an example of its pages."""
+
 _IGNORED: Final = {
     "a work item counts when it is completed": "workitem.archived",
     "a deleted work item takes nothing back by itself: move it out of its done state before": (
@@ -91,10 +94,18 @@ class PlaneSource(Source):
 
     def type_of(self, payload: Payload, delivery: Delivery) -> str:
         event = payload.text("event")
+        if event.startswith(_INSIDE):
+            return self._from_inside(event)
         if not payload.has("action"):
             return event
         action = payload.text("action")
         return f"{event}.{_ACTIONS.get(action, action)}"
+
+    def _from_inside(self, event: str) -> str:
+        """Return the event's name outside: `..._UPDATED` is called `.updated` there."""
+        known = (name for name in (*self.readers, *self.ignored) if ":" not in name)
+        names = {name.replace("workitem", "work_item").replace(".", "_"): name for name in known}
+        return names.get(event.removeprefix(_INSIDE).lower(), event)
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         # X-Plane-Delivery is another one on each retry.

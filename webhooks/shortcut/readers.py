@@ -32,7 +32,8 @@ class References:
     def of(cls, payload: Payload) -> References:
         """Return the references of a body; small changes have none."""
         told = payload.items("references") if payload.has("references") else ()
-        return cls({(each.text("entity_type"), each.identifier("id")): each for each in told})
+        named = (each for each in told if each.has("entity_type") and each.has("id"))
+        return cls({(each.text("entity_type"), each.identifier("id")): each for each in named})
 
     def name(self, entity_type: str, holder: Payload, field: str) -> str | None:
         """Return the name of the thing that a field points to, None if it is not told."""

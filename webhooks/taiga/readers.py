@@ -14,10 +14,12 @@ from ledger.events import Delivery, Event, Reading
 from ..payload import Payload, milliseconds
 
 KEY: Final = "taiga"
-OPEN_NAMES: Final = frozenset(
-    {"new", "ready", "in progress", "ready for test", "needs info", "postponed"}
-)
-"""The open statuses that Taiga gives to a new project. A change's diff has names only."""
+_OPEN: Final = frozenset({"new", "ready", "in progress", "needs info", "postponed"})
+OPEN_NAMES: Final = {"epic": _OPEN | {"ready for test"}, "task": _OPEN, "issue": _OPEN}
+"""The open statuses that Taiga gives to a new project. A change's diff has names only.
+
+"Ready for test" is an open one of epics, but a closed one of tasks and issues.
+"""
 
 
 def milestone(payload: Payload, delivery: Delivery) -> Reading:
@@ -75,6 +77,9 @@ def _changed_to(payload: Payload, is_closed: bool) -> str | None:
     was_closed = _before(payload, "is_closed")
     if was_closed is not None:
         return None if was_closed == is_closed else "completed" if is_closed else "reopened"
+    if payload.text("type") == "userstory":
+        # Its own `is_closed` would stand in the diff.
+        return None
     status = _diff(payload, "status")
     if status is None:
         return None
@@ -83,7 +88,8 @@ def _changed_to(payload: Payload, is_closed: bool) -> str | None:
     # Only a name tells what the status was before: one of a team's own may have been a closed
     # one. Opening again what was never completed changes nothing.
     before = status.optional_text("from") or ""
-    return None if before.strip().lower() in OPEN_NAMES else "reopened"
+    open_names = OPEN_NAMES.get(payload.text("type"), _OPEN)
+    return None if before.strip().lower() in open_names else "reopened"
 
 
 def _why_nothing(payload: Payload, is_closed: bool) -> str:

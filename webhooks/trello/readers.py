@@ -37,8 +37,9 @@ def updated(payload: Payload, delivery: Delivery) -> Reading:
     """
     data = payload["action"]["data"]
     old, card = data["old"], data["card"]
-    if old.has("dueComplete"):
-        was, now = old.boolean("dueComplete"), card.boolean("dueComplete")
+    if "dueComplete" in old.names():
+        was = old.has("dueComplete") and old.boolean("dueComplete")
+        now = card.boolean("dueComplete")
         if was != now:
             kind = "work.completed" if now else "work.reopened"
             return _moved(kind, payload, delivery, "list")
@@ -50,7 +51,8 @@ def updated(payload: Payload, delivery: Delivery) -> Reading:
         return Reading(ignored=f"the card moved from {before:.60} to {after:.60}: not done by that")
     if old.has("closed"):
         return Reading(ignored="a card that is archived or taken out again is not done by that")
-    return Reading(ignored=f"only {', '.join(sorted(old.names())):.120} of the card changed")
+    changed = ", ".join(sorted(old.names())) or "nothing"
+    return Reading(ignored=f"only {changed:.120} of the card changed")
 
 
 def is_done(name: str | None) -> bool:
