@@ -22,7 +22,7 @@ from sqlalchemy import (
 from .claims import Claim, hold, released
 from .database import insert_for
 from .events import UNDOES, Delivery, Event, Reading
-from .facts import learn
+from .facts import learn, wake
 from .tables import delivery, event, fact, hint, subject
 
 HINT: Final = "invoice.changed"
@@ -147,6 +147,7 @@ def _record_events(
     )
     _expect_facts(connection, [said for _, said, _ in fresh], now, askable=askable)
     _apply(connection, [row for row in fresh if row[1].kind != HINT], now)
+    _wake_totals(connection, fresh, now)
 
 
 def _follow(connection: Connection, hinted: Collection[tuple[str, str]], now: datetime) -> None:
@@ -185,6 +186,7 @@ def _event_row(delivery_id: int, said: Event, digest: str) -> dict[str, Any]:
         "person": said.person,
         "person_name": said.person_name,
         "seconds": said.seconds,
+        "seconds_before": said.seconds_before,
         "billable": said.billable,
         "labels": list(said.labels),
         "fields": dict(said.fields),
@@ -271,6 +273,23 @@ def _apply(connection: Connection, fresh: Sequence[tuple[int, Event, str]], now:
     )
 
 
+def _wake_totals(
+    connection: Connection, fresh: Sequence[tuple[int, Event, str]], now: datetime
+) -> None:
+    """Have totals judged again: an earlier change that is told late says where they began."""
+    for endpoint in sorted({said.endpoint for _, said, _ in fresh if said.kind == "time.total"}):
+        names = {
+            said.subject
+            for _, said, _ in fresh
+            if said.endpoint == endpoint and said.kind == "time.total"
+        }
+        wake(
+            connection,
+            and_(subject.c.endpoint == endpoint, subject.c.name.in_(sorted(names))),
+            now,
+        )
+
+
 def _tie(said: Event, digest: str) -> str:
     # Of two facts with the same version the one that takes back wins, else the greater digest:
     # any rule will do that does not depend on who came first.
@@ -293,6 +312,7 @@ def event_from_row(row: Mapping[Any, Any]) -> Event:
         person=row["person"],
         person_name=row["person_name"],
         seconds=row["seconds"],
+        seconds_before=row["seconds_before"],
         billable=row["billable"],
         labels=tuple(row["labels"]),
         fields=row["fields"],

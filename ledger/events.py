@@ -120,6 +120,9 @@ class Event:
     """The tool's stable id of the person who worked (an account id, a login)."""
     person_name: str | None = None
     seconds: int | None = None
+    seconds_before: int | None = None
+    """Of a `time.total`: the total before this change, where the tool tells it. What stood there
+    before the first change that we heard of is not billed."""
     billable: bool | None = None
     labels: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +153,8 @@ class Event:
     def digest(self) -> str:
         """Return the SHA-256 of everything that the event says: equal facts have equal digests."""
         content = [self.as_json(), self.version, self.about]
+        if self.seconds_before is not None:
+            content.append(self.seconds_before)
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
     def filled_in(self, fact: Fact) -> Event:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from .claims import Claim, hold, released
 from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
@@ -60,6 +60,7 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
     facts = _facts_for(connection, subjects)
     lines = _lines_of(connection, ids)
     rivals = _rivals(connection, subjects, now)
+    began = _began_with(connection, subjects)
     judged: dict[tuple[Any, ...], list[int]] = {}
     withdraw: list[int] = []
     add: list[dict[str, Any]] = []
@@ -67,17 +68,20 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
     for row in subjects:
         told = event_from_row(row)
         known = lines.get(row["subject_id"], [])
+        before = min(began.get((told.endpoint, told.subject), 0), row["present"])
         if told.kind == "time.total" and (told.endpoint, told.about) in rivals:
             # What was billed of it is taken back, because its entries are billed instead.
-            verdict = Verdict("nothing" if standing(known) else "held", reason=_RIVAL)
+            verdict, before = Verdict("nothing" if standing(known) else "held", reason=_RIVAL), 0
         else:
-            verdict = _judged(told, facts.get((told.endpoint, told.about)), judge, known)
+            fact_row = facts.get((told.endpoint, told.about))
+            verdict = _judged(told, fact_row, judge, known, before)
         change = _change(verdict, known, told, row["id"])
         withdraw += change.withdraw
         add += [_line_row(line, row["subject_id"], now) for line in change.add]
         touched |= {line.customer for line in change.add}
         touched |= {each.line.customer for each in known if each.id in change.withdraw}
-        judged.setdefault(_ending(row, verdict, known), []).append(row["subject_id"])
+        ending = _ending(row, verdict, known, before)
+        judged.setdefault(ending, []).append(row["subject_id"])
     _withdraw(connection, withdraw)
     if add:
         connection.execute(insert(line_item), add)
@@ -111,13 +115,18 @@ def changed(connection: Connection, customers: Iterable[str], now: datetime) -> 
         )
 
 
+_BEFORE: Final = (
+    "{before} s stood there before the first change that the tool told of: they are not billed"
+)
 _RIVAL: Final = (
     "the time of this work item arrives as single entries too; only the entries are billed - "
     "switch off the older kind of webhook"
 )
 
 
-def _judged(told: Event, found: Any, judge: Judge, known: Sequence[KnownLine]) -> Verdict:
+def _judged(
+    told: Event, found: Any, judge: Judge, known: Sequence[KnownLine], before: int
+) -> Verdict:
     if told.kind in UNDOES:
         return GONE
     if found is not None and found["state"] == "known":
@@ -125,7 +134,7 @@ def _judged(told: Event, found: Any, judge: Judge, known: Sequence[KnownLine]) -
     elif told.project is None and told.about is not None:
         return Verdict("held", reason=_missing(told, found))
     if told.kind == "time.total":
-        return _judged_total(told, judge, known)
+        return _judged_total(told, judge, known, before)
     return judge(told)
 
 
@@ -141,17 +150,23 @@ def _missing(told: Event, found: Any) -> str:
     )
 
 
-def _judged_total(told: Event, judge: Judge, known: Sequence[KnownLine]) -> Verdict:
-    """Judge a cumulative time by its change since it was last billed."""
-    whole = judge(told)
+def _judged_total(told: Event, judge: Judge, known: Sequence[KnownLine], before: int) -> Verdict:
+    """Judge a cumulative time by its change since it was last billed.
+
+    `before` is what it was before the first change that was told: that was never ours to bill.
+    """
+    due = (told.seconds or 0) - before
+    whole = judge(replace(told, seconds=due))
+    if before and whole.state == "priced":
+        whole = replace(whole, reason=_BEFORE.format(before=before))
     if whole.line is None or any(
         each.line.customer != whole.line.customer for each in standing(known)
     ):
         return whole
-    change = (told.seconds or 0) - sum(each.line.seconds for each in known if each.is_billed)
+    change = due - sum(each.line.seconds for each in known if each.is_billed)
     if change == 0:
         return replace(whole, line=None)
-    verdict = judge(replace(told, seconds=abs(change)))
+    verdict = replace(judge(replace(told, seconds=abs(change))), reason=whole.reason)
     if change > 0 or verdict.line is None:
         return verdict
     line = verdict.line
@@ -183,13 +198,66 @@ def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id:
 
 
 def _ending(
-    row: Mapping[str, Any], verdict: Verdict, known: Sequence[KnownLine]
+    row: Mapping[str, Any], verdict: Verdict, known: Sequence[KnownLine], before: int
 ) -> tuple[Any, ...]:
     """Return the values of `_JUDGED` for a subject."""
     billed = sum(each.line.seconds for each in known if each.is_billed)
-    held = row["present"] - billed if verdict.state == "held" else 0
-    excluded = row["present"] if verdict.state == "nothing" else 0
+    held = row["present"] - billed - before if verdict.state == "held" else 0
+    excluded = row["present"] if verdict.state == "nothing" else before
     return (verdict.state, verdict.reason, verdict.customer, verdict.rule, held, excluded)
+
+
+def _began_with(
+    connection: Connection, rows: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str], int]:
+    """Return the part of each cumulative time that was never ours to bill, in seconds.
+
+    It is what stood there before the first change that was told, or less where the time was
+    less since then: what is logged above the lowest point is new.
+    """
+    totals: dict[str, list[str]] = {}
+    for row in rows:
+        if row["kind"] == "time.total":
+            totals.setdefault(row["endpoint"], []).append(row["subject"])
+    if not totals:
+        return {}
+    named = or_(
+        *(
+            and_(event.c.endpoint == endpoint, event.c.subject.in_(names))
+            for endpoint, names in totals.items()
+        )
+    )
+    of_totals = and_(named, event.c.kind.in_(("time.total", "time.removed")))
+    first = (
+        select(
+            event.c.endpoint,
+            event.c.subject,
+            func.min(event.c.version).label("version"),
+            func.min(func.coalesce(event.c.seconds, 0)).label("least"),
+        )
+        .where(of_totals)
+        .group_by(event.c.endpoint, event.c.subject)
+        .subquery()
+    )
+    began = connection.execute(
+        select(
+            event.c.endpoint,
+            event.c.subject,
+            func.min(func.coalesce(event.c.seconds_before, 0)).label("before"),
+            func.min(first.c.least).label("least"),
+        )
+        .join(
+            first,
+            and_(
+                event.c.endpoint == first.c.endpoint,
+                event.c.subject == first.c.subject,
+                event.c.version == first.c.version,
+            ),
+        )
+        .where(of_totals)
+        .group_by(event.c.endpoint, event.c.subject)
+    )
+    return {(row.endpoint, row.subject): min(int(row.before), int(row.least)) for row in began}
 
 
 def _facts_for(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:

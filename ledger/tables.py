@@ -160,6 +160,7 @@ event = Table(
     Column("person", Text),
     Column("person_name", Text),
     Column("seconds", BigInteger),
+    Column("seconds_before", BigInteger),
     Column("billable", Boolean),
     Column("labels", CanonicalJson, nullable=False),
     Column("fields", CanonicalJson, nullable=False),

@@ -166,7 +166,14 @@ class Source(ABC):
 
     def _type(self, payload: Payload, delivery: Delivery) -> str:
         found = delivery.headers.get(FOUND)
-        return f"found:{found}" if found else self.type_of(payload, delivery)
+        if found:
+            return f"found:{found}"
+        told = self.type_of(payload, delivery)
+        if told.startswith("found:"):
+            raise UnsupportedEventTypeError(
+                f"{self.key}: {quoted(told)} is a word of Billhook's own, no event of the tool's"
+            )
+        return told
 
     def _gone(self, payload: Payload, delivery: Delivery) -> Reading:
         """Read that a time entry is no longer in the tool, which no webhook had told."""

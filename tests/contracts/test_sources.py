@@ -161,6 +161,8 @@ def signed(source: Source, scheme: Signature, secret: str = SECRET) -> Delivery:
 
 def event_told(event: Event) -> Any:
     told = {**event.as_json(), "version": event.version, "about": event.about}
+    if event.seconds_before is not None:
+        told["seconds_before"] = event.seconds_before
     return json.loads(canonical_json(told))
 
 

@@ -318,14 +318,18 @@ def moved(number: int, *, version: int, project: str, title: str = "Login") -> A
     return {**body, "webhookEvent": "jira:issue_updated"}
 
 
-def total(seconds: int | None, *, version: int, deleted_entry: int | None = None) -> Any:
+def total(
+    seconds: int | None, *, version: int, deleted_entry: int | None = None, before: int = 0
+) -> Any:
     """Return the body of Data Center's older webhook: the total time of issue 7 by now.
 
-    Where an entry was deleted it names that; the total is left out if it is None.
+    Where an entry was deleted it names that; the total is left out if it is None. `before` is
+    what it was, in seconds.
     """
     items: list[dict[str, Any]] = []
     if seconds is not None:
-        items.append({"field": "timespent", "fieldtype": "jira", "to": str(seconds)})
+        changed = {"from": str(before) if before else None, "to": str(seconds)}
+        items.append({"field": "timespent", "fieldtype": "jira", **changed})
     if deleted_entry is not None:
         items.append({"field": "WorklogId", "fieldtype": "jira", "from": str(deleted_entry)})
     return {

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger import tables
+from ledger.audit import balances
 from tests.databases import copy_sqlite
 from tests.journeys.house import worklog
 from tests.journeys.office import Office, open_office, total
@@ -90,3 +91,51 @@ def test_a_total_of_nothing_bills_nothing(office: Office, seconds: int) -> None:
     assert office.invoices() == {}
     office.tell(total(seconds, version=2))
     assert office.seconds_billed() == seconds
+
+
+def test_what_stood_there_before_the_first_change_is_not_billed(office: Office) -> None:
+    office.tell(total(10800, version=1, before=7200))
+    assert office.seconds_billed() == 3600
+    (subject,) = [row for row in office.rows(tables.subject) if row["name"] == "issue-time:7"]
+    assert (subject["state"], subject["excluded_seconds"]) == ("priced", 7200)
+    assert "7200 s stood there before" in subject["reason"]
+    office.bill(OCTOBER)
+    office.tell(total(12600, version=2, before=10800))
+    assert office.seconds_billed() == 5400
+    with office.line.database.read() as connection:
+        assert list(balances.find(connection, office.clock.now())) == []
+
+
+def test_an_earlier_change_that_is_told_late_says_where_the_total_began(office: Office) -> None:
+    office.tell(total(10800, version=2, before=7200))
+    office.tell(total(7200, version=1, before=3600))
+    assert office.seconds_billed() == 7200
+
+
+def test_less_than_stood_there_before_bills_nothing_and_what_comes_after_is_new(
+    office: Office,
+) -> None:
+    office.tell(total(1800, version=1, before=7200))
+    assert office.seconds_billed() == 0
+    office.tell(total(5400, version=2, before=1800))
+    assert office.seconds_billed() == 3600
+
+
+CHANGES = (
+    total(7200, version=1, before=3600),
+    total(1800, version=2, before=7200),
+    total(9000, version=3, before=1800),
+)
+
+
+def test_changes_of_a_total_come_to_the_same_in_any_order(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    for number, order in enumerate(permutations(CHANGES)):
+        url = copy_sqlite(sqlite_template, tmp_path / f"{number}.sqlite3")
+        with open_office(tmp_path, url) as office:
+            for body in order:
+                office.tell(body)
+            assert office.seconds_billed() == 7200, number
+            with office.line.database.read() as connection:
+                assert list(balances.find(connection, office.clock.now())) == []

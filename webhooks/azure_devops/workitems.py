@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -170,7 +170,9 @@ def update(resource: Payload, delivery: Delivery) -> Reading:
             if person == (None, None):
                 person = item.person("System.ChangedBy")
             at = item.moment(CHANGED_DATE)
-            events.append(_total(item, delivery, at, person, (hours[0], hours[1])))
+            before = seconds_of(hours[0] or Decimal(0))
+            total = _total(item, delivery, at, person, (hours[0], hours[1]))
+            events.append(replace(total, seconds_before=before))
     kind = _moved(changed)
     if kind is not None:
         events.append(_work(kind, item, delivery, item.moment(CHANGED_DATE)))

@@ -62,8 +62,14 @@ class Issue:
             fields=self.fields,
         )
 
-    def time(self, seconds: int, user: Payload | None, at: datetime, delivery: Delivery) -> Event:
-        """Return how much time it has by now, and who changed that last."""
+    def time(
+        self,
+        seconds: tuple[int | None, int],
+        user: Payload | None,
+        at: datetime,
+        delivery: Delivery,
+    ) -> Event:
+        """Return how much time it had before and has by now, and who changed that last."""
         return Event(
             kind="time.total",
             source=KEY,
@@ -77,7 +83,8 @@ class Issue:
             title=self.title,
             person=user.optional_text("username") if user else None,
             person_name=user.optional_text("name") if user else None,
-            seconds=seconds,
+            seconds=seconds[1],
+            seconds_before=seconds[0],
             labels=self.labels,
             fields=self.fields,
         )
@@ -140,7 +147,9 @@ def found_time(payload: Payload, delivery: Delivery) -> Reading:
     """
     issue = _issue_found(payload, payload["issue"])
     newest = payload["timelog"]
-    seconds = payload.integer("totalTimeSpent", least=0, most=MOST_SECONDS)
+    now = payload.integer("totalTimeSpent", least=0, most=MOST_SECONDS)
+    added = newest.integer("timeSpent") if newest.has("timeSpent") else None
+    seconds = (None if added is None else max(now - added, 0), now)
     at = newest.moment("spentAt").replace(microsecond=0)
     return _one(issue.time(seconds, newest.optional("user"), at, delivery))
 
@@ -332,8 +341,8 @@ def _assignee(told: Payload, name: str) -> str | None:
     return first.optional_text(name) if first else None
 
 
-def _new_total(payload: Payload, told: Payload) -> int | None:
-    """Return the total of time if the delivery is about a change of it, else None.
+def _new_total(payload: Payload, told: Payload) -> tuple[int | None, int] | None:
+    """Return the total before (None: not said) and after, None if it is about no change of it.
 
     `changes.total_time_spent` says so, or `time_change`, which is what was added just now.
     """
@@ -342,8 +351,15 @@ def _new_total(payload: Payload, told: Payload) -> int | None:
     if changed is None and not (told.has("time_change") and told.integer("time_change")):
         return None
     if changed is not None and changed.has("current"):
-        return changed.integer("current", least=0, most=MOST_SECONDS)
-    return told.integer("total_time_spent", least=0, most=MOST_SECONDS)
+        before = (
+            changed.integer("previous", least=0, most=MOST_SECONDS)
+            if changed.has("previous")
+            else 0
+        )
+        return before, changed.integer("current", least=0, most=MOST_SECONDS)
+    now = told.integer("total_time_spent", least=0, most=MOST_SECONDS)
+    added = told.integer("time_change") if told.has("time_change") else None
+    return (None if added is None else max(now - added, 0)), now
 
 
 def _project(payload: Payload) -> str | None:

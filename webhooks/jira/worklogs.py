@@ -106,7 +106,8 @@ def total(payload: Payload, delivery: Delivery) -> Reading:
         title=issue.title,
         person=actor.id,
         person_name=actor.name,
-        seconds=_seconds_after(time_spent) if time_spent else None,
+        seconds=_seconds(time_spent, "to") if time_spent else None,
+        seconds_before=_seconds(time_spent, "from") if time_spent else None,
         labels=issue.labels,
         fields=issue.fields,
         about=issue.about,
@@ -115,19 +116,19 @@ def total(payload: Payload, delivery: Delivery) -> Reading:
     entry = changed.get("worklogid")
     if entry is not None and entry.has("from") and not entry.has("to"):
         subject = f"worklog:{entry.identifier('from')}"
-        gone = replace(now, kind="time.removed", subject=subject, seconds=None)
+        gone = replace(now, kind="time.removed", subject=subject, seconds=None, seconds_before=None)
         events = (gone, *events)
     ignored = None if events else "a worklog changed, but not the time that was spent"
     return Reading(events=events, facts=issue.facts(version), ignored=ignored)
 
 
-def _seconds_after(time_spent: Payload) -> int:
-    """Return the new total of a changelog item; the last worklog's deletion leaves null."""
-    if not time_spent.has("to"):
+def _seconds(time_spent: Payload, name: str) -> int:
+    """Return the total of a changelog item, `from` or `to`; without any worklog it is null."""
+    if not time_spent.has(name):
         return 0
-    seconds = time_spent.integer_text("to")
+    seconds = time_spent.integer_text(name)
     if seconds > MOST_SECONDS:
-        raise PayloadError(time_spent.path_of("to"), f"must be at most {MOST_SECONDS}")
+        raise PayloadError(time_spent.path_of(name), f"must be at most {MOST_SECONDS}")
     return seconds
 
 

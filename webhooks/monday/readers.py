@@ -5,6 +5,7 @@ https://support.monday.com/hc/en-us/articles/360003540679-Webhook-integration
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -83,7 +84,14 @@ def _time(event: Payload, delivery: Delivery) -> Reading:
         return Reading(ignored="the timer is running: its time counts when it is stopped")
     has_time = value is not None and value.has("duration")
     seconds = value.integer("duration", least=0, most=MOST_SECONDS) if value and has_time else 0
-    return Reading(events=(_event("time.total", event, delivery, None, seconds=seconds),))
+    earlier = event.optional("previousValue")
+    before = (
+        earlier.integer("duration", least=0, most=MOST_SECONDS)
+        if earlier is not None and earlier.has("duration")
+        else 0
+    )
+    total = _event("time.total", event, delivery, None, seconds=seconds)
+    return Reading(events=(replace(total, seconds_before=before),))
 
 
 def _is_true(value: Payload, name: str) -> bool:

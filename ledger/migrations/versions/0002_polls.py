@@ -1,4 +1,4 @@
-"""polls: what each tool is asked for, and what facts tell about who worked"""
+"""polls, what facts tell about who worked, and what a total was before its first change"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -30,12 +30,15 @@ def upgrade() -> None:
     sa.UniqueConstraint('endpoint', 'what', name=op.f('uq_poll_endpoint_what'))
     )
     op.create_index('ix_poll_state', 'poll', ['state', 'next_at', 'id'], unique=False)
+    op.add_column('event', sa.Column('seconds_before', sa.BigInteger(), nullable=True))
     op.add_column('fact', sa.Column('person', sa.Text(), nullable=True))
     op.add_column('fact', sa.Column('person_name', sa.Text(), nullable=True))
     op.add_column('fact', sa.Column('billable', sa.Boolean(), nullable=True))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table('event', schema=None) as batch_op:
+        batch_op.drop_column('seconds_before')
     with op.batch_alter_table('fact', schema=None) as batch_op:
         batch_op.drop_column('billable')
         batch_op.drop_column('person_name')
