@@ -339,10 +339,13 @@ def _new_total(payload: Payload, told: Payload) -> int | None:
     """
     changes = payload.optional("changes")
     changed = changes.optional("total_time_spent") if changes else None
-    if changed is None and not (told.has("time_change") and told.integer("time_change")):
-        return None
+    was_changed = told.has("time_change") and told.integer("time_change") != 0
     if changed is not None and changed.has("current"):
-        return changed.integer("current", least=0, most=MOST_SECONDS)
+        now = changed.integer("current", least=0, most=MOST_SECONDS)
+        # Servers of 2018 tell a change from null to 0 with whatever happens to the issue.
+        return now if now or changed.has("previous") or was_changed else None
+    if changed is None and not was_changed:
+        return None
     return told.integer("total_time_spent", least=0, most=MOST_SECONDS)
 
 
