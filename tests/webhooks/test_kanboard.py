@@ -71,3 +71,21 @@ def test_a_time_of_nothing_is_told_only_by_what_may_have_made_it_so() -> None:
     assert told("subtask.create", "0", subtask={}) == ()
     assert [event.seconds for event in told("task.update", "0", changes={"time_spent": 0})] == [0]
     assert [event.seconds for event in told("subtask.update", None, subtask={})] == [0]
+
+
+@pytest.mark.parametrize(
+    ("event", "told_of_it"),
+    [
+        ("task.close", {"task_id": "31"}),
+        ("task.open", {"task_id": "31"}),
+        ("task.update", {"task_id": "31", "time_spent": "2"}),
+        ("subtask.update", {"task_id": "31", "status": 2}),
+    ],
+)
+def test_what_counts_is_refused_where_the_task_itself_is_not_told(
+    event: str, told_of_it: dict[str, Any]
+) -> None:
+    """Kanboard before 2016 told only what changed: nothing that counts is passed over."""
+    body = json.dumps({"event_name": event, "event_data": told_of_it}).encode()
+    with pytest.raises(PayloadError, match=r"event_data\.(sub)?task: is missing"):
+        KANBOARD.normalize(Delivery({}, body, NOW, "kanboard"))

@@ -57,6 +57,7 @@ class KanboardSource(Source):
         "task.move.column": readers.changed,
         "task.move.position": readers.changed,
         "task.move.swimlane": readers.changed,
+        "task.move.col_and_swl": readers.changed,
         "task.move.project": readers.changed,
         "subtask.create": readers.changed,
         "subtask.update": readers.subtask_updated,

@@ -173,8 +173,11 @@ def _assignee(data: Payload) -> tuple[str | None, str | None]:
     if ids:
         return (ids[0] if len(ids) == 1 else None), None
     people = data.raw("assignees")
-    if not isinstance(people, list) or len(people) != 1 or not isinstance(people[0], dict):
+    if not isinstance(people, list) or len(people) != 1:
         return None, None
+    if not isinstance(people[0], dict):
+        # The first servers told ids only.
+        return data.texts("assignees")[0] or None, None
     (person,) = data.items("assignees")
     return person.identifier("id"), person.optional_text("display_name")
 

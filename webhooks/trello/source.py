@@ -16,7 +16,8 @@ from . import readers
 
 _IGNORED: Final = {
     "a card counts when it is marked complete or moved to a list of done ones": (
-        "copyCard convertToCardFromCheckItem emailCard moveCardToBoard moveCardFromBoard"
+        "copyCard convertToCardFromCheckItem emailCard moveCardToBoard moveCardFromBoard "
+        "createInboxCard copyInboxCard moveInboxCardToBoard"
     ),
     "a deleted card takes nothing back by itself: mark it incomplete before": "deleteCard",
     "an item of a checklist is no agreed piece of work; its card is": (
@@ -26,11 +27,14 @@ _IGNORED: Final = {
     "a comment is no work that is billed": (
         "commentCard copyCommentCard updateComment deleteComment addReactionToCard voteOnCard"
     ),
-    "a card's label, member, field or file is no work that is billed": (
+    "a card's label, member, field, file or repetition is no work that is billed": (
         "addLabelToCard removeLabelFromCard addMemberToCard removeMemberFromCard "
-        "updateCustomFieldItem addAttachmentToCard deleteAttachmentFromCard"
+        "updateCustomFieldItem addAttachmentToCard deleteAttachmentFromCard "
+        "updateCardRecurrenceRule"
     ),
-    "a list only arranges cards": "createList updateList moveListFromBoard moveListToBoard",
+    "a list only arranges cards": (
+        "createList updateList deleteList moveListFromBoard moveListToBoard"
+    ),
     "a change of Trello's own setup is no work that is billed": (
         "createBoard copyBoard updateBoard createBoardPreference createBoardInvitation "
         "deleteBoardInvitation unconfirmedBoardInvitation addMemberToBoard removeMemberFromBoard "
@@ -45,7 +49,17 @@ _IGNORED: Final = {
         "removeOrganizationFromEnterprise acceptEnterpriseJoinRequest "
         "addToEnterprisePluginWhitelist removeFromEnterprisePluginWhitelist "
         "enableEnterprisePluginWhitelist disableEnterprisePluginWhitelist enablePlugin "
-        "disablePlugin enablePowerUp disablePowerUp memberJoinedTrello updateMember"
+        "disablePlugin removeDeprecatedPlugin enablePowerUp disablePowerUp memberJoinedTrello "
+        "updateMember reopenBoard updateBoardOrg updateBoardVisibility butlerRuleFailedBoard "
+        "enterpriseAdminViewedPrivateBoard changeEnterprisePublicBoardVisibility updateEnterprise "
+        "addAdminToEnterprise removeAdminFromEnterprise createEnterpriseJoinRequest "
+        "declineEnterpriseJoinRequest withdrawEnterpriseJoinRequest deactivatedMemberInEnterprise "
+        "deactivatedMemberInOrganization reactivatedMemberInEnterprise "
+        "reactivatedMemberInOrganization removedTokensFromMember removedAllTokensFromOwnedMembers "
+        "enableIssuingOfConsentTokensInEnterprise disableIssuingOfConsentTokensInEnterprise "
+        "trelloAddAdminToEnterprise trelloRemoveAdminFromEnterprise "
+        "trelloAddOrganizationToEnterprise trelloRemoveOrganizationFromEnterprise "
+        "grantEnterpriseLicense revokeEnterpriseLicense grantOrganizationLicenses"
     ),
 }
 
