@@ -99,3 +99,12 @@ def test_completed_work_counts_on_the_day_when_it_was_closed() -> None:
 def test_bodies_of_the_plugin_for_older_servers_are_named() -> None:
     with pytest.raises(UnsupportedEventTypeError, match="webhook plugin"):
         read({"payload": {"action": "updated", "issue": {"id": 5}}})
+
+
+@pytest.mark.parametrize("status", ["Closed", "Rejected"])
+def test_a_closing_told_under_two_names_gives_equal_events(status: str) -> None:
+    body = changed({"id": 1, "details": [{"property": "attr", "prop_key": "status_id"}]})
+    body["data"]["issue"]["status"]["name"] = status
+    updated, closed = read(body), read({**body, "type": "issue.closed"})
+    assert updated == closed
+    assert len(closed.events) == 1
