@@ -350,24 +350,20 @@ def _new_total(payload: Payload, told: Payload) -> tuple[int | None, int] | None
     changed = changes.optional("total_time_spent") if changes else None
     was_changed = told.has("time_change") and told.integer("time_change") != 0
     if changed is not None and changed.has("current"):
-<<<<<<< HEAD
         before = (
             changed.integer("previous", least=0, most=MOST_SECONDS)
             if changed.has("previous")
             else 0
         )
-        return before, changed.integer("current", least=0, most=MOST_SECONDS)
+        now = changed.integer("current", least=0, most=MOST_SECONDS)
+        # Servers of 2018 tell a change from null to 0 with whatever happens to the issue.
+        is_told = bool(now) or changed.has("previous") or was_changed
+        return (before, now) if is_told else None
+    if changed is None and not was_changed:
+        return None
     now = told.integer("total_time_spent", least=0, most=MOST_SECONDS)
     added = told.integer("time_change") if told.has("time_change") else None
     return (None if added is None else max(now - added, 0)), now
-=======
-        now = changed.integer("current", least=0, most=MOST_SECONDS)
-        # Servers of 2018 tell a change from null to 0 with whatever happens to the issue.
-        return now if now or changed.has("previous") or was_changed else None
-    if changed is None and not was_changed:
-        return None
-    return told.integer("total_time_spent", least=0, most=MOST_SECONDS)
->>>>>>> d4e28d1ea3ca159febdc376947308ced0df86ca2
 
 
 def _project(payload: Payload) -> str | None:
