@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import PLAIN, Comment, keep
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import note, reading
+from . import reading
 from .api import API_URL, AsanaApi
 
 OVERLAP: Final = timedelta(minutes=15)
@@ -134,36 +135,29 @@ class AsanaConnector(ProjectConnector):
 
     def report(self, report: Report) -> str:
         task = _task_of(report)
-        marker, text = note.marker(report), note.note(report)
-        comment = self._our_comment(task, marker)
-        if comment is None:
-            answer = self._api.write("POST", f"/tasks/{task}/stories", text)
-            try:
-                comment = (str(answer["data"]["gid"]), text)
-            except (KeyError, TypeError) as error:
-                raise OutcomeUnknownError(
-                    f"asana: task {task}: the answer to a new comment has no gid; it may have been"
-                    " added"
-                ) from error
-        elif not note.reads_alike(comment[1], text):
-            self._api.write("PUT", f"/stories/{comment[0]}", text)
-        return f"task {task}, comment {comment[0]}"
+        ours = keep(
+            PLAIN,
+            report,
+            self._our_comments(task),
+            lambda text: Comment(
+                str(self._api.write("POST", f"/tasks/{task}/stories", text)["data"]["gid"]), text
+            ),
+            lambda ours, text: self._api.write("PUT", f"/stories/{ours.id}", text),
+            tool=self.key,
+        )
+        return f"task {task}, comment {ours.id}"
 
-    def _our_comment(self, task: str, marker: str) -> tuple[str, str] | None:
-        """Return gid and text of our comment with the marker: somebody may have copied it."""
+    def _our_comments(self, task: str) -> Iterator[Comment]:
         me = self._me["gid"]
         for story in self._api.pages(
             f"/tasks/{task}/stories", opt_fields="text,type,created_by.gid"
         ):
             with self._api.reading(f"the comments of task {task}"):
-                is_ours = (
-                    story["type"] == "comment" and (story["created_by"] or {}).get("gid") == me
-                )
-                text = story["text"] or ""
-                gid = str(int(story["gid"]))
-            if is_ours and note.holds(text, marker):
-                return gid, text
-        return None
+                author = (story["created_by"] or {}).get("gid")
+                comment = Comment(str(int(story["gid"])), story["text"] or "")
+                is_ours = story["type"] == "comment" and author == me
+            if is_ours:
+                yield comment
 
     def _told(self, entries: Sequence[dict[str, Any]] | Iterator[dict[str, Any]]) -> list[Found]:
         """Return the entries of the days from which on time is billed here."""

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import HTML, Comment, keep
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import note
 from .api import ITEMS_A_REQUEST, VERSION, AzureDevOpsApi
 
 PAGE: Final = 20
@@ -114,29 +114,24 @@ class AzureDevOpsConnector(ProjectConnector):
             )
         item, project = _number(report), _project_of(report)
         path = f"/{project}/_apis/wit/workItems/{item}/comments"
-        text, preview = note.comment(report), {"api-version": f"{VERSION}-preview.3"}
-        comment = self._our_comment(report, path)
-        if comment is None:
-            comment = self._api.post(path, {"text": text}, **preview)
-        elif note.text_of(comment["text"]) != note.text_of(text):
-            self._api.patch(f"{path}/{int(comment['id'])}", {"text": text}, **preview)
-        try:
-            number = int(comment["id"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"azure_devops: #{item}: the answer to a comment has no id; it may have been added"
-            ) from error
-        return f"{self.configured['url'].rstrip('/')}/{project}/_workitems/edit/{item}#{number}"
+        preview = {"api-version": f"{VERSION}-preview.3"}
+        ours = keep(
+            HTML,
+            report,
+            self._our_comments(path),
+            lambda text: _comment(self._api.post(path, {"text": text}, **preview)),
+            lambda ours, text: self._api.patch(f"{path}/{ours.id}", {"text": text}, **preview),
+            tool=self.key,
+        )
+        return f"{self.configured['url'].rstrip('/')}/{project}/_workitems/edit/{item}#{ours.id}"
 
-    def _our_comment(self, report: Report, path: str) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
-        marker = note.marker(report)
-        for comment in self._api.comments(path):
+    def _our_comments(self, path: str) -> Iterator[Comment]:
+        for told in self._api.comments(path):
             with self._api.reading("the comments of a work item"):
-                is_ours = (comment.get("createdBy") or {}).get("id") == self._account["id"]
-                if is_ours and marker in note.text_of(comment["text"]):
-                    return {"id": int(comment["id"]), "text": str(comment["text"])}
-        return None
+                is_ours = (told.get("createdBy") or {}).get("id") == self._account["id"]
+                comment = _comment(told)
+            if is_ours:
+                yield comment
 
     def _updates(self, item: int, since: datetime) -> Iterator[Found]:
         """Yield what changed the state or the completed work of a work item since a moment."""
@@ -191,6 +186,10 @@ def _fact(told: Mapping[str, Any]) -> Fact:
             "activity": fields.get("Microsoft.VSTS.Common.Activity"),
         },
     )
+
+
+def _comment(told: Any) -> Comment:
+    return Comment(str(int(told["id"])), str(told["text"]))
 
 
 def _is_item(about: tuple[str, str, str]) -> bool:

@@ -378,7 +378,7 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.change(11, {"System.State": "Closed", HOURS: 5.5})
     site.now = NOW
     # Somebody copied our note, marker and all.
-    site.add_foreign_comment(11, "see [billhook:acme-2026-10:%2311]", ANA)
+    site.add_foreign_comment(11, "see billhook/acme-2026-10%3A%2311", ANA)
     site.add_foreign_comment(11, "thank you", ANA)
     return ContractRig(site)
 

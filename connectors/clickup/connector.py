@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import PLAIN, Comment, keep
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import note, reading
+from . import reading
 from .api import API_URL, ClickUpApi
 
 OVERLAP_MS: Final = 10 * 60 * 1000
@@ -112,39 +113,31 @@ class ClickUpConnector(ProjectConnector):
 
     def report(self, report: Report) -> str:
         task = _task_of(report)
-        marker, text = note.marker(report), note.note(report)
-        comment = self._our_comment(task, marker)
-        if comment is None:
-            answer = self._api.post(
-                f"/task/{task}/comment", {"comment_text": text, "notify_all": False}
-            )
-            try:
-                comment = {"id": str(answer["id"])}
-            except (KeyError, TypeError) as error:
-                raise OutcomeUnknownError(
-                    f"clickup: task {task}: the answer to a new comment has no id; it may have been"
-                    " added"
-                ) from error
-        elif not note.reads_alike(comment["text"], text):
-            self._api.put(
-                f"/comment/{comment['id']}",
-                {"comment_text": text, "resolved": comment["is_resolved"]},
-            )
-        return f"https://app.clickup.com/t/{task}?comment={comment['id']}"
+        path, are_resolved = f"/task/{task}/comment", dict[str, bool]()
+        ours = keep(
+            PLAIN,
+            report,
+            self._our_comments(task, are_resolved),
+            lambda text: Comment(
+                str(self._api.post(path, {"comment_text": text, "notify_all": False})["id"]), text
+            ),
+            lambda ours, text: self._api.put(
+                f"/comment/{ours.id}", {"comment_text": text, "resolved": are_resolved[ours.id]}
+            ),
+            tool=self.key,
+        )
+        return f"https://app.clickup.com/t/{task}?comment={ours.id}"
 
-    def _our_comment(self, task: str, marker: str) -> Mapping[str, Any] | None:
-        """Return our comment with the marker: somebody else may have copied it."""
+    def _our_comments(self, task: str, are_resolved: dict[str, bool]) -> Iterator[Comment]:
+        """Yield our comments, and note which are resolved: a change must not open them again."""
         me = self._me["id"]
-        for comment in self._api.comments(task):
+        for told in self._api.comments(task):
             with self._api.reading(f"the comments of task {task}"):
-                text = comment["comment_text"] or ""
-                if note.holds(text, marker) and str(comment["user"]["id"]) == me:
-                    return {
-                        "id": str(int(comment["id"])),
-                        "text": text,
-                        "is_resolved": bool(comment.get("resolved")),
-                    }
-        return None
+                comment = Comment(str(int(told["id"])), told["comment_text"] or "")
+                is_ours = str(told["user"]["id"]) == me
+            if is_ours:
+                are_resolved[comment.id] = bool(told.get("resolved"))
+                yield comment
 
     def _asked(self, about: str) -> tuple[str, Mapping[str, Any] | None]:
         """Return the kind and the thing itself, None if there is none like it."""

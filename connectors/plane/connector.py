@@ -13,15 +13,10 @@ from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http, Response
+from connectors.note import HTML, Comment, keep
 from connectors.rest import NotThereError, Rest, retry_after, seconds_until
-from ledger.errors import (
-    OutcomeUnknownError,
-    RejectedError,
-    UnsupportedError,
-)
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Found
-
-from . import note
 
 API_URL: Final = "https://api.plane.so"
 PAGE: Final = 100
@@ -137,29 +132,21 @@ class PlaneConnector(ProjectConnector):
                 " - look at the event that it came from"
             )
         path = f"{self._projects}{report.project}/work-items/{number}/comments/"
-        text = note.comment(report)
-        ours = self._our_comment(path, report)
-        if ours is None:
-            ours = self._api.post(path, {"comment_html": text})
-        elif not note.reads_alike(ours["comment_html"], text):
-            self._api.patch(f"{path}{_uuid(ours['id'])}/", {"comment_html": text})
-        try:
-            return f"work item {report.item}, comment {_uuid(ours['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"plane: {report.subject}: the answer to a comment has no id;"
-                " it may have been written"
-            ) from error
+        ours = keep(
+            HTML,
+            report,
+            self._our_comments(path, report),
+            lambda text: _comment(self._api.post(path, {"comment_html": text})),
+            lambda ours, text: self._api.patch(f"{path}{ours.id}/", {"comment_html": text}),
+            tool=self.key,
+        )
+        return f"work item {report.item}, comment {ours.id}"
 
-    def _our_comment(self, path: str, report: Report) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
+    def _our_comments(self, path: str, report: Report) -> Iterator[Comment]:
         for page in self._api.pages(path):
             with self._api.reading(f"the comments of {report.subject}"):
-                for comment in page:
-                    is_marked = note.marker(report) in (comment["comment_html"] or "")
-                    if is_marked and comment["actor"] == self._me:
-                        return {**comment, "id": _uuid(comment["id"])}
-        return None
+                ours = [_comment(each) for each in page if each["actor"] == self._me]
+            yield from ours
 
     @cached_property
     def _me(self) -> str:
@@ -179,6 +166,10 @@ class PlaneConnector(ProjectConnector):
             # A server that does not know the order is read to the end.
             if moments == sorted(moments, reverse=True) and any(each < after for each in moments):
                 return
+
+
+def _comment(told: Any) -> Comment:
+    return Comment(_uuid(told["id"]), told["comment_html"] or "")
 
 
 def _uuid(told: object) -> str:

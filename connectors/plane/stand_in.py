@@ -245,7 +245,7 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.add_project(13, is_member=False)
     site.put(uuid(12), 311, is_done=True)
     site.put(uuid(12), 312, is_done=True)
-    text = "<p>Look: <code>billhook:acme-2026-10:311;</code></p>"
+    text = "<p>Look: <code>billhook/acme-2026-10%3A311</code></p>"
     copied = {"id": uuid(6999), "issue": uuid(311), "actor": MIRA, "comment_html": text}
     site.comments[uuid(6999)] = copied
     site.clock = NOW

@@ -13,12 +13,11 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import PLAIN, Comment, keep
 from connectors.polling import Cursor
 from connectors.rest import ForbiddenError, NotThereError, Rest
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Fact, Found
-
-from . import note
 
 KINDS: Final = ("issues", "time_entries", "versions")
 PAGE: Final = 100
@@ -130,12 +129,17 @@ class RedmineConnector(ProjectConnector):
                 f"redmine: {report.subject}: it belongs to no issue that could have a note"
                 " - look at the invoice in Billhook"
             )
-        number, wanted = known[1], note.text(report)
-        found = self._our_note(report, number)
-        if found is None:
-            self._api.put(f"/issues/{number}.json", {"issue": {"notes": wanted}})
-        elif not note.reads_alike(found[1], wanted):
-            self._api.put(f"/journals/{found[0]}.json", {"journal": {"notes": wanted}})
+        number = known[1]
+        keep(
+            PLAIN,
+            report,
+            self._our_notes(number),
+            lambda text: self._write_note(number, text),
+            lambda ours, text: self._api.put(
+                f"/journals/{ours.id}.json", {"journal": {"notes": text}}
+            ),
+            tool=self.key,
+        )
         return f"{self._url}/issues/{number}"
 
     def _changed_issues(self, at: Cursor) -> Changes:
@@ -198,16 +202,20 @@ class RedmineConnector(ProjectConnector):
                 return list(found.values())
         raise TransientError(f"redmine: the list of {things} changed while it was read")
 
-    def _our_note(self, report: Report, number: str) -> tuple[int, str] | None:
-        """Return our note with the report's marker: somebody else may have copied it."""
+    def _our_notes(self, number: str) -> list[Comment]:
         me = self._account["id"]
         answer = self._api.get(f"/issues/{number}.json", include="journals")
         with self._api.reading(f"the notes of #{number}"):
-            for journal in answer["issue"]["journals"]:
-                notes = journal.get("notes") or ""
-                if note.marker(report) in notes and (journal.get("user") or {}).get("id") == me:
-                    return int(journal["id"]), notes
-        return None
+            return [
+                Comment(str(int(each["id"])), each.get("notes") or "")
+                for each in answer["issue"]["journals"]
+                if (each.get("user") or {}).get("id") == me
+            ]
+
+    def _write_note(self, number: str, text: str) -> Comment:
+        # The answer is empty; the note is found by its marker.
+        self._api.put(f"/issues/{number}.json", {"issue": {"notes": text}})
+        return Comment("", text)
 
     @cached_property
     def _account(self) -> Mapping[str, Any]:

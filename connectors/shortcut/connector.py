@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import MARKDOWN_SEEN, Comment, keep
 from connectors.rest import NotThereError, Rest
-from ledger.errors import OutcomeUnknownError, RejectedError, TransientError, UnsupportedError
+from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Fact, Found
-
-from . import note
 
 API_URL: Final = "https://api.app.shortcut.com"
 OVERLAP: Final = timedelta(minutes=10)
@@ -134,28 +133,24 @@ class ShortcutConnector(ProjectConnector):
                 f"shortcut: {report.subject}: its item is not the one of this {kind}"
                 " - look at the event that it came from"
             )
-        path, text = f"/{_PATHS[kind]}/{number}", note.comment(report)
-        ours = self._our_comment(path, report)
-        if ours is None:
-            ours = self._api.post(f"{path}/comments", {"text": text})
-        elif not note.reads_alike(ours["text"], text):
-            self._api.put(f"{path}/comments/{ours['id']}", {"text": text})
-        try:
-            return f"{kind} {number}, comment {int(ours['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"shortcut: {report.subject}: the answer to a comment has no id;"
-                " it may have been written"
-            ) from error
+        path = f"/{_PATHS[kind]}/{number}"
+        ours = keep(
+            MARKDOWN_SEEN,
+            report,
+            self._our_comments(path, report),
+            lambda text: _comment(self._api.post(f"{path}/comments", {"text": text})),
+            lambda ours, text: self._api.put(f"{path}/comments/{ours.id}", {"text": text}),
+            tool=self.key,
+        )
+        return f"{kind} {number}, comment {ours.id}"
 
-    def _our_comment(self, path: str, report: Report) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
+    def _our_comments(self, path: str, report: Report) -> list[Comment]:
         with self._api.reading(f"the comments of {report.subject}"):
-            for comment in self._api.get(path)["comments"]:
-                is_marked = note.marker(report) in (comment.get("text") or "")
-                if is_marked and comment["author_id"] == self._me and not comment.get("deleted"):
-                    return {**comment, "id": int(comment["id"])}
-        return None
+            return [
+                _comment(each)
+                for each in self._api.get(path)["comments"]
+                if each["author_id"] == self._me and not each.get("deleted")
+            ]
 
     @cached_property
     def _me(self) -> str:
@@ -207,6 +202,10 @@ class ShortcutConnector(ProjectConnector):
                     if each["id"] in wanted
                 ]
         return references
+
+
+def _comment(told: Any) -> Comment:
+    return Comment(str(int(told["id"])), told.get("text") or "")
 
 
 def _text(moment: datetime) -> str:

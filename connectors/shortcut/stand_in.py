@@ -264,7 +264,7 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.put("epics", 41, completed=True)
     site.put("stories", 300, completed=True)
     copied = {"id": 6999, "author_id": MIRA, "deleted": False}
-    text = "> Kept up to date by Billhook `billhook:acme-2026-10:story:311`"
+    text = "> Kept up to date by Billhook `billhook/acme-2026-10%3Astory%3A311`"
     site.things["stories"][311]["comments"] = [{**copied, "text": text}]
     site.clock = NOW
     return ContractRig(site)

@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import MARKDOWN_SEEN, Comment, keep
 from connectors.rest import Rest
-from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import Found
-
-from . import note
 
 API_URL: Final = "https://api.trello.com"
 PAGE: Final = 100
@@ -104,28 +103,25 @@ class TrelloConnector(ProjectConnector):
             raise RejectedError(
                 f"trello: {report.subject}: it names no card - look at the event that it came from"
             )
-        text = note.comment(report)
-        ours = self._our_comment(card, report)
-        if ours is None:
-            ours = self._api.post(f"/cards/{card}/actions/comments", None, text=text)
-        elif not note.reads_alike(ours["text"], text):
-            self._api.put(f"/actions/{ours['id']}", None, text=text)
-        try:
-            return f"card {report.item or card}, comment {_id(ours['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"trello: {report.subject}: the answer to a comment has no id;"
-                " it may have been written"
-            ) from error
+        ours = keep(
+            MARKDOWN_SEEN,
+            report,
+            self._our_comments(card, report),
+            lambda text: Comment(
+                _id(self._api.post(f"/cards/{card}/actions/comments", None, text=text)["id"]), text
+            ),
+            lambda ours, text: self._api.put(f"/actions/{ours.id}", None, text=text),
+            tool=self.key,
+        )
+        return f"card {report.item or card}, comment {ours.id}"
 
-    def _our_comment(self, card: str, report: Report) -> Mapping[str, str] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
-        for comment in self._comments(card):
+    def _our_comments(self, card: str, report: Report) -> Iterator[Comment]:
+        for told in self._comments(card):
             with self._api.reading(f"the comments of {report.subject}"):
-                text = str(comment["data"]["text"])
-                if note.marker(report) in text and comment["idMemberCreator"] == self._me:
-                    return {"id": _id(comment["id"]), "text": text}
-        return None
+                comment = Comment(_id(told["id"]), str(told["data"]["text"]))
+                is_ours = told["idMemberCreator"] == self._me
+            if is_ours:
+                yield comment
 
     def _comments(self, card: str) -> Iterator[Any]:
         before: str | None = None

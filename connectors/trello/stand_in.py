@@ -217,7 +217,7 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.clock = NOW - timedelta(days=40)
     site.mark(second, oid(311), is_complete=True)
     site.mark(second, oid(312), is_complete=True)
-    site.act("commentCard", second, oid(311), text="> `billhook:acme-2026-10:311`")
+    site.act("commentCard", second, oid(311), text="> `billhook/acme-2026-10%3A311`")
     site.clock = NOW
     return ContractRig(site)
 
