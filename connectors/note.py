@@ -134,6 +134,17 @@ def marker(report: Report) -> str:
     return "billhook/" + quote((report.marker or report.invoice).removeprefix("billhook:"))
 
 
+def tag_beginning(report: Report) -> str:
+    """Return how the tag of an invoice begins; its state follows.
+
+    The reference is one word, so that it ends where the space is.
+
+    >>> tag_beginning(Report("entry:7", None, None, {}, "acme 10", "paid"))
+    'billhook: acme_10 '
+    """
+    return f"billhook: {'_'.join(report.invoice.split())} "
+
+
 def state(report: Report) -> str:
     """Return the invoice's state without anything that could be markup."""
     return re.sub(r"[^\w ,.-]", "", one_line(report.state))

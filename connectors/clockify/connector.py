@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import one_line, state, tag_beginning
 from connectors.rest import NotThereError
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
 from ledger.events import Found
@@ -22,7 +23,6 @@ PEOPLE_A_PAGE: Final = 10
 """How many people's entries one call of `changes_since` lists."""
 MOST_DAYS: Final = 28
 """The longest period that is listed at once: with a day at each end it stays below a month."""
-_TAG: Final = "billhook: "
 _DAY: Final = timedelta(days=1)
 
 
@@ -114,7 +114,7 @@ class ClockifyConnector(ProjectConnector):
                 self._api.rest.put(
                     f"{self._api.path}/time-entries/{number}", _with_tag(number, entry, tag)
                 )
-        return f"time entry {number}, tag of invoice {_word(report.invoice)}"
+        return f"time entry {number}, tag of invoice {one_line(report.invoice)}"
 
     def _entries_between(self, first: date, last: date) -> Iterator[Found]:
         """Yield the entries that start on these days, each on the day that the source reads.
@@ -175,8 +175,8 @@ class ClockifyConnector(ProjectConnector):
     def _our_tag(self, report: Report) -> str:
         """Return the id of the invoice's tag, made or renamed to tell the present state."""
         rest, path = self._api.rest, f"{self._api.path}/tags"
-        beginning = f"{_TAG}{_word(report.invoice)} "
-        wanted = beginning + " ".join(report.state.split())
+        beginning = tag_beginning(report)
+        wanted = beginning + state(report)
         with rest.reading("the tags"):
             ours = {
                 tag["name"]: tag["id"]
@@ -239,11 +239,6 @@ def _day(entry: Mapping[str, Any]) -> date:
         return started.astimezone(ZoneInfo(interval.get("timeZone") or "UTC")).date()
     except (LookupError, ValueError, OSError):
         return started.date()
-
-
-def _word(invoice: str) -> str:
-    """Return an invoice's reference as one word, so that it ends where a space follows."""
-    return "_".join(invoice.split())
 
 
 def _from(day: date) -> str:

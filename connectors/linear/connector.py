@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import marker
 from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
@@ -119,7 +120,7 @@ class LinearConnector(ProjectConnector):
                 for each in page["nodes"]:
                     is_ours = (each.get("creator") or {}).get("id") == told["viewer"]["id"]
                     marked = (each.get("metadata") or {}).get("billhook")
-                    if is_ours and marked == note.marker(report):
+                    if is_ours and marked == marker(report):
                         return each, url
                 after = page["pageInfo"]["endCursor"]
                 is_last = not page["pageInfo"]["hasNextPage"]

@@ -403,7 +403,9 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.now = NOW
     # Somebody copied our note, mark and all; and other attachments fill a page.
     copied = {"issueId": issues[0], "title": "Invoice", "subtitle": "?", "url": "https://x.example"}
-    site.add_attachment({**copied, "metadata": {"billhook": "acme-2026-10:ACME-11"}}, ANA)
+    site.add_attachment(
+        {**copied, "metadata": {"billhook": "billhook/acme-2026-10%3AACME-11"}}, ANA
+    )
     site.add_attachment({**copied, "url": "https://y.example", "metadata": {}}, ANA)
     return ContractRig(site, issues)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import one_line, state, tag_beginning
 from connectors.rest import NotThereError
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
 from ledger.events import Fact, Found
@@ -25,7 +26,6 @@ DAYS_AHEAD: Final = 30
 """Entries that start in this period are polled; a report covers at most a year."""
 FEW: Final = 3
 """Up to so many projects are asked for one by one, more by the workspace's list."""
-_TAG: Final = "billhook: "
 _TOLD_OF_EVENTS: Final = ("event_id", "created_at", "creator_id", "metadata", "payload")
 
 
@@ -138,12 +138,12 @@ class TogglConnector(ProjectConnector):
         tag, name = self._our_tag(report)
         if tag not in self._tags_of(entry, report):
             self._tag_entry(entry, name)
-        return f"time entry {entry}, tag of invoice {_word(report.invoice)}"
+        return f"time entry {entry}, tag of invoice {one_line(report.invoice)}"
 
     def _our_tag(self, report: Report) -> tuple[int, str]:
         """Return the invoice's tag, made or renamed so that it tells the present state."""
-        beginning = f"{_TAG}{_word(report.invoice)} "
-        wanted = beginning + " ".join(report.state.split())
+        beginning = tag_beginning(report)
+        wanted = beginning + state(report)
         ours = {
             number: name
             for number, name in sorted(self._api.tags().items())
@@ -274,11 +274,6 @@ def _number(kind: str, about: str) -> int | None:
     """Return the number in `project:17`, None if it is something else."""
     found = re.fullmatch(rf"{kind}:([0-9]{{1,18}})", about, re.ASCII)
     return int(found[1]) if found else None
-
-
-def _word(invoice: str) -> str:
-    """Return an invoice's reference as one word, so that it ends where a space follows."""
-    return "_".join(invoice.split())
 
 
 def _cursor(since: int, until: int | None = None, row: int = 1) -> str:
