@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.note import HTML, Comment, keep
 from connectors.rest import NotThereError
@@ -29,6 +30,17 @@ _ID: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _PROJECT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _PROJECT: Final = re.compile(r"""(?![_.])[^\\/:*?"'<>|;#$&@~{},+=\[\]%\x00-\x1f]{1,64}(?<!\.)""")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands, by the server's clock."""
+
+    since: datetime
+    after: int = 0
+    """The last work item of the page before."""
+    started: datetime | None = None
+    """The server's time at the first page."""
 
 
 class AzureDevOpsConnector(ProjectConnector):
@@ -53,27 +65,24 @@ class AzureDevOpsConnector(ProjectConnector):
         return str(self._account["name"])
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
-        """Return updates of the state or the completed work; deletions are not found.
-
-        The cursor says since when, after which work item, and the server's time at the first page.
-        """
+        """Return updates of the state or the completed work; deletions are not found."""
         if cursor is None:
             # The server's own time counts; a query that finds nothing tells it.
             _, as_of = self._api.query("SELECT [System.Id] FROM WorkItems WHERE [System.Id] = 0", 1)
-            return Changes((), _cursor(_moment(as_of), 0, None))
-        since, after, started = _read(cursor)
+            return Changes((), Place(_moment(as_of)).text)
+        at = Place.read(cursor, self.key)
         # A date and a number of our own: nothing that a stranger wrote.
         items, as_of = self._api.query(
             "SELECT [System.Id] FROM WorkItems WHERE"  # noqa: S608
-            f" [System.ChangedDate] >= '{since:%Y-%m-%dT%H:%M:%SZ}' AND [System.Id] > {after}"
+            f" [System.ChangedDate] >= '{at.since:%Y-%m-%dT%H:%M:%SZ}' AND [System.Id] > {at.after}"
             " ORDER BY [System.Id]",
             PAGE,
         )
-        started = started or _moment(as_of)
-        found = [each for item in items for each in self._updates(item, since)]
+        started = at.started or _moment(as_of)
+        found = [each for item in items for each in self._updates(item, at.since)]
         if len(items) < PAGE:
-            return Changes(found, _cursor(max(since, started - OVERLAP), 0, None))
-        return Changes(found, _cursor(since, items[-1], started), is_all=False)
+            return Changes(found, Place(max(at.since, started - OVERLAP)).text)
+        return Changes(found, Place(at.since, items[-1], started).text, is_all=False)
 
     def look_up(self, about: str) -> Sequence[Found]:
         kind, _, rest = about.partition(":")
@@ -203,27 +212,6 @@ def _changed_at(fields: Mapping[str, Any]) -> datetime:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text.upper())
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _cursor(since: datetime, after: int, started: datetime | None) -> str:
-    told = started.isoformat() if started else None
-    return json.dumps({"since": since.isoformat(), "after": after, "started": told})
-
-
-def _read(cursor: str) -> tuple[datetime, int, datetime | None]:
-    try:
-        told = json.loads(cursor)
-        started = told["started"]
-        return (
-            datetime.fromisoformat(told["since"]).astimezone(UTC),
-            int(told["after"]),
-            datetime.fromisoformat(started).astimezone(UTC) if started else None,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise RejectedError(
-            "azure_devops: the stored place where polling goes on cannot be read"
-            " - remove it, and polling begins anew"
-        ) from error
 
 
 def _number(report: Report) -> int:

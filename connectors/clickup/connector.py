@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.note import PLAIN, Comment, keep
 from connectors.rest import NotThereError
@@ -28,6 +29,20 @@ WEEKS: Final = 5
 _TASK: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _ENTRY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _ITEM: Final = re.compile(r"[A-Za-z0-9_]{1,32}(-[0-9]{1,12})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands, in Unix milliseconds."""
+
+    began: int
+    """When polling began: what was entered before is not told."""
+    since: int
+    until: int | None = None
+    """When the poll under way began; None: none is."""
+    page: int = 0
+    week: int | None = None
+    """The next week of entries; None: tasks come first."""
 
 
 class ClickUpConnector(ProjectConnector):
@@ -72,29 +87,26 @@ class ClickUpConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         at = _milliseconds(now)
         if cursor is None:
-            return Changes((), _written({"began": at, "since": at}))
-        told = _read(cursor)
-        began, since = told["began"], told["since"]
-        until = told.get("until", at)
-        here = {"began": began, "since": since, "until": until}
-        if "week" not in told:
-            page = told.get("page", 0)
-            tasks, is_last = self._api.tasks(since=since - OVERLAP_MS, page=page)
+            return Changes((), Place(at, at).text)
+        told = Place.read(cursor, self.key)
+        until = at if told.until is None else told.until
+        here = replace(told, until=until)
+        if here.week is None:
+            tasks, is_last = self._api.tasks(since=here.since - OVERLAP_MS, page=here.page)
             found = [Found.thing("task", task) for task in tasks]
-            following = {"week": 0} if is_last else {"page": page + 1}
-            return Changes(found, _written({**here, **following}), is_all=False)
-        week = told["week"]
+            here = replace(here, week=0) if is_last else replace(here, page=here.page + 1)
+            return Changes(found, here.text, is_all=False)
         # People enter time for days to come as well.
-        end = until + WEEK_MS - week * WEEK_MS
+        end = until + WEEK_MS - here.week * WEEK_MS
         entries = self._api.time_entries(self._people, start=end - WEEK_MS, end=end)
         found = [
             Found.thing("time_entry", entry)
             for entry in entries
-            if (reading.changed_at(entry) or at) >= began - OVERLAP_MS
+            if (reading.changed_at(entry) or at) >= here.began - OVERLAP_MS
         ]
-        if week < WEEKS:
-            return Changes(found, _written({**here, "week": week + 1}), is_all=False)
-        return Changes(found, _written({"began": began, "since": max(since, until)}))
+        if here.week < WEEKS:
+            return Changes(found, replace(here, week=here.week + 1).text, is_all=False)
+        return Changes(found, Place(here.began, max(here.since, until)).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         start = _midnight(first) - WEEK_MS // 7
@@ -181,29 +193,6 @@ def _task_of(report: Report) -> str:
     if not isinstance(told, str) or not _TASK.fullmatch(told):
         raise RejectedError(
             f"clickup: {report.subject}: it names no task - look at the event that it came from"
-        )
-    return told
-
-
-def _written(cursor: Mapping[str, int]) -> str:
-    return json.dumps(cursor, sort_keys=True)
-
-
-def _read(cursor: str) -> dict[str, int]:
-    """Return a cursor of ours; raise RejectedError for anything else."""
-    try:
-        told = json.loads(cursor)
-    except ValueError:
-        told = None
-    known = {"began", "since", "until", "page", "week"}
-    if (
-        not isinstance(told, dict)
-        or not {"began", "since"} <= set(told) <= known
-        or not all(isinstance(value, int) and value >= 0 for value in told.values())
-    ):
-        raise RejectedError(
-            "clickup: the stored place of the poll is not one that this connector wrote"
-            " - let the poll of this endpoint begin anew"
         )
     return told
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.note import one_line, state, tag_beginning
 from connectors.rest import NotThereError
@@ -24,6 +25,17 @@ PEOPLE_A_PAGE: Final = 10
 MOST_DAYS: Final = 28
 """The longest period that is listed at once: with a day at each end it stays below a month."""
 _DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    begun: date
+    """The day on which polling began: what started before is not told."""
+    first: date | None = None
+    people: tuple[str, ...] | None = None
+    """Who is left of the poll under way; None: none is."""
 
 
 class ClockifyConnector(ProjectConnector):
@@ -68,12 +80,13 @@ class ClockifyConnector(ProjectConnector):
         deleted ones, are not found.
         """
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now.astimezone(UTC).date()))
-        begun, first, people = _place(cursor)
+            return Changes((), Place(now.astimezone(UTC).date()).text)
+        at = Place.read(cursor, self.key)
         last = now.astimezone(UTC).date() + _DAY
+        first, people = at.first or at.begun, at.people
         if people is None:
-            first = max(begun, last - DAYS_BACK * _DAY)
-            people = sorted(self._api.logged(_from(first), _to(last)))
+            first = max(at.begun, last - DAYS_BACK * _DAY)
+            people = tuple(sorted(self._api.logged(_from(first), _to(last))))
         found = [
             self._found(entry)
             for person in people[:PEOPLE_A_PAGE]
@@ -81,8 +94,8 @@ class ClockifyConnector(ProjectConnector):
         ]
         left = people[PEOPLE_A_PAGE:]
         if left:
-            return Changes(found, _cursor(begun, first, left), is_all=False)
-        return Changes(found, _cursor(begun))
+            return Changes(found, Place(at.begun, first, left).text, is_all=False)
+        return Changes(found, Place(at.begun).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         while first <= last:
@@ -247,24 +260,3 @@ def _from(day: date) -> str:
 
 def _to(day: date) -> str:
     return f"{day.isoformat()}T23:59:59Z"
-
-
-def _cursor(begun: date, first: date | None = None, people: Sequence[str] | None = None) -> str:
-    told = {"begun": begun.isoformat(), "first": first and first.isoformat(), "people": people}
-    return json.dumps(told)
-
-
-def _place(cursor: str) -> tuple[date, date, list[str] | None]:
-    """Return the day polling began, the first day listed, and who is left; None: a new list."""
-    try:
-        told = json.loads(cursor)
-        begun, people = date.fromisoformat(told["begun"]), told["people"]
-        first = date.fromisoformat(told["first"]) if told["first"] else begun
-        if people is not None and not all(is_id(person) for person in people):
-            raise ValueError
-    except (ValueError, TypeError, KeyError) as error:
-        raise RejectedError(
-            "clockify: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and compare the time since with a certificate"
-        ) from error
-    return begun, first, people

@@ -70,7 +70,7 @@ class GiteaConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), Sweep(since=now).cursor)
+            return Changes((), Sweep(since=now).text)
         lists = ("issues", "times", "milestones", "releases")
         steps = [f"{each} {name}" for name in self._repositories() for each in lists]
         return swept("gitea", cursor, now, steps, self._read)

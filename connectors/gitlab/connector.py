@@ -67,7 +67,7 @@ class GitLabConnector(ProjectConnector):
         if cursor is None:
             newest = {hook: self._newest(hook) for hook in hooks}
             marks = {**newest, **{_first(hook): number for hook, number in newest.items()}}
-            return Changes((), Sweep(since=now, marks=marks).cursor)
+            return Changes((), Sweep(since=now, marks=marks).text)
         projects = self._projects()
         lists = ("issues", "milestones", "releases")
         steps = [f"{each} {project}" for project in projects for each in lists]

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
 from connectors.note import MARKDOWN, Comment, keep
-from connectors.polling import Cursor
+from connectors.polling import Turn
 from connectors.rest import NotThereError, Rest
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Found
@@ -73,8 +73,8 @@ class OpenProjectConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), Cursor.begun(_seconds(now), len(KINDS)).text)
-        at = Cursor.read(cursor, len(KINDS), self.key)
+            return Changes((), Turn.begun(_seconds(now), len(KINDS)).text)
+        at = Turn.at(cursor, len(KINDS), self.key)
         if KINDS[at.kind] == "versions":
             return self._changed_versions(at)
         return self._changed_page(at, now)
@@ -141,7 +141,7 @@ class OpenProjectConnector(ProjectConnector):
         )
         return f"{self._url}/work_packages/{known[1]}/activity"
 
-    def _changed_page(self, at: Cursor, now: datetime) -> Changes:
+    def _changed_page(self, at: Turn, now: datetime) -> Changes:
         kind = KINDS[at.kind]
         until = now + timedelta(days=1)
         answer = self._api.get(
@@ -162,7 +162,7 @@ class OpenProjectConnector(ProjectConnector):
         following = at.next_kind(newest) if is_last else at.next_page(newest)
         return Changes(found, following.text, is_all=False)
 
-    def _changed_versions(self, at: Cursor) -> Changes:
+    def _changed_versions(self, at: Turn) -> Changes:
         """Return the versions that changed. There is no filter for it, so all are listed."""
         changed: list[tuple[int, Any]] = []
         for answer in self._pages("/versions"):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http, Response
 from connectors.note import HTML, Comment, keep
 from connectors.rest import NotThereError, Rest, retry_after, seconds_until
@@ -63,6 +64,21 @@ class PlaneApi(Rest):
         return seconds_until(answer.headers, answer.headers.get("x-ratelimit-reset", ""))
 
 
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
+    until: datetime | None = None
+    """When the poll under way began; None: the projects are not listed yet."""
+    left: tuple[str, ...] = ()
+    """The projects that are still to be read."""
+
+    def __post_init__(self) -> None:
+        for project in self.left:
+            _uuid(project)
+
+
 class PlaneConnector(ProjectConnector):
     """One workspace of Plane, in the cloud or on a server of one's own."""
 
@@ -98,25 +114,27 @@ class PlaneConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return what changed, one project at a time: its work items, newest change first."""
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now))
-        since, until, left = _place(cursor)
-        if until is None:
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        if at.until is None:
             pages = list(self._api.pages(self._projects))
             with self._api.reading("the projects"):
-                left = [
+                left = tuple(
                     _uuid(project["id"])
                     for page in pages
                     for project in page
                     # Public projects are listed too, but only members may look into them.
                     if project.get("is_member") is not False
-                ]
-            return Changes((), _cursor(since, now, left) if left else _cursor(now), not left)
+                )
+            here = Place(at.since, now, left) if left else Place(now)
+            return Changes((), here.text, is_all=not left)
         found: list[Found] = []
         with suppress(NotThereError):
             # A project may be deleted while its turn comes.
-            found += self._changed(left[0], since - OVERLAP) if left else ()
-        is_all = len(left) <= 1
-        return Changes(found, _cursor(until) if is_all else _cursor(since, until, left[1:]), is_all)
+            found += self._changed(at.left[0], at.since - OVERLAP) if at.left else ()
+        is_all = len(at.left) <= 1
+        here = Place(at.until) if is_all else replace(at, left=at.left[1:])
+        return Changes(found, here.text, is_all)
 
     def report(self, report: Report) -> str:
         kind, _, number = report.subject.partition(":")
@@ -177,28 +195,3 @@ def _uuid(told: object) -> str:
     if not isinstance(told, str) or not _UUID.fullmatch(told):
         raise ValueError("not an id")
     return told
-
-
-def _cursor(since: datetime, until: datetime | None = None, left: list[str] | None = None) -> str:
-    return json.dumps({"since": _text(since), "until": until and _text(until), "left": left or []})
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _place(cursor: str) -> tuple[datetime, datetime | None, list[str]]:
-    """Return since, until (None before the projects are listed) and the projects left."""
-    try:
-        told = json.loads(cursor)
-        since = datetime.fromisoformat(told["since"])
-        until = datetime.fromisoformat(told["until"]) if told["until"] else None
-        left = [_uuid(each) for each in told["left"]]
-        if since.tzinfo is None or not 2000 <= since.year < 9000:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "plane: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and look at the work items that were completed since"
-        ) from error
-    return since, until, left

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
 from connectors.note import PLAIN, Comment, keep
-from connectors.polling import Cursor
+from connectors.polling import Turn
 from connectors.rest import ForbiddenError, NotThereError, Rest
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Fact, Found
@@ -89,8 +89,8 @@ class RedmineConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), Cursor.begun(_seconds(now), len(KINDS)).text)
-        at = Cursor.read(cursor, len(KINDS), self.key)
+            return Changes((), Turn.begun(_seconds(now), len(KINDS)).text)
+        at = Turn.at(cursor, len(KINDS), self.key)
         kind = KINDS[at.kind]
         if kind == "issues":
             return self._changed_issues(at)
@@ -142,7 +142,7 @@ class RedmineConnector(ProjectConnector):
         )
         return f"{self._url}/issues/{number}"
 
-    def _changed_issues(self, at: Cursor) -> Changes:
+    def _changed_issues(self, at: Turn) -> Changes:
         answer = self._api.get(
             "/issues.json",
             updated_on=">=" + _text(at.since),
@@ -224,7 +224,7 @@ class RedmineConnector(ProjectConnector):
             return {"id": int(user["id"]), "login": user["login"]}
 
 
-def _changed(at: Cursor, kind: str, things: Sequence[Any]) -> Changes:
+def _changed(at: Turn, kind: str, things: Sequence[Any]) -> Changes:
     """Return those of a whole list that changed, oldest first."""
     try:
         moved = sorted(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.note import MARKDOWN_SEEN, Comment, keep
 from connectors.rest import NotThereError, Rest
@@ -42,6 +43,13 @@ _TOLD: Final = (
     "owner_ids",
 )
 """What is kept of a story or epic; positions and statistics change with every look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
 
 
 class ShortcutConnector(ProjectConnector):
@@ -99,8 +107,8 @@ class ShortcutConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return the stories and epics that changed, at most a day of them at once."""
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now))
-        since = _place(cursor) - OVERLAP
+            return Changes((), Place(now).text)
+        since = Place.read(cursor, self.key).since - OVERLAP
         until = max(min(now, since + SPAN), since)
         stories = self._stories(since, until)
         while len(stories) >= MANY and until - since > SHORTEST:
@@ -118,7 +126,7 @@ class ShortcutConnector(ProjectConnector):
             found = [*self._found("story", stories), *self._found("epic", epics)]
         # A period that was halved goes on behind the overlap that the next call takes off again.
         reached = until if until >= now else until + OVERLAP
-        return Changes(found, _cursor(reached), is_all=until >= now)
+        return Changes(found, Place(reached).text, is_all=until >= now)
 
     def report(self, report: Report) -> str:
         found = re.fullmatch(r"(story|epic):([0-9]{1,18})", report.subject, re.ASCII)
@@ -210,20 +218,3 @@ def _comment(told: Any) -> Comment:
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _cursor(moment: datetime) -> str:
-    return json.dumps({"since": _text(moment)})
-
-
-def _place(cursor: str) -> datetime:
-    try:
-        since = datetime.fromisoformat(json.loads(cursor)["since"])
-        if since.tzinfo is None or not 2000 <= since.year < 9000:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "shortcut: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and look at the stories that were completed since"
-        ) from error
-    return since

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.note import MARKDOWN_SEEN, Comment, keep
 from connectors.rest import Rest
@@ -26,6 +27,25 @@ _TYPES: Final = "createCard,updateCard"
 _TOLD: Final = ("id", "idMemberCreator", "type", "date", "data")
 _ID: Final = re.compile(r"[0-9a-f]{24}", re.ASCII)
 _BOARD: Final = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
+    until: datetime | None = None
+    """When the poll under way began; None: none is."""
+    left: tuple[str, ...] = ()
+    """The boards that are still to be read."""
+    before: str | None = None
+    """The action before which the first board goes on."""
+
+    def __post_init__(self) -> None:
+        if self.until and not (self.left and all(map(_BOARD.fullmatch, self.left))):
+            raise ValueError
+        if self.before:
+            _id(self.before)
 
 
 class TrelloConnector(ProjectConnector):
@@ -68,16 +88,16 @@ class TrelloConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return actions as webhooks have them: a page of one board at a time, newest first."""
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now))
-        since, until, left, before = _place(cursor)
-        if until is None:
-            until, left, before = now, self._boards, None
-        board, *others = left
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        if at.until is None:
+            at = Place(at.since, now, tuple(self._boards))
+        board, *others = at.left
         actions = self._api.get(
             f"/boards/{board}/actions",
             filter=_TYPES,
-            since=_text(since - OVERLAP),
-            before=before,
+            since=_text(at.since - OVERLAP),
+            before=at.before,
             limit=PAGE,
         )
         with self._api.reading(f"the actions of the board {board}"):
@@ -86,10 +106,10 @@ class TrelloConnector(ProjectConnector):
             ]
             last = _id(actions[-1]["id"]) if len(actions) >= PAGE else None
         if last is not None:
-            return Changes(found, _cursor(since, until, left, last), is_all=False)
+            return Changes(found, replace(at, before=last).text, is_all=False)
         if others:
-            return Changes(found, _cursor(since, until, others), is_all=False)
-        return Changes(found, _cursor(until))
+            return Changes(found, replace(at, left=tuple(others), before=None).text, is_all=False)
+        return Changes(found, Place(at.until or now).text)
 
     def report(self, report: Report) -> str:
         kind, _, card = report.subject.partition(":")
@@ -158,34 +178,5 @@ def _id(told: object) -> str:
     return told
 
 
-def _cursor(
-    since: datetime,
-    until: datetime | None = None,
-    left: list[str] | None = None,
-    before: str | None = None,
-) -> str:
-    place = {"since": _text(since), "until": until and _text(until)}
-    return json.dumps({**place, "left": left or [], "before": before})
-
-
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _place(cursor: str) -> tuple[datetime, datetime | None, list[str], str | None]:
-    """Return since, until (None before the first page), the boards left, and where to go on."""
-    try:
-        told = json.loads(cursor)
-        since = datetime.fromisoformat(told["since"])
-        until = datetime.fromisoformat(told["until"]) if told["until"] else None
-        left = [str(board) for board in told["left"]]
-        before = _id(told["before"]) if told["before"] else None
-        is_odd = until is not None and (not left or not all(map(_BOARD.fullmatch, left)))
-        if is_odd or since.tzinfo is None or not 2000 <= since.year < 9000:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "trello: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and look at the cards that were completed since"
-        ) from error
-    return since, until, left, before
