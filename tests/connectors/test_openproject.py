@@ -197,7 +197,13 @@ def test_an_answer_without_id_leaves_the_outcome_unknown(rig: ContractRig) -> No
         connect(rig, Silent()).report(rig.reports()[0])
 
 
-@pytest.mark.parametrize("cursor", ["[1,2,3]", "[1,2,3,9,null,1]", "[1,2,3,0,null,0]", "[true]"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("[1, 2, 3]", '{"reached": [1, 2]}', '{"reached": [true, 2, 3]}'),
+        *('{"reached": [1, 2, 3], "kind": 3}', '{"reached": [1, 2, 3], "page": 0}'),
+    ],
+)
 def test_a_cursor_that_is_none_says_what_to_do(rig: ContractRig, cursor: str) -> None:
     with pytest.raises(RejectedError, match="begin anew"):
         connect(rig).changes_since(cursor, LATER)
