@@ -6,14 +6,13 @@ since the round before. Where it stands is the cursor that `changes_since` gives
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from connectors.connector import Changes
-from ledger.errors import RejectedError
+from connectors.cursor import Cursor
 from ledger.events import Found
 
 OVERLAP: Final = timedelta(minutes=10)
@@ -36,7 +35,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Cursor):
     """Where a poll stands, between two rounds or within one."""
 
     since: datetime
@@ -77,43 +76,9 @@ class Sweep:
         """Return a page of a list that only has page numbers."""
         return Page(found, is_last=is_last, page=self.page + 1)
 
-    @property
-    def cursor(self) -> str:
-        """Return it as text, which `sweep_at` reads."""
-        told = {
-            "since": self.since.isoformat(),
-            "until": self.until and self.until.isoformat(),
-            "step": self.step,
-            "after": self.after and self.after.isoformat(),
-            "page": self.page,
-            "marks": dict(self.marks),
-        }
-        return json.dumps({name: value for name, value in told.items() if value})
-
-
-def sweep_at(cursor: str, tool: str) -> Sweep:
-    """Return where a cursor says that the poll stands; raise RejectedError for an odd one."""
-    try:
-        told: Any = json.loads(cursor)
-        marks = {str(name): int(number) for name, number in told.get("marks", {}).items()}
-        until, after = told.get("until"), told.get("after")
-        page = int(told.get("page", 1))
-        found = Sweep(
-            since=_moment(told["since"]),
-            until=until and _moment(until),
-            step=str(told.get("step", "")),
-            after=after and _moment(after),
-            page=page,
-            marks=marks,
-        )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RejectedError(
-            f"{tool}: where the last poll ended cannot be read - let polling begin anew for this "
-            "endpoint"
-        ) from error
-    if page < 1:
-        raise RejectedError(f"{tool}: the last poll ended on page {page} - let polling begin anew")
-    return found
+    def __post_init__(self) -> None:
+        if self.page < 1:
+            raise ValueError
 
 
 def swept(
@@ -124,7 +89,7 @@ def swept(
     `steps` names the lists, always in the same order; `read` asks for the page of a list at which
     a sweep stands. A list that is gone since the last call lets the round begin again.
     """
-    at = sweep_at(cursor, tool)
+    at = Sweep.read(cursor, tool)
     if at.until is None:
         at = replace(at, until=now, step="", after=None, page=1)
     found: Sequence[Found] = ()
@@ -138,7 +103,7 @@ def swept(
         found, at = page.found, _beyond(at, page, steps)
         if found or at.until is None:
             break
-    return Changes(found, at.cursor, is_all=at.until is None)
+    return Changes(found, at.text, is_all=at.until is None)
 
 
 def _beyond(at: Sweep, page: Page, steps: Sequence[str]) -> Sweep:
@@ -153,10 +118,3 @@ def _beyond(at: Sweep, page: Page, steps: Sequence[str]) -> Sweep:
 
 def _finished(at: Sweep) -> Sweep:
     return Sweep(since=at.until or at.since, marks=at.marks)
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without its offset")
-    return moment.astimezone(UTC)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import PLAIN, Comment, keep
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import note, reading
+from . import reading
 from .api import API_URL, AsanaApi
 
 OVERLAP: Final = timedelta(minutes=15)
@@ -30,6 +32,21 @@ PROJECTS_AT_ONCE: Final = 10
 
 _GID: Final = re.compile(r"[0-9]{1,32}", re.ASCII)
 _ITEM: Final = re.compile(r"[A-Za-z0-9_]{1,32}(-[0-9]{1,12})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    began: datetime
+    """When polling began: what was entered before is not told."""
+    since: datetime
+    until: datetime | None = None
+    """When the poll under way began; None: none is."""
+    after: str = ""
+    """The project whose tasks were asked for last."""
+    week: int | None = None
+    """The next week of entries; None: tasks come first."""
 
 
 class AsanaConnector(ProjectConnector):
@@ -92,32 +109,33 @@ class AsanaConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), _written({"began": now, "since": now}))
-        told = _read(cursor)
-        began, since, until = told["began"], told["since"], told.get("until", now)
-        here = {"began": began, "since": since, "until": until}
-        if "week" not in told:
-            ahead = [gid for gid in self._projects if gid > told.get("after", "")]
+            return Changes((), Place(now, now).text)
+        told = Place.read(cursor, self.key)
+        at = replace(told, until=told.until or now)
+        until = at.until or now
+        if at.week is None:
+            ahead = [gid for gid in self._projects if gid > at.after]
             found = [
                 Found.thing("task", task)
                 for gid in ahead[:PROJECTS_AT_ONCE]
-                for task in self._api.tasks(gid, since=_moment(since - OVERLAP))
+                for task in self._api.tasks(gid, since=_moment(at.since - OVERLAP))
             ]
-            rest = ahead[PROJECTS_AT_ONCE:]
-            following = {"after": ahead[PROJECTS_AT_ONCE - 1]} if rest else {"week": 0}
-            return Changes(found, _written({**here, **following}), is_all=False)
-        week = told["week"]
+            if ahead[PROJECTS_AT_ONCE:]:
+                at = replace(at, after=ahead[PROJECTS_AT_ONCE - 1])
+            else:
+                at = replace(at, after="", week=0)
+            return Changes(found, at.text, is_all=False)
         # People enter time for days to come as well.
-        last = until.date() + timedelta(days=7 - 7 * week)
+        last = until.date() + timedelta(days=7 - 7 * at.week)
         entries = self._api.entries(self._workspace, last - timedelta(days=6), last)
         found = [
             one
             for one in self._told(entries)
-            if reading.created_at(one.body, otherwise=now) >= began - OVERLAP
+            if reading.created_at(one.body, otherwise=now) >= at.began - OVERLAP
         ]
-        if week < WEEKS:
-            return Changes(found, _written({**here, "week": week + 1}), is_all=False)
-        return Changes(found, _written({"began": began, "since": max(since, until)}))
+        if at.week < WEEKS:
+            return Changes(found, replace(at, week=at.week + 1).text, is_all=False)
+        return Changes(found, Place(at.began, max(at.since, until)).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         start = max(first, self._first_day)
@@ -134,36 +152,29 @@ class AsanaConnector(ProjectConnector):
 
     def report(self, report: Report) -> str:
         task = _task_of(report)
-        marker, text = note.marker(report), note.note(report)
-        comment = self._our_comment(task, marker)
-        if comment is None:
-            answer = self._api.write("POST", f"/tasks/{task}/stories", text)
-            try:
-                comment = (str(answer["data"]["gid"]), text)
-            except (KeyError, TypeError) as error:
-                raise OutcomeUnknownError(
-                    f"asana: task {task}: the answer to a new comment has no gid; it may have been"
-                    " added"
-                ) from error
-        elif not note.reads_alike(comment[1], text):
-            self._api.write("PUT", f"/stories/{comment[0]}", text)
-        return f"task {task}, comment {comment[0]}"
+        ours = keep(
+            PLAIN,
+            report,
+            self._our_comments(task),
+            lambda text: Comment(
+                str(self._api.write("POST", f"/tasks/{task}/stories", text)["data"]["gid"]), text
+            ),
+            lambda ours, text: self._api.write("PUT", f"/stories/{ours.id}", text),
+            tool=self.key,
+        )
+        return f"task {task}, comment {ours.id}"
 
-    def _our_comment(self, task: str, marker: str) -> tuple[str, str] | None:
-        """Return gid and text of our comment with the marker: somebody may have copied it."""
+    def _our_comments(self, task: str) -> Iterator[Comment]:
         me = self._me["gid"]
         for story in self._api.pages(
             f"/tasks/{task}/stories", opt_fields="text,type,created_by.gid"
         ):
             with self._api.reading(f"the comments of task {task}"):
-                is_ours = (
-                    story["type"] == "comment" and (story["created_by"] or {}).get("gid") == me
-                )
-                text = story["text"] or ""
-                gid = str(int(story["gid"]))
-            if is_ours and note.holds(text, marker):
-                return gid, text
-        return None
+                author = (story["created_by"] or {}).get("gid")
+                comment = Comment(str(int(story["gid"])), story["text"] or "")
+                is_ours = story["type"] == "comment" and author == me
+            if is_ours:
+                yield comment
 
     def _told(self, entries: Sequence[dict[str, Any]] | Iterator[dict[str, Any]]) -> list[Found]:
         """Return the entries of the days from which on time is billed here."""
@@ -240,31 +251,6 @@ def _task_of(report: Report) -> str:
             f"asana: {report.subject}: it names no task - look at the event that it came from"
         )
     return told
-
-
-def _written(cursor: Mapping[str, datetime | str | int]) -> str:
-    told = {
-        name: _moment(value) if isinstance(value, datetime) else value
-        for name, value in cursor.items()
-    }
-    return json.dumps(told, sort_keys=True)
-
-
-def _read(cursor: str) -> dict[str, Any]:
-    """Return a cursor of ours; raise RejectedError for anything else."""
-    try:
-        told = json.loads(cursor)
-        for name in ("began", "since", *(("until",) if "until" in told else ())):
-            told[name] = datetime.fromisoformat(told[name]).astimezone(UTC)
-        is_ours = isinstance(told.get("week", 0), int) and isinstance(told.get("after", ""), str)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        is_ours = False
-    if not is_ours:
-        raise RejectedError(
-            "asana: the stored place of the poll is not one that this connector wrote"
-            " - let the poll of this endpoint begin anew"
-        )
-    return dict(told)
 
 
 def _moment(at: datetime) -> str:

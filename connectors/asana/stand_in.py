@@ -7,7 +7,7 @@ Shaped after https://developers.asana.com/reference. Run it with
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,7 +17,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import AsanaConnector
 
@@ -247,43 +248,31 @@ class AsanaStandIn(StandIn):
         return json_answer({}, 201)
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[AsanaStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: AsanaStandIn
-    connector: type[AsanaConnector] = AsanaConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "workspace": WORKSPACE,
-            "first_day": "2026-09-01",
-            "endpoint": "asana-agency",
-        }
-    )
-    unknown: str = "task:1299"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "task:1201": [("milestone.completed", "task:1201")],
-            "task:1202": [
-                ("work.reopened", "task:1202"),
-                ("time.logged", "entry:1501"),
-                ("time.logged", "entry:1502"),
-            ],
-            "task:1299": [],
-            "entry:1501": [("time.logged", "entry:1501")],
-            # Older than the first day whose time is billed.
-            "entry:1500": [],
-            "entry:1599": [],
-        }
-    )
-    facts: tuple[str, ...] = ("task:1201", "task:1202")
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[AsanaConnector]] = AsanaConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "workspace": WORKSPACE,
+        "first_day": "2026-09-01",
+        "endpoint": "asana-agency",
+    }
+    unknown: ClassVar[str] = "task:1299"
+    look_ups: ClassVar[LookUps] = {
+        "task:1201": [("milestone.completed", "task:1201")],
+        "task:1202": [
+            ("work.reopened", "task:1202"),
+            ("time.logged", "entry:1501"),
+            ("time.logged", "entry:1502"),
+        ],
+        "task:1299": [],
+        "entry:1501": [("time.logged", "entry:1501")],
+        # Older than the first day whose time is billed.
+        "entry:1500": [],
+        "entry:1599": [],
+    }
+    facts: ClassVar[tuple[str, ...]] = ("task:1201", "task:1202")
 
     def reports(self) -> list[Report]:
         """Return one report for a milestone and one for a time entry."""
@@ -296,11 +285,7 @@ class ContractRig:
         """Return the texts of all notes that stand in the tool now."""
         return [str(story["text"]) for story in self.site.stories.values()]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Complete and open many tasks in both projects; log, change and back-date time."""
         told = []
         at = NOW
@@ -325,7 +310,7 @@ class ContractRig:
         self.site.add_entry("160001", "1202", at.date(), 480, at=at, billable=False)
         return [*told, ("time.logged", "entry:161000")]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhook that Asana sends for each comment of ours."""
         return [
             (
@@ -374,16 +359,7 @@ def contract_setup(_folder: Path) -> ContractRig:
 
 
 def _report(subject: str, fields: dict[str, object], *, item: str | None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="Acme webshop",
-        fields=fields,
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item}",
-    )
+    return report_on(subject, item, "Acme webshop", fields)
 
 
 def _one(request: Request, thing: dict[str, Any]) -> Response:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import HTML, Comment, keep
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import note
 from .api import ITEMS_A_REQUEST, VERSION, AzureDevOpsApi
 
 PAGE: Final = 20
@@ -29,6 +30,17 @@ _ID: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _PROJECT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _PROJECT: Final = re.compile(r"""(?![_.])[^\\/:*?"'<>|;#$&@~{},+=\[\]%\x00-\x1f]{1,64}(?<!\.)""")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands, by the server's clock."""
+
+    since: datetime
+    after: int = 0
+    """The last work item of the page before."""
+    started: datetime | None = None
+    """The server's time at the first page."""
 
 
 class AzureDevOpsConnector(ProjectConnector):
@@ -53,27 +65,24 @@ class AzureDevOpsConnector(ProjectConnector):
         return str(self._account["name"])
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
-        """Return updates of the state or the completed work; deletions are not found.
-
-        The cursor says since when, after which work item, and the server's time at the first page.
-        """
+        """Return updates of the state or the completed work; deletions are not found."""
         if cursor is None:
             # The server's own time counts; a query that finds nothing tells it.
             _, as_of = self._api.query("SELECT [System.Id] FROM WorkItems WHERE [System.Id] = 0", 1)
-            return Changes((), _cursor(_moment(as_of), 0, None))
-        since, after, started = _read(cursor)
+            return Changes((), Place(_moment(as_of)).text)
+        at = Place.read(cursor, self.key)
         # A date and a number of our own: nothing that a stranger wrote.
         items, as_of = self._api.query(
             "SELECT [System.Id] FROM WorkItems WHERE"  # noqa: S608
-            f" [System.ChangedDate] >= '{since:%Y-%m-%dT%H:%M:%SZ}' AND [System.Id] > {after}"
+            f" [System.ChangedDate] >= '{at.since:%Y-%m-%dT%H:%M:%SZ}' AND [System.Id] > {at.after}"
             " ORDER BY [System.Id]",
             PAGE,
         )
-        started = started or _moment(as_of)
-        found = [each for item in items for each in self._updates(item, since)]
+        started = at.started or _moment(as_of)
+        found = [each for item in items for each in self._updates(item, at.since)]
         if len(items) < PAGE:
-            return Changes(found, _cursor(max(since, started - OVERLAP), 0, None))
-        return Changes(found, _cursor(since, items[-1], started), is_all=False)
+            return Changes(found, Place(max(at.since, started - OVERLAP)).text)
+        return Changes(found, Place(at.since, items[-1], started).text, is_all=False)
 
     def look_up(self, about: str) -> Sequence[Found]:
         kind, _, rest = about.partition(":")
@@ -114,29 +123,24 @@ class AzureDevOpsConnector(ProjectConnector):
             )
         item, project = _number(report), _project_of(report)
         path = f"/{project}/_apis/wit/workItems/{item}/comments"
-        text, preview = note.comment(report), {"api-version": f"{VERSION}-preview.3"}
-        comment = self._our_comment(report, path)
-        if comment is None:
-            comment = self._api.post(path, {"text": text}, **preview)
-        elif note.text_of(comment["text"]) != note.text_of(text):
-            self._api.patch(f"{path}/{int(comment['id'])}", {"text": text}, **preview)
-        try:
-            number = int(comment["id"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"azure_devops: #{item}: the answer to a comment has no id; it may have been added"
-            ) from error
-        return f"{self.configured['url'].rstrip('/')}/{project}/_workitems/edit/{item}#{number}"
+        preview = {"api-version": f"{VERSION}-preview.3"}
+        ours = keep(
+            HTML,
+            report,
+            self._our_comments(path),
+            lambda text: _comment(self._api.post(path, {"text": text}, **preview)),
+            lambda ours, text: self._api.patch(f"{path}/{ours.id}", {"text": text}, **preview),
+            tool=self.key,
+        )
+        return f"{self.configured['url'].rstrip('/')}/{project}/_workitems/edit/{item}#{ours.id}"
 
-    def _our_comment(self, report: Report, path: str) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
-        marker = note.marker(report)
-        for comment in self._api.comments(path):
+    def _our_comments(self, path: str) -> Iterator[Comment]:
+        for told in self._api.comments(path):
             with self._api.reading("the comments of a work item"):
-                is_ours = (comment.get("createdBy") or {}).get("id") == self._account["id"]
-                if is_ours and marker in note.text_of(comment["text"]):
-                    return {"id": int(comment["id"]), "text": str(comment["text"])}
-        return None
+                is_ours = (told.get("createdBy") or {}).get("id") == self._account["id"]
+                comment = _comment(told)
+            if is_ours:
+                yield comment
 
     def _updates(self, item: int, since: datetime) -> Iterator[Found]:
         """Yield what changed the state or the completed work of a work item since a moment."""
@@ -193,6 +197,10 @@ def _fact(told: Mapping[str, Any]) -> Fact:
     )
 
 
+def _comment(told: Any) -> Comment:
+    return Comment(str(int(told["id"])), str(told["text"]))
+
+
 def _is_item(about: tuple[str, str, str]) -> bool:
     return about[0] == "workitem" and _ID.fullmatch(about[2]) is not None
 
@@ -204,27 +212,6 @@ def _changed_at(fields: Mapping[str, Any]) -> datetime:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text.upper())
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _cursor(since: datetime, after: int, started: datetime | None) -> str:
-    told = started.isoformat() if started else None
-    return json.dumps({"since": since.isoformat(), "after": after, "started": told})
-
-
-def _read(cursor: str) -> tuple[datetime, int, datetime | None]:
-    try:
-        told = json.loads(cursor)
-        started = told["started"]
-        return (
-            datetime.fromisoformat(told["since"]).astimezone(UTC),
-            int(told["after"]),
-            datetime.fromisoformat(started).astimezone(UTC) if started else None,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise RejectedError(
-            "azure_devops: the stored place where polling goes on cannot be read"
-            " - remove it, and polling begins anew"
-        ) from error
 
 
 def _number(report: Report) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -18,7 +18,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import AzureDevOpsConnector
 
@@ -281,47 +282,36 @@ class AzureDevOpsStandIn(StandIn):
         return things[item]
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[AzureDevOpsStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: AzureDevOpsStandIn
-    connector: type[AzureDevOpsConnector] = AzureDevOpsConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "url": "https://dev.azure.example/agency",
-            "token": TOKEN,
-            "endpoint": "azure-agency",
-        }
-    )
-    unknown: str = "workitem:99999"
-    facts: tuple[str, ...] = ("workitem:11", "workitem:12", f"project:{PROJECT_ID}")
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "update:11:2": [("time.total", "workitem-time:11"), ("work.completed", "workitem:11")],
-            "workitem:11": [("time.total", "workitem-time:11"), ("work.completed", "workitem:11")],
-            "update:11:99": [],
-            "workitem:99999": [],
-        }
-    )
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[AzureDevOpsConnector]] = AzureDevOpsConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "url": "https://dev.azure.example/agency",
+        "token": TOKEN,
+        "endpoint": "azure-agency",
+    }
+    unknown: ClassVar[str] = "workitem:99999"
+    facts: ClassVar[tuple[str, ...]] = ("workitem:11", "workitem:12", f"project:{PROJECT_ID}")
+    look_ups: ClassVar[LookUps] = {
+        "update:11:2": [("time.total", "workitem-time:11"), ("work.completed", "workitem:11")],
+        "workitem:11": [("time.total", "workitem-time:11"), ("work.completed", "workitem:11")],
+        "update:11:99": [],
+        "workitem:99999": [],
+    }
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of subject that has a place for a note."""
-        return [_report("workitem:11", "#11"), _report("workitem-time:12", "#12")]
+        return [
+            report_on("workitem:11", "#11", "Acme"),
+            report_on("workitem-time:12", "#12", "Acme"),
+        ]
 
     def notes(self) -> list[str]:
         """Return the texts of all notes that stand in the tool now."""
         return [each["text"] for each in self.site.comments.values() if each["createdBy"] == ME]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Log hours on more work items than a page holds; complete, reopen and rename others."""
         expected = []
         for item in range(100, 124):
@@ -341,9 +331,9 @@ class ContractRig:
             ("time.total", "workitem-time:11"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that our comments cause: the comment, and the item's counter."""
-        told: list[tuple[dict[str, str], dict[str, Any]]] = []
+        told: list[Webhook] = []
         for number, comment in self.site.comments.items():
             item, text = comment["workItemId"], comment["text"]
             changed = {
@@ -378,22 +368,9 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.change(11, {"System.State": "Closed", HOURS: 5.5})
     site.now = NOW
     # Somebody copied our note, marker and all.
-    site.add_foreign_comment(11, "see [billhook:acme-2026-10:%2311]", ANA)
+    site.add_foreign_comment(11, "see billhook/acme-2026-10%3A%2311", ANA)
     site.add_foreign_comment(11, "thank you", ANA)
     return ContractRig(site)
-
-
-def _report(subject: str, item: str) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="Acme",
-        fields={},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item}",
-    )
 
 
 def _text_of(request: Request) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import PLAIN, Comment, keep
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import note, reading
+from . import reading
 from .api import API_URL, ClickUpApi
 
 OVERLAP_MS: Final = 10 * 60 * 1000
@@ -27,6 +29,20 @@ WEEKS: Final = 5
 _TASK: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _ENTRY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _ITEM: Final = re.compile(r"[A-Za-z0-9_]{1,32}(-[0-9]{1,12})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands, in Unix milliseconds."""
+
+    began: int
+    """When polling began: what was entered before is not told."""
+    since: int
+    until: int | None = None
+    """When the poll under way began; None: none is."""
+    page: int = 0
+    week: int | None = None
+    """The next week of entries; None: tasks come first."""
 
 
 class ClickUpConnector(ProjectConnector):
@@ -71,29 +87,26 @@ class ClickUpConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         at = _milliseconds(now)
         if cursor is None:
-            return Changes((), _written({"began": at, "since": at}))
-        told = _read(cursor)
-        began, since = told["began"], told["since"]
-        until = told.get("until", at)
-        here = {"began": began, "since": since, "until": until}
-        if "week" not in told:
-            page = told.get("page", 0)
-            tasks, is_last = self._api.tasks(since=since - OVERLAP_MS, page=page)
+            return Changes((), Place(at, at).text)
+        told = Place.read(cursor, self.key)
+        until = at if told.until is None else told.until
+        here = replace(told, until=until)
+        if here.week is None:
+            tasks, is_last = self._api.tasks(since=here.since - OVERLAP_MS, page=here.page)
             found = [Found.thing("task", task) for task in tasks]
-            following = {"week": 0} if is_last else {"page": page + 1}
-            return Changes(found, _written({**here, **following}), is_all=False)
-        week = told["week"]
+            here = replace(here, week=0) if is_last else replace(here, page=here.page + 1)
+            return Changes(found, here.text, is_all=False)
         # People enter time for days to come as well.
-        end = until + WEEK_MS - week * WEEK_MS
+        end = until + WEEK_MS - here.week * WEEK_MS
         entries = self._api.time_entries(self._people, start=end - WEEK_MS, end=end)
         found = [
             Found.thing("time_entry", entry)
             for entry in entries
-            if (reading.changed_at(entry) or at) >= began - OVERLAP_MS
+            if (reading.changed_at(entry) or at) >= here.began - OVERLAP_MS
         ]
-        if week < WEEKS:
-            return Changes(found, _written({**here, "week": week + 1}), is_all=False)
-        return Changes(found, _written({"began": began, "since": max(since, until)}))
+        if here.week < WEEKS:
+            return Changes(found, replace(here, week=here.week + 1).text, is_all=False)
+        return Changes(found, Place(here.began, max(here.since, until)).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         start = _midnight(first) - WEEK_MS // 7
@@ -112,39 +125,31 @@ class ClickUpConnector(ProjectConnector):
 
     def report(self, report: Report) -> str:
         task = _task_of(report)
-        marker, text = note.marker(report), note.note(report)
-        comment = self._our_comment(task, marker)
-        if comment is None:
-            answer = self._api.post(
-                f"/task/{task}/comment", {"comment_text": text, "notify_all": False}
-            )
-            try:
-                comment = {"id": str(answer["id"])}
-            except (KeyError, TypeError) as error:
-                raise OutcomeUnknownError(
-                    f"clickup: task {task}: the answer to a new comment has no id; it may have been"
-                    " added"
-                ) from error
-        elif not note.reads_alike(comment["text"], text):
-            self._api.put(
-                f"/comment/{comment['id']}",
-                {"comment_text": text, "resolved": comment["is_resolved"]},
-            )
-        return f"https://app.clickup.com/t/{task}?comment={comment['id']}"
+        path, are_resolved = f"/task/{task}/comment", dict[str, bool]()
+        ours = keep(
+            PLAIN,
+            report,
+            self._our_comments(task, are_resolved),
+            lambda text: Comment(
+                str(self._api.post(path, {"comment_text": text, "notify_all": False})["id"]), text
+            ),
+            lambda ours, text: self._api.put(
+                f"/comment/{ours.id}", {"comment_text": text, "resolved": are_resolved[ours.id]}
+            ),
+            tool=self.key,
+        )
+        return f"https://app.clickup.com/t/{task}?comment={ours.id}"
 
-    def _our_comment(self, task: str, marker: str) -> Mapping[str, Any] | None:
-        """Return our comment with the marker: somebody else may have copied it."""
+    def _our_comments(self, task: str, are_resolved: dict[str, bool]) -> Iterator[Comment]:
+        """Yield our comments, and note which are resolved: a change must not open them again."""
         me = self._me["id"]
-        for comment in self._api.comments(task):
+        for told in self._api.comments(task):
             with self._api.reading(f"the comments of task {task}"):
-                text = comment["comment_text"] or ""
-                if note.holds(text, marker) and str(comment["user"]["id"]) == me:
-                    return {
-                        "id": str(int(comment["id"])),
-                        "text": text,
-                        "is_resolved": bool(comment.get("resolved")),
-                    }
-        return None
+                comment = Comment(str(int(told["id"])), told["comment_text"] or "")
+                is_ours = str(told["user"]["id"]) == me
+            if is_ours:
+                are_resolved[comment.id] = bool(told.get("resolved"))
+                yield comment
 
     def _asked(self, about: str) -> tuple[str, Mapping[str, Any] | None]:
         """Return the kind and the thing itself, None if there is none like it."""
@@ -188,29 +193,6 @@ def _task_of(report: Report) -> str:
     if not isinstance(told, str) or not _TASK.fullmatch(told):
         raise RejectedError(
             f"clickup: {report.subject}: it names no task - look at the event that it came from"
-        )
-    return told
-
-
-def _written(cursor: Mapping[str, int]) -> str:
-    return json.dumps(cursor, sort_keys=True)
-
-
-def _read(cursor: str) -> dict[str, int]:
-    """Return a cursor of ours; raise RejectedError for anything else."""
-    try:
-        told = json.loads(cursor)
-    except ValueError:
-        told = None
-    known = {"began", "since", "until", "page", "week"}
-    if (
-        not isinstance(told, dict)
-        or not {"began", "since"} <= set(told) <= known
-        or not all(isinstance(value, int) and value >= 0 for value in told.values())
-    ):
-        raise RejectedError(
-            "clickup: the stored place of the poll is not one that this connector wrote"
-            " - let the poll of this endpoint begin anew"
         )
     return told
 

@@ -7,7 +7,7 @@ Shaped after https://developer.clickup.com/reference. Run it with
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,7 +17,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import ClickUpConnector
 
@@ -255,32 +256,24 @@ class ClickUpStandIn(StandIn):
             raise Unauthorized("Team not authorized")
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[ClickUpStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: ClickUpStandIn
-    connector: type[ClickUpConnector] = ClickUpConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {"token": TOKEN, "team": TEAM, "endpoint": "clickup-agency"}
-    )
-    unknown: str = "task:99nothere"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "task:9bqdone": [("work.completed", "task:9bqdone")],
-            "task:9bqopen": [("work.reopened", "task:9bqopen")],
-            "task:99nothere": [],
-            "entry:4400": [("time.logged", "entry:4400")],
-            "entry:9999": [],
-        }
-    )
-    facts: tuple[str, ...] = ("task:9bqdone", "entry:4400", "entry:4401")
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[ClickUpConnector]] = ClickUpConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "team": TEAM,
+        "endpoint": "clickup-agency",
+    }
+    unknown: ClassVar[str] = "task:99nothere"
+    look_ups: ClassVar[LookUps] = {
+        "task:9bqdone": [("work.completed", "task:9bqdone")],
+        "task:9bqopen": [("work.reopened", "task:9bqopen")],
+        "task:99nothere": [],
+        "entry:4400": [("time.logged", "entry:4400")],
+        "entry:9999": [],
+    }
+    facts: ClassVar[tuple[str, ...]] = ("task:9bqdone", "entry:4400", "entry:4401")
 
     def reports(self) -> list[Report]:
         """Return one report for a task and one for a time entry."""
@@ -293,11 +286,7 @@ class ContractRig:
         """Return the texts of all notes that stand in the tool now."""
         return [str(comment["comment_text"]) for comment in self.site.comments.values()]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Finish and open many tasks; log, change and back-date time; start a timer."""
         told = []
         at = NOW
@@ -314,7 +303,7 @@ class ContractRig:
         self.site.add_entry("4503", "9new1", at, None)
         return [*told, *(("time.logged", f"entry:{each}") for each in (4500, 4501, 4400, 4502))]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that ClickUp sends for each comment of ours, new and changed."""
         return [
             (
@@ -352,16 +341,7 @@ def contract_setup(_folder: Path) -> ContractRig:
 
 
 def _report(subject: str, fields: dict[str, object], *, item: str | None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="Webshop",
-        fields=fields,
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item}",
-    )
+    return report_on(subject, item, "Webshop", fields)
 
 
 def _shown(entry: dict[str, Any], words: dict[str, str]) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import one_line, state, tag_beginning
 from connectors.rest import NotThereError
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
 from ledger.events import Found
@@ -22,8 +24,18 @@ PEOPLE_A_PAGE: Final = 10
 """How many people's entries one call of `changes_since` lists."""
 MOST_DAYS: Final = 28
 """The longest period that is listed at once: with a day at each end it stays below a month."""
-_TAG: Final = "billhook: "
 _DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    begun: date
+    """The day on which polling began: what started before is not told."""
+    first: date | None = None
+    people: tuple[str, ...] | None = None
+    """Who is left of the poll under way; None: none is."""
 
 
 class ClockifyConnector(ProjectConnector):
@@ -68,12 +80,13 @@ class ClockifyConnector(ProjectConnector):
         deleted ones, are not found.
         """
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now.astimezone(UTC).date()))
-        begun, first, people = _place(cursor)
+            return Changes((), Place(now.astimezone(UTC).date()).text)
+        at = Place.read(cursor, self.key)
         last = now.astimezone(UTC).date() + _DAY
+        first, people = at.first or at.begun, at.people
         if people is None:
-            first = max(begun, last - DAYS_BACK * _DAY)
-            people = sorted(self._api.logged(_from(first), _to(last)))
+            first = max(at.begun, last - DAYS_BACK * _DAY)
+            people = tuple(sorted(self._api.logged(_from(first), _to(last))))
         found = [
             self._found(entry)
             for person in people[:PEOPLE_A_PAGE]
@@ -81,8 +94,8 @@ class ClockifyConnector(ProjectConnector):
         ]
         left = people[PEOPLE_A_PAGE:]
         if left:
-            return Changes(found, _cursor(begun, first, left), is_all=False)
-        return Changes(found, _cursor(begun))
+            return Changes(found, Place(at.begun, first, left).text, is_all=False)
+        return Changes(found, Place(at.begun).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         while first <= last:
@@ -114,7 +127,7 @@ class ClockifyConnector(ProjectConnector):
                 self._api.rest.put(
                     f"{self._api.path}/time-entries/{number}", _with_tag(number, entry, tag)
                 )
-        return f"time entry {number}, tag of invoice {_word(report.invoice)}"
+        return f"time entry {number}, tag of invoice {one_line(report.invoice)}"
 
     def _entries_between(self, first: date, last: date) -> Iterator[Found]:
         """Yield the entries that start on these days, each on the day that the source reads.
@@ -175,8 +188,8 @@ class ClockifyConnector(ProjectConnector):
     def _our_tag(self, report: Report) -> str:
         """Return the id of the invoice's tag, made or renamed to tell the present state."""
         rest, path = self._api.rest, f"{self._api.path}/tags"
-        beginning = f"{_TAG}{_word(report.invoice)} "
-        wanted = beginning + " ".join(report.state.split())
+        beginning = tag_beginning(report)
+        wanted = beginning + state(report)
         with rest.reading("the tags"):
             ours = {
                 tag["name"]: tag["id"]
@@ -241,35 +254,9 @@ def _day(entry: Mapping[str, Any]) -> date:
         return started.date()
 
 
-def _word(invoice: str) -> str:
-    """Return an invoice's reference as one word, so that it ends where a space follows."""
-    return "_".join(invoice.split())
-
-
 def _from(day: date) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
 def _to(day: date) -> str:
     return f"{day.isoformat()}T23:59:59Z"
-
-
-def _cursor(begun: date, first: date | None = None, people: Sequence[str] | None = None) -> str:
-    told = {"begun": begun.isoformat(), "first": first and first.isoformat(), "people": people}
-    return json.dumps(told)
-
-
-def _place(cursor: str) -> tuple[date, date, list[str] | None]:
-    """Return the day polling began, the first day listed, and who is left; None: a new list."""
-    try:
-        told = json.loads(cursor)
-        begun, people = date.fromisoformat(told["begun"]), told["people"]
-        first = date.fromisoformat(told["first"]) if told["first"] else begun
-        if people is not None and not all(is_id(person) for person in people):
-            raise ValueError
-    except (ValueError, TypeError, KeyError) as error:
-        raise RejectedError(
-            "clockify: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and compare the time since with a certificate"
-        ) from error
-    return begun, first, people

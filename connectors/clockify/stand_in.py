@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -21,7 +21,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import PEOPLE_A_PAGE, ClockifyConnector
 
@@ -324,49 +325,30 @@ class ClockifyStandIn(StandIn):
         return name
 
 
-class ContractRig:
+class ContractRig(ProjectRig[ClockifyStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    connector: type[ClockifyConnector] = ClockifyConnector
-    unknown: str = f"entry:{object_id(99)}"
-    """Something to ask about that is not there."""
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    look_ups: ClassVar[Mapping[str, list[tuple[str, str]]]] = {
+    connector: ClassVar[type[ClockifyConnector]] = ClockifyConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "workspace": WORKSPACE,
+        "endpoint": "clockify",
+        "api_url": "https://api.clockify.example/api",
+        "reports_url": "https://reports.clockify.example",
+    }
+    unknown: ClassVar[str] = f"entry:{object_id(99)}"
+    look_ups: ClassVar[LookUps] = {
         f"entry:{object_id(1001)}": [("time.logged", f"entry:{object_id(1001)}")],
         f"entry:{object_id(99)}": [],
     }
-    facts: tuple[str, ...] = ()
 
     def __init__(self, site: ClockifyStandIn, entries: dict[str, int]) -> None:
-        self.site = site
-        self.entries = entries
-        self.settings = {
-            "token": TOKEN,
-            "workspace": WORKSPACE,
-            "endpoint": "clockify",
-            "api_url": "https://api.clockify.example/api",
-            "reports_url": "https://reports.clockify.example",
-        }
+        super().__init__(site, entries)
         self._sent_before = len(site.sent)
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
-        return [
-            Report(
-                subject=f"entry:{object_id(1001)}",
-                item=None,
-                project="Webshop",
-                fields={},
-                invoice="acme-2026-10",
-                state="draft",
-                url="https://billhook.agency.example/invoices/acme-2026-10",
-                marker=f"billhook:acme-2026-10:entry:{object_id(1001)}",
-            )
-        ]
+        return [report_on(f"entry:{object_id(1001)}", None, "Webshop")]
 
     def notes(self) -> list[str]:
         """Return our tags on all entries."""
@@ -377,11 +359,7 @@ class ContractRig:
         ]
         return [name for name in names if name.startswith("billhook")]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Log and change the entries of more people than are listed at once, more than a page."""
         site, expected = self.site, []
         for number in range(2000, 2000 + MOST_A_PAGE + 5):
@@ -392,12 +370,12 @@ class ContractRig:
         site.log(2999, None, "2026-11-02T08:30:00+00:00")
         return expected
 
-    def before_notes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def before_notes(self) -> list[Webhook]:
         """Return the webhooks that told of the entries before we wrote on them."""
         headers = {"clockify-webhook-event-type": "NEW_TIME_ENTRY"}
         return [(headers, self.site.hydrated(object_id(1001)))]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that our notes cause."""
         return [
             ({"clockify-webhook-event-type": event}, told)

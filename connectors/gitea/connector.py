@@ -6,18 +6,17 @@ Where it is told, and why there, is `docs/adr/0006-where-the-project-tool-is-tol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from connectors import markdown
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import MARKDOWN, Comment, keep
 from connectors.rest import Rest, content
 from connectors.sweep import Page, Sweep, swept
 from ledger.errors import (
-    OutcomeUnknownError,
     PermanentError,
     RejectedError,
     TransientError,
@@ -71,7 +70,7 @@ class GiteaConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), Sweep(since=now).cursor)
+            return Changes((), Sweep(since=now).text)
         lists = ("issues", "times", "milestones", "releases")
         steps = [f"{each} {name}" for name in self._repositories() for each in lists]
         return swept("gitea", cursor, now, steps, self._read)
@@ -88,8 +87,7 @@ class GiteaConnector(ProjectConnector):
     def report(self, report: Report) -> str:
         kind = report.subject.partition(":")[0]
         if kind in ("issue", "time"):
-            issue = _number(report)
-            return self._written(report, issue, self._our_comment(report, issue))
+            return self._tell(report, [_number(report)])
         if kind == "milestone":
             return self._tell_milestone(report)
         raise UnsupportedError(
@@ -218,7 +216,7 @@ class GiteaConnector(ProjectConnector):
     # --- telling ---------------------------------------------------------------------------
 
     def _tell_milestone(self, report: Report) -> str:
-        """Tell the milestone's oldest issue; a note that stands on another one stays there."""
+        """Tell the milestone's oldest issue."""
         name, milestone = _repository(report), report.subject.partition(":")[2]
         if not re.fullmatch("[0-9]+", milestone):
             raise RejectedError(f"gitea: {report.subject}: it has no number")
@@ -228,46 +226,40 @@ class GiteaConnector(ProjectConnector):
             # The server takes the number for a title first.
             here = [each for each in told if str(each["milestone"]["id"]) == milestone]
             issues = sorted(int(each["number"]) for each in here)
-        for issue in issues:
-            if comment := self._our_comment(report, issue):
-                return self._written(report, issue, comment)
         if not issues:
             raise UnsupportedError(
                 f"gitea: {report.subject} of {name} has no issue to comment"
                 " - give it one, or look at the invoice in Billhook"
             )
-        return self._written(report, issues[0], None)
+        return self._tell(report, issues)
 
-    def _written(self, report: Report, issue: int, found: Mapping[str, Any] | None) -> str:
-        issues, text = f"/repos/{_repository(report)}/issues", markdown.comment(report)
-        if found is None:
-            found = self._api.post(f"{issues}/{issue}/comments", {"body": text})
-        elif not markdown.reads_alike(found["body"], text):
-            found = self._api.patch(f"{issues}/comments/{found['id']}", {"body": text})
-        try:
-            return str(found["html_url"])
-        except (KeyError, TypeError) as error:
-            raise OutcomeUnknownError(
-                f"gitea: {report.project}#{issue}: the answer to a comment has no address;"
-                " it may have been written"
-            ) from error
+    def _tell(self, report: Report, issues: Sequence[int]) -> str:
+        """Tell the first of some issues; a note that stands on another one stays there."""
+        path = f"/repos/{_repository(report)}/issues"
+        return keep(
+            MARKDOWN,
+            report,
+            (comment for issue in issues for comment in self._our_comments(path, issue)),
+            lambda text: _comment(self._api.post(f"{path}/{issues[0]}/comments", {"body": text})),
+            lambda ours, text: self._api.patch(f"{path}/comments/{ours.id}", {"body": text}),
+            tool=self.key,
+        ).url
 
-    def _our_comment(self, report: Report, issue: int) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
+    def _our_comments(self, path: str, issue: int) -> list[Comment]:
         # This list has no pages: https://docs.gitea.com/api/#tag/issue/operation/issueGetComments
-        comments = self._api.get(f"/repos/{_repository(report)}/issues/{issue}/comments")
-        with self._api.reading(f"the comments of {report.project}#{issue}"):
-            for comment in comments:
-                is_marked = markdown.marker(report) in (comment["body"] or "")
-                if is_marked and comment["user"]["id"] == self._account["id"]:
-                    return {**comment, "id": int(comment["id"])}
-        return None
+        told = self._api.get(f"{path}/{issue}/comments")
+        with self._api.reading(f"the comments of {path}/{issue}"):
+            return [_comment(each) for each in told if each["user"]["id"] == self._account["id"]]
 
     @cached_property
     def _account(self) -> Mapping[str, Any]:
         with self._api.reading("the account"):
             user = self._api.get("/user")
             return {"id": user["id"], "login": user["login"]}
+
+
+def _comment(told: Any) -> Comment:
+    return Comment(str(int(told["id"])), told["body"] or "", str(told["html_url"]))
 
 
 _NAME: Final = r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*"

@@ -7,8 +7,8 @@ lenient: an unknown path, query word or body key is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
@@ -18,9 +18,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.contract import Named, ProjectRig, Webhook, report_on
 from connectors.stand_in import (
-    Fault,
-    InProcess,
     StandIn,
     body,
     json_answer,
@@ -265,40 +264,30 @@ class GiteaStandIn(StandIn):
         return f"{owner}/{name}", number
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[GiteaStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: GiteaStandIn
-    connector: type[GiteaConnector] = GiteaConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "endpoint": "forge-acme",
-            "url": "https://git.agency.example",
-        }
-    )
-    unknown: str = "issue:99999"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[GiteaConnector]] = GiteaConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "endpoint": "forge-acme",
+        "url": "https://git.agency.example",
+    }
+    unknown: ClassVar[str] = "issue:99999"
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
         return [
-            _report("issue:6103", "#3"),
-            _report("milestone:44", None),
-            _report("time:501", "#4"),
+            report_on("issue:6103", "#3", SHOP),
+            report_on("milestone:44", None, SHOP),
+            report_on("time:501", "#4", SHOP),
         ]
 
     def notes(self) -> list[str]:
         """Return the texts of all notes that stand in the tool now."""
         return [comment["body"] for comment in self.site.comments.values()]
 
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Track more times and close more issues than a page holds; close a milestone."""
         site, told = self.site, []
         for number in range(1, 11):
@@ -316,7 +305,7 @@ class ContractRig:
             ("release.published", "release:71"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that Gitea sends about our notes."""
         return [
             (
@@ -330,10 +319,6 @@ class ContractRig:
             )
             for comment in self.site.comments.values()
         ]
-
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
 
 
 def contract_setup(_folder: Path) -> ContractRig:
@@ -353,19 +338,6 @@ def contract_setup(_folder: Path) -> ContractRig:
         rig.entries[f"time:{identity}"] = 300 * day
     site.track(SHOP, 1, 60, datetime(2026, 11, 1, 0, 0, tzinfo=ZONE))
     return rig
-
-
-def _report(subject: str, item: str | None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project=SHOP,
-        fields={},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item or subject}",
-    )
 
 
 def _is_of(issue: dict[str, Any], milestones: str) -> bool:

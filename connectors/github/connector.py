@@ -6,18 +6,22 @@ Which place it is, and why, is `docs/adr/0006-where-the-project-tool-is-told.md`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
-from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from connectors.note import MARKDOWN, Comment, keep, one_line, state
+from ledger.errors import PermanentError, RejectedError, UnsupportedError
 
-from . import missed, note
+from . import missed
 from .api import API_URL, GitHubApi
+
+LONGEST_DESCRIPTION: Final = 140
+"""https://docs.github.com/en/rest/commits/statuses#create-a-commit-status"""
 
 
 class GitHubConnector(ProjectConnector):
@@ -57,7 +61,7 @@ class GitHubConnector(ProjectConnector):
     def report(self, report: Report) -> str:
         kind = report.subject.partition(":")[0]
         if kind == "issue":
-            return self._tell_issue(report)
+            return self._tell(report, [_number(report)])
         if kind == "milestone":
             return self._tell_milestone(report)
         if kind in ("release", "deployment"):
@@ -67,22 +71,27 @@ class GitHubConnector(ProjectConnector):
             " - look at the invoice in Billhook"
         )
 
-    def _tell_issue(self, report: Report) -> str:
-        issue = _number(report)
-        return self._written(report, issue, self._our_comment(report, issue))
+    def _tell(self, report: Report, issues: Sequence[int]) -> str:
+        """Tell the first of some issues; a note that stands on another one stays there."""
+        path = f"{_repository(report)}/issues"
+        return keep(
+            MARKDOWN,
+            report,
+            (comment for issue in issues for comment in self._our_comments(path, issue)),
+            lambda text: _comment(self._api.post(f"{path}/{issues[0]}/comments", {"body": text})),
+            lambda ours, text: self._api.patch(f"{path}/comments/{ours.id}", {"body": text}),
+            tool=self.key,
+        ).url
 
     def _tell_milestone(self, report: Report) -> str:
-        """Tell the milestone's oldest issue; a note that stands on another one stays there."""
+        """Tell the milestone's oldest issue."""
         issues = list(self._issues_of_milestone(report))
-        for issue in issues:
-            if comment := self._our_comment(report, issue):
-                return self._written(report, issue, comment)
         if not issues:
             raise UnsupportedError(
                 f"github: milestone {_number(report)} of {report.project} has no issue to comment"
                 " - give it one, or look at the invoice in Billhook"
             )
-        return self._written(report, issues[0], None)
+        return self._tell(report, issues)
 
     def _tell_commit(self, report: Report) -> str:
         repository, commit = _repository(report), self._commit(report)
@@ -90,8 +99,8 @@ class GitHubConnector(ProjectConnector):
             # Always success: a pending or failed status would color the commit, and could stop
             # whatever waits for green commits until the customer has paid.
             "state": "success",
-            "context": note.context(report),
-            "description": note.description(report),
+            "context": f"billhook/{one_line(report.invoice)}",
+            "description": _description(report),
             "target_url": report.url,
         }
         # GitHub keeps every status and takes 1000 of one name, so an equal one is not sent again.
@@ -100,29 +109,13 @@ class GitHubConnector(ProjectConnector):
             self._api.post(f"{repository}/statuses/{commit}", wanted)
         return f"{report.project}@{commit[:10]} {wanted['context']}"
 
-    def _written(self, report: Report, issue: int, found: Mapping[str, Any] | None) -> str:
-        repository, text = _repository(report), note.comment(report)
-        if found is None:
-            found = self._api.post(f"{repository}/issues/{issue}/comments", {"body": text})
-        elif not note.reads_alike(found["body"], text):
-            found = self._api.patch(f"{repository}/issues/comments/{found['id']}", {"body": text})
-        try:
-            return str(found["html_url"])
-        except (KeyError, TypeError) as error:
-            raise OutcomeUnknownError(
-                f"github: {report.project}#{issue}: the answer to a comment has no address;"
-                " it may have been written"
-            ) from error
-
-    def _our_comment(self, report: Report, issue: int) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
-        comments = self._api.pages(f"{_repository(report)}/issues/{issue}/comments")
-        for comment in comments:
-            with self._api.reading(f"the comments of {report.project}#{issue}"):
-                is_marked = note.marker(report) in (comment["body"] or "")
-                if is_marked and (comment["user"] or {}).get("id") == self._account["id"]:
-                    return {**comment, "id": int(comment["id"])}
-        return None
+    def _our_comments(self, path: str, issue: int) -> Iterator[Comment]:
+        for told in self._api.pages(f"{path}/{issue}/comments"):
+            with self._api.reading(f"the comments of {path}/{issue}"):
+                is_ours = (told["user"] or {}).get("id") == self._account["id"]
+                comment = _comment(told)
+            if is_ours:
+                yield comment
 
     def _issues_of_milestone(self, report: Report) -> Iterator[int]:
         """Return the numbers of the milestone's issues, oldest first, without pull requests."""
@@ -164,6 +157,15 @@ class GitHubConnector(ProjectConnector):
             if status["context"].lower() != wanted["context"].lower():
                 return False
             return all(status[key] == wanted[key] for key in ("state", "description", "target_url"))
+
+
+def _comment(told: Any) -> Comment:
+    return Comment(str(int(told["id"])), told["body"] or "", str(told["html_url"]))
+
+
+def _description(report: Report) -> str:
+    """Return the words beside a commit status, which GitHub shows as plain text."""
+    return f"Invoice {one_line(report.invoice)}: {state(report)}"[:LONGEST_DESCRIPTION]
 
 
 def _repository(report: Report) -> str:

@@ -40,7 +40,7 @@ def changes_since(
     hooks = _listed(settings, "hooks", HOOK, "acme/site:12345")
     repositories = _listed(settings, "repositories", REPOSITORY, "acme/site")
     if cursor is None:
-        return Changes((), Sweep(since=now).cursor)
+        return Changes((), Sweep(since=now).text)
     lists = ("issues", "milestones", "releases")
     steps = [f"hook {hook}" for hook in hooks]
     steps += [f"{each} {name}" for name in repositories for each in lists]

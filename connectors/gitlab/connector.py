@@ -6,16 +6,16 @@ Where it is told, and why there, is `docs/adr/0006-where-the-project-tool-is-tol
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from connectors import markdown
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import MARKDOWN, Comment, keep
 from connectors.sweep import Page, Sweep, swept
-from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import GONE, Found
 
 from .api import URL, GitLabApi, at
@@ -67,7 +67,7 @@ class GitLabConnector(ProjectConnector):
         if cursor is None:
             newest = {hook: self._newest(hook) for hook in hooks}
             marks = {**newest, **{_first(hook): number for hook, number in newest.items()}}
-            return Changes((), Sweep(since=now, marks=marks).cursor)
+            return Changes((), Sweep(since=now, marks=marks).text)
         projects = self._projects()
         lists = ("issues", "milestones", "releases")
         steps = [f"{each} {project}" for project in projects for each in lists]
@@ -76,8 +76,7 @@ class GitLabConnector(ProjectConnector):
     def report(self, report: Report) -> str:
         kind = report.subject.partition(":")[0]
         if kind in ("issue", "issue-time"):
-            issue = _number(report)
-            return self._written(report, issue, self._our_note(report, issue))
+            return self._tell(report, [_number(report)])
         if kind == "milestone":
             return self._tell_milestone(report)
         raise UnsupportedError(
@@ -182,7 +181,7 @@ class GitLabConnector(ProjectConnector):
     # --- telling ---------------------------------------------------------------------------
 
     def _tell_milestone(self, report: Report) -> str:
-        """Tell the milestone's oldest issue; a note that stands on another one stays there."""
+        """Tell the milestone's oldest issue."""
         project, milestone = _project(report), report.subject.partition(":")[2]
         if not re.fullmatch("[0-9]+", milestone):
             raise RejectedError(f"gitlab: {report.subject}: it has no number")
@@ -191,47 +190,49 @@ class GitLabConnector(ProjectConnector):
             # A group's milestone has issues of other projects too.
             here = [each for each in told if each["references"]["full"] == _full(project, each)]
             issues = sorted(int(each["iid"]) for each in here)
-        for issue in issues:
-            if note := self._our_note(report, issue):
-                return self._written(report, issue, note)
         if not issues:
             raise UnsupportedError(
                 f"gitlab: {report.subject} of {project} has no issue to comment"
                 " - give it one, or look at the invoice in Billhook"
             )
-        return self._written(report, issues[0], None)
+        return self._tell(report, issues)
 
-    def _written(self, report: Report, issue: int, found: Mapping[str, Any] | None) -> str:
-        notes = f"/api/v4{at(_project(report))}/issues/{issue}/notes"
-        text = markdown.comment(report)
-        if found is None:
-            found = self._api.post(notes, {"body": text})
-        elif not markdown.reads_alike(found["body"], text):
-            found = self._api.put(f"{notes}/{found['id']}", {"body": text})
-        try:
-            return f"{report.project}#{issue}, note {int(found['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"gitlab: {report.project}#{issue}: the answer to a note has no id;"
-                " it may have been written"
-            ) from error
+    def _tell(self, report: Report, issues: Sequence[int]) -> str:
+        """Tell the first of some issues; a note that stands on another one stays there."""
+        project, first = _project(report), issues[0]
+        path = f"{at(project)}/issues"
+        ours = keep(
+            MARKDOWN,
+            report,
+            (comment for issue in issues for comment in self._our_notes(project, issue)),
+            lambda text: _note(
+                project, first, self._api.post(f"/api/v4{path}/{first}/notes", {"body": text})
+            ),
+            lambda ours, text: self._api.put(f"/api/v4{path}/{ours.id}", {"body": text}),
+            tool=self.key,
+        )
+        return ours.url
 
-    def _our_note(self, report: Report, issue: int) -> Mapping[str, Any] | None:
-        """Return our note with the report's marker: somebody else may have copied it."""
-        path = f"{at(_project(report))}/issues/{issue}/notes"
-        notes = self._api.pages(path, order_by="created_at", sort="asc")
-        for note in notes:
-            with self._api.reading(f"the notes of {report.project}#{issue}"):
-                is_marked = markdown.marker(report) in (note["body"] or "")
-                if is_marked and note["author"]["id"] == self._account["id"]:
-                    return {**note, "id": int(note["id"])}
-        return None
+    def _our_notes(self, project: str, issue: int) -> Iterator[Comment]:
+        path = f"{at(project)}/issues/{issue}/notes"
+        for told in self._api.pages(path, order_by="created_at", sort="asc"):
+            with self._api.reading(f"the notes of {project}#{issue}"):
+                is_ours = told["author"]["id"] == self._account["id"]
+                comment = _note(project, issue, told)
+            if is_ours:
+                yield comment
 
     @cached_property
     def _account(self) -> Mapping[str, Any]:
         with self._api.reading("the account"):
             user = self._api.get("/api/v4/user")
             return {"id": user["id"], "username": user["username"]}
+
+
+def _note(project: str, issue: int, told: Any) -> Comment:
+    number = int(told["id"])
+    place = f"{project}#{issue}, note {number}"
+    return Comment(f"{issue}/notes/{number}", told["body"] or "", place)
 
 
 def _without_time(issue: Mapping[str, Any]) -> Found:

@@ -7,8 +7,7 @@ GitLab is lenient: an unknown path, query word or body key is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -19,9 +18,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.contract import Named, ProjectRig, Webhook, report_on
 from connectors.stand_in import (
-    Fault,
-    InProcess,
     StandIn,
     body,
     json_answer,
@@ -333,39 +331,31 @@ class GitLabStandIn(StandIn):
         return self.issues[project, iid]
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[GitLabStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: GitLabStandIn
-    connector: type[GitLabConnector] = GitLabConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "endpoint": "gitlab-acme",
-            "url": "https://git.acme.example",
-            "hooks": f"{PATH}:17",
-        }
-    )
-    unknown: str = "issue:99999"
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[GitLabConnector]] = GitLabConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "endpoint": "gitlab-acme",
+        "url": "https://git.acme.example",
+        "hooks": f"{PATH}:17",
+    }
+    unknown: ClassVar[str] = "issue:99999"
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
         return [
-            _report("issue:91012", "#12"),
-            _report("milestone:610", None),
-            _report("issue-time:91013", "#13"),
+            report_on("issue:91012", "#12", PATH),
+            report_on("milestone:610", None, PATH),
+            report_on("issue-time:91013", "#13", PATH),
         ]
 
     def notes(self) -> list[str]:
         """Return the texts of all notes that stand in the tool now."""
         return [note["body"] for note in self.site.notes.values()]
 
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Close more issues than a page holds, spend time, and miss a deployment's webhook."""
         site, told = self.site, []
         for iid in range(1, 26):
@@ -389,15 +379,11 @@ class ContractRig:
         told += [("deployment.succeeded", "deployment:8802")]
         return [each for each in told if each != ("work.completed", "issue:91003")]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that GitLab sends about our notes."""
         return list(self._echoes())
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def _echoes(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    def _echoes(self) -> Iterator[Webhook]:
         for note in self.site.notes.values():
             project, iid = note["place"]
             told = {
@@ -434,19 +420,6 @@ def _deployment(number: int) -> dict[str, Any]:
         "project": {"id": 77, "path_with_namespace": PATH},
         "short_sha": "3c1f0de5",
     }
-
-
-def _report(subject: str, item: str | None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project=PATH,
-        fields={},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item or subject}",
-    )
 
 
 def _shown(note: dict[str, Any]) -> dict[str, Any]:

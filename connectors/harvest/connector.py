@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.connector import Changes, ProjectConnector, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.rest import NotThereError, Rest
-from ledger.errors import RejectedError
 from ledger.events import Found
 
 API_URL: Final = "https://api.harvestapp.com"
@@ -20,6 +20,21 @@ PAGE: Final = 1000
 """Harvest gives up to 2000 entries for one request; fewer answer sooner."""
 OVERLAP: Final = timedelta(minutes=10)
 """How far each poll reaches back before the last one's beginning: the clocks differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
+    until: datetime | None = None
+    """When the poll under way began; None: none is."""
+    page: Mapping[str, str] = field(default_factory=dict)
+    """The words that name the next page."""
+
+    def __post_init__(self) -> None:
+        if not self.page.keys() <= {"cursor", "page"}:
+            raise ValueError
 
 
 class HarvestConnector(ProjectConnector):
@@ -79,16 +94,16 @@ class HarvestConnector(ProjectConnector):
             return ()
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
-        begun = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if cursor is None:
-            return Changes((), json.dumps({"since": begun}))
-        since, until, page = _read(cursor)
-        entries, following = self._page(page, updated_since=_before(since))
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        until = at.until or now
+        since = (at.since - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        entries, following = self._page(at.page, updated_since=since)
         found = [Found.thing("time_entry", entry) for entry in entries]
         if following is None:
-            return Changes(found, json.dumps({"since": until or begun}))
-        under_way = {"since": since, "until": until or begun, "page": following}
-        return Changes(found, json.dumps(under_way), is_all=False)
+            return Changes(found, Place(until).text)
+        return Changes(found, Place(at.since, until, following).text, is_all=False)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         page: Mapping[str, str] | None = {}
@@ -121,25 +136,3 @@ class HarvestConnector(ProjectConnector):
             if following and not name:
                 raise ValueError("the next page has no name")
             return entries, name or None
-
-
-def _before(since: str) -> str:
-    moment = datetime.fromisoformat(since) - OVERLAP
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _read(cursor: str) -> tuple[str, str | None, dict[str, str]]:
-    """Return since when, until when where a poll is under way, and the name of its page."""
-    try:
-        told = json.loads(cursor)
-        since, until, page = told["since"], told.get("until"), told.get("page") or {}
-        if datetime.fromisoformat(since).tzinfo is None:
-            raise ValueError("a time without its offset")
-        if until is not None and datetime.fromisoformat(until).tzinfo is None:
-            raise ValueError("a time without its offset")
-        return since, until, {word: str(page[word]) for word in ("cursor", "page") if word in page}
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise RejectedError(
-            "harvest: the place where the last poll ended cannot be read"
-            " - forget it, so that polling begins anew now"
-        ) from error

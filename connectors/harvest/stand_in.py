@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -18,8 +17,8 @@ from werkzeug.exceptions import BadRequest, NotFound, Unauthorized, Unprocessabl
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
-from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import HarvestConnector
 
@@ -142,48 +141,24 @@ class HarvestStandIn(StandIn):
         return repr(self.entries)
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[HarvestStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: HarvestStandIn
-    connector: type[HarvestConnector] = HarvestConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "account_id": ACCOUNT,
-            "contact": "it@agency.example",
-            "endpoint": "harvest-agency",
-        }
-    )
-    unknown: str = "entry:99999"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "entry:200": [("time.logged", "entry:200")],
-            "entry:99999": [],
-            "entry:../company": [],
-        }
-    )
+    connector: ClassVar[type[HarvestConnector]] = HarvestConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "account_id": ACCOUNT,
+        "contact": "it@agency.example",
+        "endpoint": "harvest-agency",
+    }
+    unknown: ClassVar[str] = "entry:99999"
+    look_ups: ClassVar[LookUps] = {
+        "entry:200": [("time.logged", "entry:200")],
+        "entry:99999": [],
+        "entry:../company": [],
+    }
 
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
-
-    def reports(self) -> list[Report]:
-        """Return nothing: Harvest is not told."""
-        return []
-
-    def notes(self) -> list[str]:
-        """Return nothing: no note stands there."""
-        return []
-
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Let entries be logged and changed, one while its timer runs: more than a page."""
         site, at = self.site, self.site.now()
         clock = [at]

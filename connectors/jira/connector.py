@@ -12,11 +12,13 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
+from connectors.note import Comment, keep, marker
 from connectors.rest import NotThereError
-from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
-from . import issues, note, polling, worklogs
+from . import issues, polling, worklogs
+from .note import WIKI
 from .session import open_jira, reading
 
 PROPERTY: Final = "billhook"
@@ -106,28 +108,35 @@ class JiraConnector(ProjectConnector):
 
     def report(self, report: Report) -> str:
         issue = _issue_of(report)
-        marker, text = note.marker(report), note.note(report)
+        name = marker(report)
         listed = self._listed_notes(issue)
-        comment = self._our_comment(issue, marker, listed.get(marker))
         # The comment comes before the property that names it: after a crash in between, the
         # comment is found by its marker, while a name without a comment would help nobody.
-        if comment is None:
-            comment = self._created(issue, text)
-        elif not note.reads_alike(comment["body"], text):
-            url = self._jira._get_url(f"issue/{issue}/comment/{comment['id']}")
-            content = {"body": text, "properties": [NOT_FOR_CUSTOMERS]}
-            self._jira._session.put(url, data=json.dumps(content))
+        ours = keep(
+            WIKI,
+            report,
+            self._our_comments(issue, listed.get(name)),
+            lambda text: Comment(
+                str(self._jira.add_comment(issue, text, is_internal=True).raw["id"]), text
+            ),
+            lambda ours, text: self._change(f"issue/{issue}/comment/{ours.id}", text),
+            tool=self.key,
+        )
         entry = {
-            "comment_id": str(comment["id"]),
+            "comment_id": ours.id,
             "invoice": report.invoice,
             "state": report.state,
             "url": report.url,
         }
-        if listed.get(marker) != entry:
-            listed.pop(marker, None)
-            notes = _shortened({**listed, marker: entry})
+        if listed.get(name) != entry:
+            listed.pop(name, None)
+            notes = _shortened({**listed, name: entry})
             self._jira.add_issue_property(issue, PROPERTY, notes)
-        return f"{self._jira.server_url}/browse/{issue}?focusedCommentId={comment['id']}"
+        return f"{self._jira.server_url}/browse/{issue}?focusedCommentId={ours.id}"
+
+    def _change(self, comment: str, text: str) -> None:
+        content = {"body": text, "properties": [NOT_FOR_CUSTOMERS]}
+        self._jira._session.put(self._jira._get_url(comment), data=json.dumps(content))
 
     def _issue(self, number: str) -> Fact:
         # The package would read numbers as floats, which later are quantities of money or hours.
@@ -155,46 +164,38 @@ class JiraConnector(ProjectConnector):
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _our_comment(self, issue: str, marker: str, entry: object) -> dict[str, Any] | None:
-        """Return our comment with this marker: the one that the property names, else any."""
+    def _our_comments(self, issue: str, entry: object) -> Iterator[Comment]:
+        """Yield the comment that the property names, if it is ours, and all that are."""
         if isinstance(entry, dict) and str(entry.get("comment_id", "")).isdecimal():
             try:
                 with reading(f"a comment of {issue}"):
                     url = f"issue/{issue}/comment/{entry['comment_id']}"
-                    named: dict[str, Any] = self._jira._get_json(url)
-                    if self._is_ours(named, marker):
-                        return named
+                    named = self._ours([self._jira._get_json(url)])
+                yield from named
             except NotThereError:
                 pass
-        with reading(f"the comments of {issue}"):
-            start, total = 0, 1
-            while start < total:
+        start, total = 0, 1
+        while start < total:
+            with reading(f"the comments of {issue}"):
                 page = self._jira._get_json(
                     f"issue/{issue}/comment",
                     params={"startAt": start, "maxResults": COMMENTS_A_PAGE},
                 )
-                for comment in page["comments"]:
-                    if self._is_ours(comment, marker):
-                        return dict(comment)
+                ours = self._ours(page["comments"])
                 start, total = start + max(len(page["comments"]), 1), page["total"]
-        return None
+            yield from ours
 
-    def _is_ours(self, comment: Mapping[str, Any], marker: str) -> bool:
-        """Return whether we wrote a comment: somebody may have quoted our note, marker and all."""
-        return note.holds(comment["body"], marker) and _account(comment["author"]) == self._me
+    def _ours(self, comments: Sequence[Mapping[str, Any]]) -> list[Comment]:
+        return [
+            Comment(str(each["id"]), each["body"])
+            for each in comments
+            if _account(each["author"]) == self._me
+        ]
 
     @cached_property
     def _me(self) -> str:
         with reading("the account"):
             return _account(self._jira.myself())
-
-    def _created(self, issue: str, text: str) -> dict[str, Any]:
-        try:
-            return {"id": self._jira.add_comment(issue, text, is_internal=True).raw["id"]}
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"jira: {issue}: the answer to a new comment has no id; it may have been added"
-            ) from error
 
 
 def _issue_of(report: Report) -> str:

@@ -1,18 +1,18 @@
 """What Jira's webhooks may have missed, page by page: worklogs, deletions, issues that moved.
 
-The cursor is JSON: how far each of the three was read, by Jira's own clock, and while pages are
-being turned also where each of them goes on.
+The cursor says how far each of the three was read, by Jira's own clock, and while pages are being
+turned also where each of them goes on.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from jira import JIRA
 
 from connectors.connector import Changes
+from connectors.cursor import Cursor
 from ledger.errors import RejectedError
 from ledger.events import GONE, Found
 
@@ -26,19 +26,19 @@ MINUTE_MS: Final = 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class Pages(Cursor):
     """Where a poll that is under way goes on; None: that one is finished."""
 
-    updated: int | None
-    deleted: int | None
-    issues: str | None
     jql: str
     until: int
     """Jira's clock when the poll began."""
+    updated: int | None = None
+    deleted: int | None = None
+    issues: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class Place(Cursor):
     """How far was read, in Unix milliseconds by Jira's clock."""
 
     updated: int
@@ -46,17 +46,13 @@ class Cursor:
     issues: int
     pages: Pages | None = None
 
-    def text(self) -> str:
-        """Return the cursor as it is stored."""
-        return json.dumps(asdict(self))
-
 
 def changes_since(client: JIRA, cursor: str | None) -> Changes:
     """Return one page of what changed; see `ProjectConnector.changes_since`."""
     where = issues.site(client)
     if cursor is None:
-        return Changes((), Cursor(where.now, where.now, where.now).text())
-    at = _read(cursor)
+        return Changes((), Place(where.now, where.now, where.now).text)
+    at = Place.read(cursor, "jira")
     pages = at.pages or _begin(at, where.now)
     found: list[Found] = []
     if pages.updated is not None:
@@ -77,11 +73,11 @@ def changes_since(client: JIRA, cursor: str | None) -> Changes:
         found += [Found.thing("issue", each) for each in moved]
         pages = replace(pages, issues=following)
     if (pages.updated, pages.deleted, pages.issues) != (None, None, None):
-        return Changes(found, replace(at, pages=pages).text(), is_all=False)
-    return Changes(found, replace(at, issues=max(at.issues, pages.until), pages=None).text())
+        return Changes(found, replace(at, pages=pages).text, is_all=False)
+    return Changes(found, replace(at, issues=max(at.issues, pages.until), pages=None).text)
 
 
-def _begin(at: Cursor, now: int) -> Pages:
+def _begin(at: Place, now: int) -> Pages:
     # Dates in JQL are minutes in the account's own zone; "so many minutes ago" needs no zone.
     minutes = -(-max(now - at.issues, 0) // MINUTE_MS) + ISSUE_OVERLAP_MS // MINUTE_MS
     return Pages(
@@ -94,7 +90,7 @@ def _begin(at: Cursor, now: int) -> Pages:
 
 
 def _moved(
-    client: JIRA, where: issues.Site, at: Cursor, pages: Pages, page: str
+    client: JIRA, where: issues.Site, at: Place, pages: Pages, page: str
 ) -> tuple[list[dict[str, Any]], str | None]:
     wanted = {"fields": issues.FIELDS, "expand": "changelog"}
     try:
@@ -107,30 +103,3 @@ def _moved(
     since = at.issues - ISSUE_OVERLAP_MS
     moved = [issues.moved_since(client, each, since) for each in told]
     return [each for each in moved if each is not None], following
-
-
-def _read(cursor: str) -> Cursor:
-    try:
-        told = json.loads(cursor)
-        pages = told["pages"]
-        return Cursor(
-            updated=int(told["updated"]),
-            deleted=int(told["deleted"]),
-            issues=int(told["issues"]),
-            pages=None if pages is None else _pages(pages),
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise RejectedError(
-            "jira: the place where the last poll ended cannot be read"
-            " - forget it, so that polling begins anew now"
-        ) from error
-
-
-def _pages(told: dict[str, Any]) -> Pages:
-    return Pages(
-        updated=None if told["updated"] is None else int(told["updated"]),
-        deleted=None if told["deleted"] is None else int(told["deleted"]),
-        issues=None if told["issues"] is None else str(told["issues"]),
-        jql=str(told["jql"]),
-        until=int(told["until"]),
-    )

@@ -11,9 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,7 +20,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import body, json_answer, query, serve_for_ever
 
 from .connector import JiraConnector
 from .stand_in_search import MINUTE_MS, PAGE_OF_WORKLOGS, Searchable, found, jira_time
@@ -337,61 +336,33 @@ class JiraStandIn(Searchable):
         return json_answer({})
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[JiraStandIn]):
     """What the shared contract test of project connectors needs of this one."""
 
-    site: JiraStandIn
-    connector: type[JiraConnector] = JiraConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "url": "https://agency.example",
-            "user": USER,
-            "token": TOKEN,
-            "endpoint": "jira-agency",
-        }
-    )
-    unknown: str = "issue:99999"
-    """Something to ask about that is not there."""
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "worklog:200": [("time.logged", "worklog:200")],
-            "worklog:99999": [],
-            "worklog:../myself": [],
-        }
-    )
-    facts: tuple[str, ...] = ("issue:10014", "issue:10015", "project:10000", "board:1")
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[JiraConnector]] = JiraConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "url": "https://agency.example",
+        "user": USER,
+        "token": TOKEN,
+        "endpoint": "jira-agency",
+    }
+    unknown: ClassVar[str] = "issue:99999"
+    look_ups: ClassVar[LookUps] = {
+        "worklog:200": [("time.logged", "worklog:200")],
+        "worklog:99999": [],
+        "worklog:../myself": [],
+    }
+    facts: ClassVar[tuple[str, ...]] = ("issue:10014", "issue:10015", "project:10000", "board:1")
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
-        return [
-            Report(
-                subject="worklog:100028",
-                item="ACME-7",
-                project="ACME",
-                fields={},
-                invoice="acme-2026-10",
-                state="draft",
-                url="https://billhook.agency.example/invoices/acme-2026-10",
-                marker="billhook:acme-2026-10:ACME-7",
-            )
-        ]
+        return [report_on("worklog:100028", "ACME-7", "ACME")]
 
     def notes(self) -> list[str]:
         """Return the texts of all notes that stand in the tool now."""
         return [comment["body"] for comment in self.site.comments.values()]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Let entries be logged, changed and deleted and issues be moved, more than a page."""
         site, at = self.site, self.site.now()
         clock = [at]
@@ -421,7 +392,7 @@ class ContractRig:
             ("work.reopened", "issue:10016"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return what Jira posts because of a note: the comment, the property, the issue."""
         now = self.site.now()
         issue = self.site.issues[10014]

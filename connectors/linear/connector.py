@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import marker
 from ledger.errors import OutcomeUnknownError, RejectedError, UnsupportedError
 from ledger.events import Fact, Found
 
@@ -22,6 +24,22 @@ OVERLAP: Final = timedelta(minutes=10)
 """For clocks that differ: Linear's answers do not tell its own time."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _IDENTIFIER: Final = re.compile(r"[A-Z0-9_]{1,20}-[0-9]{1,10}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
+    started: datetime | None = None
+    """When the round under way began; None: none is."""
+    kind: str = KINDS[0]
+    after: str | None = None
+    """Where the next page begins."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(self.kind)
 
 
 class LinearConnector(ProjectConnector):
@@ -50,24 +68,23 @@ class LinearConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return issues, projects and cycles that changed, without what was completed long before.
 
-        The cursor says since when, which kind is next and from which page, and when this round
-        began. Whatever changes during a round is found by the next one.
+        Whatever changes during a round is found by the next one.
         """
         if cursor is None:
-            return Changes((), _cursor(now, now, KINDS[0], None))
-        since, started, kind, after = _read(cursor)
-        if after is None and kind == KINDS[0]:
-            started = now
-        nodes, following = self._api.page(kind, _text(since), after)
-        with self._api.reading(f"the {kind}s that changed"):
-            found = [Found.thing(kind, node) for node in nodes if _is_news(node, since)]
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        started = at.started or now
+        nodes, following = self._api.page(at.kind, _text(at.since), at.after)
+        with self._api.reading(f"the {at.kind}s that changed"):
+            found = [Found.thing(at.kind, node) for node in nodes if _is_news(node, at.since)]
         if following is not None:
-            return Changes(found, _cursor(since, started, kind, following), is_all=False)
-        if kind != KINDS[-1]:
-            next_kind = KINDS[KINDS.index(kind) + 1]
-            return Changes(found, _cursor(since, started, next_kind, None), is_all=False)
-        until = max(since, started - OVERLAP)
-        return Changes(found, _cursor(until, until, KINDS[0], None))
+            here = replace(at, started=started, after=following)
+            return Changes(found, here.text, is_all=False)
+        if at.kind != KINDS[-1]:
+            next_kind = KINDS[KINDS.index(at.kind) + 1]
+            here = replace(at, started=started, kind=next_kind, after=None)
+            return Changes(found, here.text, is_all=False)
+        return Changes(found, Place(max(at.since, started - OVERLAP)).text)
 
     def look_up(self, about: str) -> Sequence[Found]:
         kind, _, number = about.partition(":")
@@ -119,7 +136,7 @@ class LinearConnector(ProjectConnector):
                 for each in page["nodes"]:
                     is_ours = (each.get("creator") or {}).get("id") == told["viewer"]["id"]
                     marked = (each.get("metadata") or {}).get("billhook")
-                    if is_ours and marked == note.marker(report):
+                    if is_ours and marked == marker(report):
                         return each, url
                 after = page["pageInfo"]["endCursor"]
                 is_last = not page["pageInfo"]["hasNextPage"]
@@ -170,23 +187,3 @@ def _moment(text: str) -> datetime:
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _cursor(since: datetime, started: datetime, kind: str, after: str | None) -> str:
-    told = {"since": _text(since), "started": _text(started), "kind": kind, "after": after}
-    return json.dumps(told)
-
-
-def _read(cursor: str) -> tuple[datetime, datetime, str, str | None]:
-    try:
-        told = json.loads(cursor)
-        since, started = _moment(told["since"]), _moment(told["started"])
-        kind, after = told["kind"], told["after"]
-        if kind in KINDS and (after is None or isinstance(after, str)):
-            return since, started, kind, after
-    except (KeyError, TypeError, ValueError, OverflowError):
-        pass
-    raise RejectedError(
-        "linear: the stored place where polling goes on cannot be read"
-        " - remove it, and polling begins anew"
-    )

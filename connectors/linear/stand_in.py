@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +20,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import LinearConnector
 
@@ -303,40 +303,30 @@ def _known(told: dict[str, Any], names: set[str]) -> None:
         raise BadRequest(f"Argument Validation Error: {sorted(set(told) - names)}")
 
 
-@dataclass
-class ContractRig:
+ISSUES: Final = tuple(f"0d0ff04e-0001-4000-8000-{number:012d}" for number in (11, 12))
+
+
+class ContractRig(ProjectRig[LinearStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: LinearStandIn
-    issues: tuple[str, ...]
-    connector: type[LinearConnector] = LinearConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "api_url": "https://api.linear.example/graphql",
-            "token": TOKEN,
-            "endpoint": "linear-agency",
-        }
-    )
-    unknown: str = "team:0d0ff04e-0000-4000-8000-000000000099"
-    facts: tuple[str, ...] = (f"team:{TEAM['id']}",)
+    connector: ClassVar[type[LinearConnector]] = LinearConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "api_url": "https://api.linear.example/graphql",
+        "token": TOKEN,
+        "endpoint": "linear-agency",
+    }
+    unknown: ClassVar[str] = "team:0d0ff04e-0000-4000-8000-000000000099"
+    facts: ClassVar[tuple[str, ...]] = (f"team:{TEAM['id']}",)
 
-    @property
-    def look_ups(self) -> dict[str, list[tuple[str, str]]]:
-        """Things and what looking them up gives."""
-        return {
-            f"issue:{self.issues[0]}": [("work.completed", f"issue:{self.issues[0]}")],
-            "issue:0d0ff04e-0001-4000-8000-000000009999": [],
-        }
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    look_ups: ClassVar[LookUps] = {
+        f"issue:{ISSUES[0]}": [("work.completed", f"issue:{ISSUES[0]}")],
+        "issue:0d0ff04e-0001-4000-8000-000000009999": [],
+    }
 
     def reports(self) -> list[Report]:
         """Return one report for each of two issues."""
         return [
-            _report(issue, f"ACME-{number}")
-            for number, issue in zip((11, 12), self.issues, strict=True)
+            _report(issue, f"ACME-{number}") for number, issue in zip((11, 12), ISSUES, strict=True)
         ]
 
     def notes(self) -> list[str]:
@@ -347,11 +337,7 @@ class ContractRig:
             if each["creator"] == ME
         ]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Complete more issues than a page holds, a project and a cycle; reopen, trash, archive."""
         site, expected = self.site, []
         for number in range(100, 155):
@@ -370,10 +356,10 @@ class ContractRig:
             ("work.reopened", f"issue:{trashed}"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that our attachments cause: theirs, and perhaps their issue's."""
         about = {"createdAt": self.site.moment, "webhookTimestamp": 1_793_610_000_000}
-        told: list[tuple[dict[str, str], dict[str, Any]]] = []
+        told: list[Webhook] = []
         for each in self.site.attachments.values():
             issue = self.site.things["issue"][each["issueId"]]
             told += [
@@ -397,28 +383,22 @@ def contract_setup(_folder: Path) -> ContractRig:
     """Return a workspace with completed issues whose past lies before polling begins."""
     site = LinearStandIn()
     site.now = NOW - timedelta(days=3)
-    issues = tuple(site.complete("issue", number) for number in (11, 12, 13))[:2]
+    for number in (11, 12, 13):
+        site.complete("issue", number)
     site.put("project", 2)
     site.put("cycle", 3)
     site.now = NOW
     # Somebody copied our note, mark and all; and other attachments fill a page.
-    copied = {"issueId": issues[0], "title": "Invoice", "subtitle": "?", "url": "https://x.example"}
-    site.add_attachment({**copied, "metadata": {"billhook": "acme-2026-10:ACME-11"}}, ANA)
+    copied = {"issueId": ISSUES[0], "title": "Invoice", "subtitle": "?", "url": "https://x.example"}
+    site.add_attachment(
+        {**copied, "metadata": {"billhook": "billhook/acme-2026-10%3AACME-11"}}, ANA
+    )
     site.add_attachment({**copied, "url": "https://y.example", "metadata": {}}, ANA)
-    return ContractRig(site, issues)
+    return ContractRig(site)
 
 
 def _report(issue: str, item: str) -> Report:
-    return Report(
-        subject=f"issue:{issue}",
-        item=item,
-        project="Acme portal",
-        fields={},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item}",
-    )
+    return report_on(f"issue:{issue}", item, "Acme portal")
 
 
 if __name__ == "__main__":

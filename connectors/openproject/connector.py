@@ -15,12 +15,11 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
-from connectors.polling import Cursor
+from connectors.note import MARKDOWN, Comment, keep
+from connectors.polling import Turn
 from connectors.rest import NotThereError, Rest
-from ledger.errors import OutcomeUnknownError, RejectedError, TransientError, UnsupportedError
+from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Found
-
-from . import note
 
 KINDS: Final = ("time_entries", "work_packages", "versions")
 PAGE: Final = 100
@@ -74,8 +73,8 @@ class OpenProjectConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), Cursor.begun(_seconds(now), len(KINDS)).text)
-        at = Cursor.read(cursor, len(KINDS), self.key)
+            return Changes((), Turn.begun(_seconds(now), len(KINDS)).text)
+        at = Turn.at(cursor, len(KINDS), self.key)
         if KINDS[at.kind] == "versions":
             return self._changed_versions(at)
         return self._changed_page(at, now)
@@ -126,22 +125,23 @@ class OpenProjectConnector(ProjectConnector):
                 f"openproject: {report.subject}: it belongs to no work package that could be "
                 "commented - look at the invoice in Billhook"
             )
-        number, text = known[1], note.comment(report)
-        found = self._our_comment(report, number)
-        if found is None:
-            path = f"/work_packages/{number}/activities"
+        path = f"/work_packages/{known[1]}/activities"
+        keep(
+            MARKDOWN,
+            report,
+            self._our_comments(path),
             # Watchers are not sent a mail for it.
-            written = self._api.post(path, {"comment": {"raw": text}}, notify="false")
-            if not isinstance(written, Mapping) or "id" not in written:
-                raise OutcomeUnknownError(
-                    f"openproject: #{number}: the answer to a comment has no id; it may have been "
-                    "written"
-                )
-        elif not note.reads_alike(found["comment"]["raw"], text):
-            self._api.patch(f"/activities/{found['id']}", {"comment": {"raw": text}})
-        return f"{self._url}/work_packages/{number}/activity"
+            lambda text: Comment(
+                str(self._api.post(path, {"comment": {"raw": text}}, notify="false")["id"]), text
+            ),
+            lambda ours, text: self._api.patch(
+                f"/activities/{ours.id}", {"comment": {"raw": text}}
+            ),
+            tool=self.key,
+        )
+        return f"{self._url}/work_packages/{known[1]}/activity"
 
-    def _changed_page(self, at: Cursor, now: datetime) -> Changes:
+    def _changed_page(self, at: Turn, now: datetime) -> Changes:
         kind = KINDS[at.kind]
         until = now + timedelta(days=1)
         answer = self._api.get(
@@ -162,7 +162,7 @@ class OpenProjectConnector(ProjectConnector):
         following = at.next_kind(newest) if is_last else at.next_page(newest)
         return Changes(found, following.text, is_all=False)
 
-    def _changed_versions(self, at: Cursor) -> Changes:
+    def _changed_versions(self, at: Turn) -> Changes:
         """Return the versions that changed. There is no filter for it, so all are listed."""
         changed: list[tuple[int, Any]] = []
         for answer in self._pages("/versions"):
@@ -175,17 +175,16 @@ class OpenProjectConnector(ProjectConnector):
         newest = max((when for when, _ in changed), default=0)
         return Changes(found, at.next_kind(newest).text)
 
-    def _our_comment(self, report: Report, number: str) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
+    def _our_comments(self, path: str) -> Iterator[Comment]:
         me = self._account["id"]
-        for answer in self._pages(f"/work_packages/{number}/activities"):
-            with self._api.reading(f"the activities of #{number}"):
-                for activity in _elements(answer):
-                    raw = (activity.get("comment") or {}).get("raw") or ""
-                    author = activity["_links"]["user"]["href"] or ""
-                    if note.marker(report) in raw and author.endswith(f"/users/{me}"):
-                        return {"id": int(activity["id"]), "comment": {"raw": raw}}
-        return None
+        for answer in self._pages(path):
+            with self._api.reading(path):
+                ours = [
+                    Comment(str(int(each["id"])), (each.get("comment") or {}).get("raw") or "")
+                    for each in _elements(answer)
+                    if (each["_links"]["user"]["href"] or "").endswith(f"/users/{me}")
+                ]
+            yield from ours
 
     def _statuses(self) -> dict[str, Any]:
         """Return all statuses by their path."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -20,9 +19,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
 from connectors.stand_in import (
-    Fault,
-    InProcess,
     StandIn,
     body,
     json_answer,
@@ -265,40 +263,31 @@ class OpenProjectStandIn(StandIn):
         return state
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[OpenProjectStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: OpenProjectStandIn
-    connector: Callable[..., OpenProjectConnector] = OpenProjectConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {"url": URL + "/", "token": TOKEN, "endpoint": "openproject"}
-    )
-    unknown: str = "work_package:99999"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    facts: tuple[str, ...] = ()
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "work_package:2207": [("work.completed", "work_package:2207")],
-            "work_package:2208": [("work.reopened", "work_package:2208")],
-            "work_package:2300": [("milestone.reopened", "work_package:2300")],
-            "time_entry:1": [("time.logged", "time_entry:1")],
-            "version:5": [("milestone.reopened", "version:5")],
-            "work_package:99999": [],
-            "time_entry:99999": [],
-        }
-    )
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[OpenProjectConnector]] = OpenProjectConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "url": URL + "/",
+        "token": TOKEN,
+        "endpoint": "openproject",
+    }
+    unknown: ClassVar[str] = "work_package:99999"
+    look_ups: ClassVar[LookUps] = {
+        "work_package:2207": [("work.completed", "work_package:2207")],
+        "work_package:2208": [("work.reopened", "work_package:2208")],
+        "work_package:2300": [("milestone.reopened", "work_package:2300")],
+        "time_entry:1": [("time.logged", "time_entry:1")],
+        "version:5": [("milestone.reopened", "version:5")],
+        "work_package:99999": [],
+        "time_entry:99999": [],
+    }
 
     def reports(self) -> list[Report]:
         """Return a report on a work package and one on time that was logged on another."""
         return [
-            _report("work_package:2207", "#2207"),
-            _report("time_entry:1", "#2208"),
+            report_on("work_package:2207", "#2207", "Northwind webshop", {"status": "Accepted"}),
+            report_on("time_entry:1", "#2208", "Northwind webshop", {"status": "Accepted"}),
         ]
 
     def notes(self) -> list[str]:
@@ -309,11 +298,7 @@ class ContractRig:
             if each["_links"]["user"]["href"].endswith(f"/{ME}")
         ]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Let work be logged and closed: singly, and more than a page within one second."""
         site, told = self.site, []
         for number in range(201, 216):
@@ -341,16 +326,16 @@ class ContractRig:
             ("milestone.completed", "version:5"),
         ]
 
-    def before_notes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def before_notes(self) -> list[Webhook]:
         """Return the webhooks of the work packages as they stand."""
         return [
             ({}, {"action": "work_package:updated", "work_package": self.site.single(number)})
             for number in (2207, 2208)
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return what OpenProject sends for a comment: the work package, newer, and the comment."""
-        comments: list[tuple[dict[str, str], dict[str, Any]]] = [
+        comments: list[Webhook] = [
             ({}, {"action": "work_package_comment:comment", "activity": each})
             for each in self.site.activities.values()
         ]
@@ -375,19 +360,6 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.now = NOW
     entries = {f"time_entry:{number}": 5430 for number in range(1, 24)}
     return ContractRig(site, entries={**entries, "time_entry:24": 28_800})
-
-
-def _report(subject: str, item: str) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="Northwind webshop",
-        fields={"status": "Accepted"},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"acme-2026-10/{item}",
-    )
 
 
 def _link(kind: str, number: int, title: str) -> dict[str, Any]:

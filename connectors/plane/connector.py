@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http, Response
+from connectors.note import HTML, Comment, keep
 from connectors.rest import NotThereError, Rest, retry_after, seconds_until
-from ledger.errors import (
-    OutcomeUnknownError,
-    RejectedError,
-    UnsupportedError,
-)
+from ledger.errors import RejectedError, UnsupportedError
 from ledger.events import Found
-
-from . import note
 
 API_URL: Final = "https://api.plane.so"
 PAGE: Final = 100
@@ -68,6 +64,21 @@ class PlaneApi(Rest):
         return seconds_until(answer.headers, answer.headers.get("x-ratelimit-reset", ""))
 
 
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
+    until: datetime | None = None
+    """When the poll under way began; None: the projects are not listed yet."""
+    left: tuple[str, ...] = ()
+    """The projects that are still to be read."""
+
+    def __post_init__(self) -> None:
+        for project in self.left:
+            _uuid(project)
+
+
 class PlaneConnector(ProjectConnector):
     """One workspace of Plane, in the cloud or on a server of one's own."""
 
@@ -103,25 +114,27 @@ class PlaneConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return what changed, one project at a time: its work items, newest change first."""
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now))
-        since, until, left = _place(cursor)
-        if until is None:
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        if at.until is None:
             pages = list(self._api.pages(self._projects))
             with self._api.reading("the projects"):
-                left = [
+                left = tuple(
                     _uuid(project["id"])
                     for page in pages
                     for project in page
                     # Public projects are listed too, but only members may look into them.
                     if project.get("is_member") is not False
-                ]
-            return Changes((), _cursor(since, now, left) if left else _cursor(now), not left)
+                )
+            here = Place(at.since, now, left) if left else Place(now)
+            return Changes((), here.text, is_all=not left)
         found: list[Found] = []
         with suppress(NotThereError):
             # A project may be deleted while its turn comes.
-            found += self._changed(left[0], since - OVERLAP) if left else ()
-        is_all = len(left) <= 1
-        return Changes(found, _cursor(until) if is_all else _cursor(since, until, left[1:]), is_all)
+            found += self._changed(at.left[0], at.since - OVERLAP) if at.left else ()
+        is_all = len(at.left) <= 1
+        here = Place(at.until) if is_all else replace(at, left=at.left[1:])
+        return Changes(found, here.text, is_all)
 
     def report(self, report: Report) -> str:
         kind, _, number = report.subject.partition(":")
@@ -137,29 +150,21 @@ class PlaneConnector(ProjectConnector):
                 " - look at the event that it came from"
             )
         path = f"{self._projects}{report.project}/work-items/{number}/comments/"
-        text = note.comment(report)
-        ours = self._our_comment(path, report)
-        if ours is None:
-            ours = self._api.post(path, {"comment_html": text})
-        elif not note.reads_alike(ours["comment_html"], text):
-            self._api.patch(f"{path}{_uuid(ours['id'])}/", {"comment_html": text})
-        try:
-            return f"work item {report.item}, comment {_uuid(ours['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"plane: {report.subject}: the answer to a comment has no id;"
-                " it may have been written"
-            ) from error
+        ours = keep(
+            HTML,
+            report,
+            self._our_comments(path, report),
+            lambda text: _comment(self._api.post(path, {"comment_html": text})),
+            lambda ours, text: self._api.patch(f"{path}{ours.id}/", {"comment_html": text}),
+            tool=self.key,
+        )
+        return f"work item {report.item}, comment {ours.id}"
 
-    def _our_comment(self, path: str, report: Report) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
+    def _our_comments(self, path: str, report: Report) -> Iterator[Comment]:
         for page in self._api.pages(path):
             with self._api.reading(f"the comments of {report.subject}"):
-                for comment in page:
-                    is_marked = note.marker(report) in (comment["comment_html"] or "")
-                    if is_marked and comment["actor"] == self._me:
-                        return {**comment, "id": _uuid(comment["id"])}
-        return None
+                ours = [_comment(each) for each in page if each["actor"] == self._me]
+            yield from ours
 
     @cached_property
     def _me(self) -> str:
@@ -181,33 +186,12 @@ class PlaneConnector(ProjectConnector):
                 return
 
 
+def _comment(told: Any) -> Comment:
+    return Comment(_uuid(told["id"]), told["comment_html"] or "")
+
+
 def _uuid(told: object) -> str:
     """Return an id that may stand in a path; raise ValueError if it is none."""
     if not isinstance(told, str) or not _UUID.fullmatch(told):
         raise ValueError("not an id")
     return told
-
-
-def _cursor(since: datetime, until: datetime | None = None, left: list[str] | None = None) -> str:
-    return json.dumps({"since": _text(since), "until": until and _text(until), "left": left or []})
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _place(cursor: str) -> tuple[datetime, datetime | None, list[str]]:
-    """Return since, until (None before the projects are listed) and the projects left."""
-    try:
-        told = json.loads(cursor)
-        since = datetime.fromisoformat(told["since"])
-        until = datetime.fromisoformat(told["until"]) if told["until"] else None
-        left = [_uuid(each) for each in told["left"]]
-        if since.tzinfo is None or not 2000 <= since.year < 9000:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "plane: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and look at the work items that were completed since"
-        ) from error
-    return since, until, left

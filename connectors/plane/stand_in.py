@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -18,9 +18,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.contract import Named, ProjectRig, Webhook, report_on
 from connectors.stand_in import (
-    Fault,
-    InProcess,
     StandIn,
     body,
     json_answer,
@@ -190,20 +189,16 @@ class PlaneStandIn(StandIn):
             )
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[PlaneStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: PlaneStandIn
-    connector: type[PlaneConnector] = PlaneConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {"token": TOKEN, "workspace": "acme", "endpoint": "plane-acme"}
-    )
-    unknown: str = f"workitem:{uuid(99)}"
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[PlaneConnector]] = PlaneConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "workspace": "acme",
+        "endpoint": "plane-acme",
+    }
+    unknown: ClassVar[str] = f"workitem:{uuid(99)}"
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
@@ -213,11 +208,7 @@ class ContractRig:
         """Return the texts of all comments of ours."""
         return [each["comment_html"] for each in self.site.comments.values() if each["actor"] == ME]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Complete and open again work items in two projects, more than a page of them."""
         site = self.site
         for number in range(1000, 1130):
@@ -231,7 +222,7 @@ class ContractRig:
             ("work.reopened", f"workitem:{uuid(311)}"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return what Plane's webhook sent because of our comments."""
         return [({}, sent) for sent in self.site.webhooks]
 
@@ -245,7 +236,7 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.add_project(13, is_member=False)
     site.put(uuid(12), 311, is_done=True)
     site.put(uuid(12), 312, is_done=True)
-    text = "<p>Look: <code>billhook:acme-2026-10:311;</code></p>"
+    text = "<p>Look: <code>billhook/acme-2026-10%3A%23311</code></p>"
     copied = {"id": uuid(6999), "issue": uuid(311), "actor": MIRA, "comment_html": text}
     site.comments[uuid(6999)] = copied
     site.clock = NOW
@@ -253,16 +244,7 @@ def contract_setup(_folder: Path) -> ContractRig:
 
 
 def _report(number: int) -> Report:
-    return Report(
-        subject=f"workitem:{uuid(number)}",
-        item=f"#{number}",
-        project=uuid(12),
-        fields={"number": number},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{number}",
-    )
+    return report_on(f"workitem:{uuid(number)}", f"#{number}", uuid(12), {"number": number})
 
 
 def _html_of(request: Request) -> str:

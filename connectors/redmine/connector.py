@@ -13,12 +13,11 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
 from connectors.http import Http
-from connectors.polling import Cursor
+from connectors.note import PLAIN, Comment, keep
+from connectors.polling import Turn
 from connectors.rest import ForbiddenError, NotThereError, Rest
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Fact, Found
-
-from . import note
 
 KINDS: Final = ("issues", "time_entries", "versions")
 PAGE: Final = 100
@@ -90,8 +89,8 @@ class RedmineConnector(ProjectConnector):
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         if cursor is None:
-            return Changes((), Cursor.begun(_seconds(now), len(KINDS)).text)
-        at = Cursor.read(cursor, len(KINDS), self.key)
+            return Changes((), Turn.begun(_seconds(now), len(KINDS)).text)
+        at = Turn.at(cursor, len(KINDS), self.key)
         kind = KINDS[at.kind]
         if kind == "issues":
             return self._changed_issues(at)
@@ -130,15 +129,20 @@ class RedmineConnector(ProjectConnector):
                 f"redmine: {report.subject}: it belongs to no issue that could have a note"
                 " - look at the invoice in Billhook"
             )
-        number, wanted = known[1], note.text(report)
-        found = self._our_note(report, number)
-        if found is None:
-            self._api.put(f"/issues/{number}.json", {"issue": {"notes": wanted}})
-        elif not note.reads_alike(found[1], wanted):
-            self._api.put(f"/journals/{found[0]}.json", {"journal": {"notes": wanted}})
+        number = known[1]
+        keep(
+            PLAIN,
+            report,
+            self._our_notes(number),
+            lambda text: self._write_note(number, text),
+            lambda ours, text: self._api.put(
+                f"/journals/{ours.id}.json", {"journal": {"notes": text}}
+            ),
+            tool=self.key,
+        )
         return f"{self._url}/issues/{number}"
 
-    def _changed_issues(self, at: Cursor) -> Changes:
+    def _changed_issues(self, at: Turn) -> Changes:
         answer = self._api.get(
             "/issues.json",
             updated_on=">=" + _text(at.since),
@@ -198,16 +202,20 @@ class RedmineConnector(ProjectConnector):
                 return list(found.values())
         raise TransientError(f"redmine: the list of {things} changed while it was read")
 
-    def _our_note(self, report: Report, number: str) -> tuple[int, str] | None:
-        """Return our note with the report's marker: somebody else may have copied it."""
+    def _our_notes(self, number: str) -> list[Comment]:
         me = self._account["id"]
         answer = self._api.get(f"/issues/{number}.json", include="journals")
         with self._api.reading(f"the notes of #{number}"):
-            for journal in answer["issue"]["journals"]:
-                notes = journal.get("notes") or ""
-                if note.marker(report) in notes and (journal.get("user") or {}).get("id") == me:
-                    return int(journal["id"]), notes
-        return None
+            return [
+                Comment(str(int(each["id"])), each.get("notes") or "")
+                for each in answer["issue"]["journals"]
+                if (each.get("user") or {}).get("id") == me
+            ]
+
+    def _write_note(self, number: str, text: str) -> Comment:
+        # The answer is empty; the note is found by its marker.
+        self._api.put(f"/issues/{number}.json", {"issue": {"notes": text}})
+        return Comment("", text)
 
     @cached_property
     def _account(self) -> Mapping[str, Any]:
@@ -216,7 +224,7 @@ class RedmineConnector(ProjectConnector):
             return {"id": int(user["id"]), "login": user["login"]}
 
 
-def _changed(at: Cursor, kind: str, things: Sequence[Any]) -> Changes:
+def _changed(at: Turn, kind: str, things: Sequence[Any]) -> Changes:
     """Return those of a whole list that changed, oldest first."""
     try:
         moved = sorted(

@@ -8,9 +8,8 @@ Redmine is lenient: an unknown path, query word or body key is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -25,9 +24,9 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
 from connectors.stand_in import (
     Fault,
-    InProcess,
     StandIn,
     body,
     json_answer,
@@ -258,37 +257,28 @@ class RedmineStandIn(StandIn):
         return state
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[RedmineStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: RedmineStandIn
-    connector: Callable[..., RedmineConnector] = RedmineConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {"url": URL, "token": TOKEN, "endpoint": "redmine"}
-    )
-    unknown: str = "issue:99999"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    facts: tuple[str, ...] = ("issue:4402", "issue:4403", "issue:4404")
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "issue:4402": [("work.completed", "issue:4402")],
-            "issue:4403": [("work.reopened", "issue:4403")],
-            "time_entry:1": [("time.logged", "time_entry:1")],
-            "version:17": [("milestone.reopened", "version:17")],
-            "issue:99999": [],
-            "time_entry:99999": [],
-        }
-    )
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[RedmineConnector]] = RedmineConnector
+    valid: ClassVar[Mapping[str, str]] = {"url": URL, "token": TOKEN, "endpoint": "redmine"}
+    unknown: ClassVar[str] = "issue:99999"
+    facts: ClassVar[tuple[str, ...]] = ("issue:4402", "issue:4403", "issue:4404")
+    look_ups: ClassVar[LookUps] = {
+        "issue:4402": [("work.completed", "issue:4402")],
+        "issue:4403": [("work.reopened", "issue:4403")],
+        "time_entry:1": [("time.logged", "time_entry:1")],
+        "version:17": [("milestone.reopened", "version:17")],
+        "issue:99999": [],
+        "time_entry:99999": [],
+    }
 
     def reports(self) -> list[Report]:
         """Return a report on an issue and one on time that was logged on another."""
-        return [_report("issue:4402", "#4402"), _report("time_entry:1", "#4403")]
+        return [
+            report_on("issue:4402", "#4402", PROJECTS[12], {"tracker": "Feature"}),
+            report_on("time_entry:1", "#4403", PROJECTS[12], {"tracker": "Feature"}),
+        ]
 
     def notes(self) -> list[str]:
         """Return the texts of all notes that stand in the tool now."""
@@ -298,7 +288,7 @@ class ContractRig:
         """Let the next request that fits fail as `Fault.do` says. A note is written by PUT."""
         self.site.faults.append(Fault(do, path, "PUT" if method == "POST" else method))
 
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Let work be logged and closed: singly, and more than a page within one second."""
         site, told = self.site, []
         for number in range(201, 205):
@@ -323,7 +313,7 @@ class ContractRig:
             ("milestone.completed", "version:17"),
         ]
 
-    def before_notes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def before_notes(self) -> list[Webhook]:
         """Return the webhooks of the issues at the moment when they got their status."""
         status = {"property": "attr", "prop_key": "status_id", "old_value": "1", "value": "8"}
         return [
@@ -331,7 +321,7 @@ class ContractRig:
             for number in (4402, 4403)
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return what Redmine sends for a note: the issue, newer, with the note as its journal."""
         return [
             ({}, _hook(self.site.issues[each["issue"]], {**each, "issue": None}))
@@ -363,19 +353,6 @@ def _hook(issue: dict[str, Any], journal: dict[str, Any]) -> dict[str, Any]:
         "timestamp": issue["updated_on"],
         "data": {"issue": issue, "journal": journal},
     }
-
-
-def _report(subject: str, item: str) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project=PROJECTS[12],
-        fields={"tracker": "Feature"},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"acme-2026-10/{item}",
-    )
 
 
 def _moment(at: datetime) -> str:

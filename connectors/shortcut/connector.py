@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import MARKDOWN_SEEN, Comment, keep
 from connectors.rest import NotThereError, Rest
-from ledger.errors import OutcomeUnknownError, RejectedError, TransientError, UnsupportedError
+from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.events import Fact, Found
-
-from . import note
 
 API_URL: Final = "https://api.app.shortcut.com"
 OVERLAP: Final = timedelta(minutes=10)
@@ -43,6 +43,13 @@ _TOLD: Final = (
     "owner_ids",
 )
 """What is kept of a story or epic; positions and statistics change with every look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
 
 
 class ShortcutConnector(ProjectConnector):
@@ -100,8 +107,8 @@ class ShortcutConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return the stories and epics that changed, at most a day of them at once."""
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now))
-        since = _place(cursor) - OVERLAP
+            return Changes((), Place(now).text)
+        since = Place.read(cursor, self.key).since - OVERLAP
         until = max(min(now, since + SPAN), since)
         stories = self._stories(since, until)
         while len(stories) >= MANY and until - since > SHORTEST:
@@ -119,7 +126,7 @@ class ShortcutConnector(ProjectConnector):
             found = [*self._found("story", stories), *self._found("epic", epics)]
         # A period that was halved goes on behind the overlap that the next call takes off again.
         reached = until if until >= now else until + OVERLAP
-        return Changes(found, _cursor(reached), is_all=until >= now)
+        return Changes(found, Place(reached).text, is_all=until >= now)
 
     def report(self, report: Report) -> str:
         found = re.fullmatch(r"(story|epic):([0-9]{1,18})", report.subject, re.ASCII)
@@ -134,28 +141,24 @@ class ShortcutConnector(ProjectConnector):
                 f"shortcut: {report.subject}: its item is not the one of this {kind}"
                 " - look at the event that it came from"
             )
-        path, text = f"/{_PATHS[kind]}/{number}", note.comment(report)
-        ours = self._our_comment(path, report)
-        if ours is None:
-            ours = self._api.post(f"{path}/comments", {"text": text})
-        elif not note.reads_alike(ours["text"], text):
-            self._api.put(f"{path}/comments/{ours['id']}", {"text": text})
-        try:
-            return f"{kind} {number}, comment {int(ours['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"shortcut: {report.subject}: the answer to a comment has no id;"
-                " it may have been written"
-            ) from error
+        path = f"/{_PATHS[kind]}/{number}"
+        ours = keep(
+            MARKDOWN_SEEN,
+            report,
+            self._our_comments(path, report),
+            lambda text: _comment(self._api.post(f"{path}/comments", {"text": text})),
+            lambda ours, text: self._api.put(f"{path}/comments/{ours.id}", {"text": text}),
+            tool=self.key,
+        )
+        return f"{kind} {number}, comment {ours.id}"
 
-    def _our_comment(self, path: str, report: Report) -> Mapping[str, Any] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
+    def _our_comments(self, path: str, report: Report) -> list[Comment]:
         with self._api.reading(f"the comments of {report.subject}"):
-            for comment in self._api.get(path)["comments"]:
-                is_marked = note.marker(report) in (comment.get("text") or "")
-                if is_marked and comment["author_id"] == self._me and not comment.get("deleted"):
-                    return {**comment, "id": int(comment["id"])}
-        return None
+            return [
+                _comment(each)
+                for each in self._api.get(path)["comments"]
+                if each["author_id"] == self._me and not each.get("deleted")
+            ]
 
     @cached_property
     def _me(self) -> str:
@@ -209,22 +212,9 @@ class ShortcutConnector(ProjectConnector):
         return references
 
 
+def _comment(told: Any) -> Comment:
+    return Comment(str(int(told["id"])), told.get("text") or "")
+
+
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _cursor(moment: datetime) -> str:
-    return json.dumps({"since": _text(moment)})
-
-
-def _place(cursor: str) -> datetime:
-    try:
-        since = datetime.fromisoformat(json.loads(cursor)["since"])
-        if since.tzinfo is None or not 2000 <= since.year < 9000:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "shortcut: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and look at the stories that were completed since"
-        ) from error
-    return since

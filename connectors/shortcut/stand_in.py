@@ -7,7 +7,7 @@ word or body key is refused. `python -m connectors.shortcut.stand_in --port N` s
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,9 +17,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
 from connectors.stand_in import (
-    Fault,
-    InProcess,
     StandIn,
     body,
     json_answer,
@@ -191,33 +190,26 @@ class ShortcutStandIn(StandIn):
         )
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[ShortcutStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: ShortcutStandIn
-    connector: type[ShortcutConnector] = ShortcutConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {"token": TOKEN, "endpoint": "shortcut-acme"}
-    )
-    unknown: str = "story:999999"
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "story:311": [("work.completed", "story:311")],
-            "story:312": [("work.reopened", "story:312")],
-            "epic:41": [("milestone.completed", "epic:41")],
-            "epic:999999": [],
-        }
-    )
-    facts: tuple[str, ...] = ("story:311", "story:312", "epic:41")
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[ShortcutConnector]] = ShortcutConnector
+    valid: ClassVar[Mapping[str, str]] = {"token": TOKEN, "endpoint": "shortcut-acme"}
+    unknown: ClassVar[str] = "story:999999"
+    look_ups: ClassVar[LookUps] = {
+        "story:311": [("work.completed", "story:311")],
+        "story:312": [("work.reopened", "story:312")],
+        "epic:41": [("milestone.completed", "epic:41")],
+        "epic:999999": [],
+    }
+    facts: ClassVar[tuple[str, ...]] = ("story:311", "story:312", "epic:41")
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
-        return [_report("story:311", "sc-311"), _report("epic:41", None)]
+        return [
+            report_on("story:311", "sc-311", "Acme shop"),
+            report_on("epic:41", None, "Acme shop"),
+        ]
 
     def notes(self) -> list[str]:
         """Return the texts of all comments of ours."""
@@ -229,11 +221,7 @@ class ContractRig:
             if comment["author_id"] == ME
         ]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Complete and open again stories and epics."""
         site = self.site
         told = []
@@ -250,7 +238,7 @@ class ContractRig:
             ("milestone.completed", "epic:42"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return what Shortcut's webhook sent because of our comments."""
         return [({}, sent) for sent in self.site.webhooks]
 
@@ -264,23 +252,10 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.put("epics", 41, completed=True)
     site.put("stories", 300, completed=True)
     copied = {"id": 6999, "author_id": MIRA, "deleted": False}
-    text = "> Kept up to date by Billhook `billhook:acme-2026-10:story:311`"
+    text = "> Kept up to date by Billhook `billhook/acme-2026-10%3Asc-311`"
     site.things["stories"][311]["comments"] = [{**copied, "text": text}]
     site.clock = NOW
     return ContractRig(site)
-
-
-def _report(subject: str, item: str | None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="Acme shop",
-        fields={},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{subject}",
-    )
 
 
 def _slim(thing: dict[str, Any]) -> dict[str, Any]:

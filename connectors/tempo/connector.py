@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
 from connectors.jira.connector import JiraConnector
 from connectors.rest import NotThereError, Rest
-from ledger.errors import RejectedError
 from ledger.events import GONE, Fact, Found
 
 API_URL: Final = "https://api.tempo.io"
@@ -27,20 +26,16 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far was read, in Unix milliseconds, and where a poll that is under way goes on."""
+class Place(Cursor):
+    """Where a poll stands."""
 
-    since: int
-    until: int | None = None
+    since: datetime
+    until: datetime | None = None
     """When the poll that is under way began; None: none is."""
     offset: int | None = 0
     """The next worklog; None: all are read, deletions are next."""
     key: str | None = None
     """The next page of deletions."""
-
-    def text(self) -> str:
-        """Return the cursor as it is stored."""
-        return json.dumps(asdict(self))
 
 
 class TempoConnector(ProjectConnector):
@@ -114,22 +109,21 @@ class TempoConnector(ProjectConnector):
             return ()
 
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
-        begun = (now - _EPOCH) // timedelta(milliseconds=1)
         if cursor is None:
-            return Changes((), Cursor(begun).text())
-        at = _read(cursor)
-        at = at if at.until is not None else replace(at, until=begun, offset=0, key=None)
-        since = _EPOCH + timedelta(milliseconds=at.since) - OVERLAP
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        until = at.until or now
+        at = at if at.until else Place(at.since, until)
+        since = at.since - OVERLAP
         if at.offset is not None:
             found, following = self._updated(since, at.offset)
-            at = replace(at, offset=following)
             if following is not None or self.configured.get("deletions") != "no":
-                return Changes(found, at.text(), is_all=False)
-            return Changes(found, Cursor(at.until or begun).text())
+                return Changes(found, replace(at, offset=following).text, is_all=False)
+            return Changes(found, Place(until).text)
         found, key = self._deleted(since, at.key)
         if key is not None:
-            return Changes(found, replace(at, key=key).text(), is_all=False)
-        return Changes(found, Cursor(at.until or begun).text())
+            return Changes(found, replace(at, key=key).text, is_all=False)
+        return Changes(found, Place(until).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         offset: int | None = 0
@@ -193,21 +187,3 @@ def _utc(text: str) -> datetime:
     """Return a moment of Tempo; the audit leaves out that it means UTC. Raise ValueError."""
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _read(cursor: str) -> Cursor:
-    try:
-        told = json.loads(cursor)
-        # Such a moment must exist, and the time before it.
-        _EPOCH + timedelta(milliseconds=int(told["since"])) - 2 * timedelta(days=1)
-        return Cursor(
-            since=int(told["since"]),
-            until=None if told["until"] is None else int(told["until"]),
-            offset=None if told["offset"] is None else int(told["offset"]),
-            key=None if told["key"] is None else str(told["key"]),
-        )
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "tempo: the place where the last poll ended cannot be read"
-            " - forget it, so that polling begins anew now"
-        ) from error

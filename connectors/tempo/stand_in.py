@@ -6,8 +6,7 @@ Tempo is lenient. `python -m connectors.tempo.stand_in --port N` serves it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -16,11 +15,11 @@ from werkzeug.exceptions import BadRequest, NotFound, Unauthorized
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
-from connectors.connector import Report
+from connectors.contract import LookUps, Named, ProjectRig
 from connectors.http import Request as Outgoing
 from connectors.http import Response as Answer
 from connectors.jira import stand_in as jira
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.stand_in import InProcess, StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import TempoConnector
 
@@ -152,51 +151,36 @@ class Both:
         return (self._jira if is_jira else self._tempo).send(request)
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[TempoStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: TempoStandIn
-    jira_site: jira.JiraStandIn
-    connector: type[TempoConnector] = TempoConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "jira_url": "https://agency.example",
-            "jira_user": jira.USER,
-            "jira_token": jira.TOKEN,
-            "endpoint": "tempo-agency",
-        }
-    )
-    unknown: str = "issue:99999"
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    entries: dict[str, int] = field(default_factory=dict)
-    facts: tuple[str, ...] = ("issue:10014", "issue:10015", "issue:10016")
-    look_ups: dict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: {
-            "worklog:200": [("time.logged", "worklog:200")],
-            "worklog:99999": [],
-            "worklog:../x": [],
-        }
-    )
+    connector: ClassVar[type[TempoConnector]] = TempoConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "jira_url": "https://agency.example",
+        "jira_user": jira.USER,
+        "jira_token": jira.TOKEN,
+        "endpoint": "tempo-agency",
+    }
+    unknown: ClassVar[str] = "issue:99999"
+    facts: ClassVar[tuple[str, ...]] = ("issue:10014", "issue:10015", "issue:10016")
+    look_ups: ClassVar[LookUps] = {
+        "worklog:200": [("time.logged", "worklog:200")],
+        "worklog:99999": [],
+        "worklog:../x": [],
+    }
+
+    def __init__(
+        self, site: TempoStandIn, jira_site: jira.JiraStandIn, entries: Mapping[str, int]
+    ) -> None:
+        super().__init__(site, entries)
+        self._jira_site = jira_site
 
     def http(self) -> Both:
         """Return a port that leads to both stand-ins."""
-        return Both(self.site, self.jira_site)
+        return Both(self.site, self._jira_site)
 
-    def reports(self) -> list[Report]:
-        """Return nothing: Tempo is not told."""
-        return []
-
-    def notes(self) -> list[str]:
-        """Return nothing: no note stands there."""
-        return []
-
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Let worklogs be logged, changed and deleted: more than a page."""
         site, at = self.site, self.site.now()
         clock = [at]
@@ -228,7 +212,7 @@ def contract_setup(folder: Path) -> ContractRig:
     jira_site.requests = site.requests
     seconds = {200: 100, 201: 200, 202: 300, 203: 400, 206: 1234, 207: 567}
     entries = {f"worklog:{number}": each for number, each in seconds.items()}
-    return ContractRig(site, jira_site, entries=entries)
+    return ContractRig(site, jira_site, entries)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import one_line, state, tag_beginning
 from connectors.rest import NotThereError
 from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
 from ledger.events import Fact, Found
@@ -25,8 +27,18 @@ DAYS_AHEAD: Final = 30
 """Entries that start in this period are polled; a report covers at most a year."""
 FEW: Final = 3
 """Up to so many projects are asked for one by one, more by the workspace's list."""
-_TAG: Final = "billhook: "
 _TOLD_OF_EVENTS: Final = ("event_id", "created_at", "creator_id", "metadata", "payload")
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands, in Unix milliseconds."""
+
+    since: int
+    until: int | None = None
+    """When the poll under way began; None: none is."""
+    row: int = 1
+    """The row of the report to go on at."""
 
 
 class TogglConnector(ProjectConnector):
@@ -94,12 +106,12 @@ class TogglConnector(ProjectConnector):
         webhook that posts to this endpoint.
         """
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(milliseconds(now)))
-        since, until, row = _place(cursor)
-        until = milliseconds(now) if until is None else until
-        after = since - OVERLAP_MS
+            return Changes((), Place(milliseconds(now)).text)
+        at = Place.read(cursor, self.key)
+        until = milliseconds(now) if at.until is None else at.until
+        after = at.since - OVERLAP_MS
         entries, following = self._entries.page(
-            row,
+            at.row,
             start_date=(now - timedelta(days=DAYS_BACK)).date().isoformat(),
             end_date=(now + timedelta(days=DAYS_AHEAD)).date().isoformat(),
             order_by="last_update",
@@ -108,13 +120,13 @@ class TogglConnector(ProjectConnector):
         changed = [milliseconds(moment(entry["at"])) for entry in entries]
         found = [
             Found.thing("time_entry", entry)
-            for entry, at in zip(entries, changed, strict=True)
-            if at >= after
+            for entry, when in zip(entries, changed, strict=True)
+            if when >= after
         ]
         is_over = changed == sorted(changed, reverse=True) and changed[-1:] < [after]
         if following is not None and not is_over:
-            return Changes(found, _cursor(since, until, following), is_all=False)
-        return Changes([*found, *self._undelivered(after)], _cursor(until))
+            return Changes(found, Place(at.since, until, following).text, is_all=False)
+        return Changes([*found, *self._undelivered(after)], Place(until).text)
 
     def entries(self, first: date, last: date) -> Iterator[Found]:
         # A list of one person's entries would pass for everybody's.
@@ -138,12 +150,12 @@ class TogglConnector(ProjectConnector):
         tag, name = self._our_tag(report)
         if tag not in self._tags_of(entry, report):
             self._tag_entry(entry, name)
-        return f"time entry {entry}, tag of invoice {_word(report.invoice)}"
+        return f"time entry {entry}, tag of invoice {one_line(report.invoice)}"
 
     def _our_tag(self, report: Report) -> tuple[int, str]:
         """Return the invoice's tag, made or renamed so that it tells the present state."""
-        beginning = f"{_TAG}{_word(report.invoice)} "
-        wanted = beginning + " ".join(report.state.split())
+        beginning = tag_beginning(report)
+        wanted = beginning + state(report)
         ours = {
             number: name
             for number, name in sorted(self._api.tags().items())
@@ -274,29 +286,3 @@ def _number(kind: str, about: str) -> int | None:
     """Return the number in `project:17`, None if it is something else."""
     found = re.fullmatch(rf"{kind}:([0-9]{{1,18}})", about, re.ASCII)
     return int(found[1]) if found else None
-
-
-def _word(invoice: str) -> str:
-    """Return an invoice's reference as one word, so that it ends where a space follows."""
-    return "_".join(invoice.split())
-
-
-def _cursor(since: int, until: int | None = None, row: int = 1) -> str:
-    return json.dumps({"since": since, "until": until, "row": row})
-
-
-def _place(cursor: str) -> tuple[int, int | None, int]:
-    """Return since, until (Unix ms; None before the first page) and the row to go on at."""
-    try:
-        told = json.loads(cursor)
-        since, until, row = told["since"], told["until"], told["row"]
-        if not all(
-            isinstance(each, int) and 0 <= each < 2**53 for each in (since, until or 0, row)
-        ):
-            raise ValueError
-    except (ValueError, TypeError, KeyError) as error:
-        raise RejectedError(
-            "toggl: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and compare the time since with a certificate"
-        ) from error
-    return since, until, row

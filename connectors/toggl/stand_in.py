@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -21,7 +21,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, body, json_answer, query, serve_for_ever
+from connectors.contract import LookUps, Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, body, json_answer, query, serve_for_ever
 
 from .connector import TogglConnector
 from .stand_in_report import FILTERS, PAGE_SIZE, page, within_a_year
@@ -342,46 +343,37 @@ class TogglStandIn(StandIn):
         return name
 
 
-class ContractRig:
+class ContractRig(ProjectRig[TogglStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    connector: type[TogglConnector] = TogglConnector
-    unknown: str = "project:99999"
-    """Something to ask about that is not there."""
-    entry_period: tuple[date, date] = (date(2026, 10, 1), date(2026, 10, 31))
-    look_ups: ClassVar[Mapping[str, list[tuple[str, str]]]] = {
+    connector: ClassVar[type[TogglConnector]] = TogglConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "workspace": str(WORKSPACE),
+        "endpoint": "toggl",
+        "api_url": "https://api.track.toggl.example",
+    }
+    unknown: ClassVar[str] = "project:99999"
+    look_ups: ClassVar[LookUps] = {
         "project:90210": [],
         "project:99999": [],
     }
-    facts: tuple[str, ...] = ("project:90210", "project:90211", "project:90212", "project:90213")
+    facts: ClassVar[tuple[str, ...]] = (
+        "project:90210",
+        "project:90211",
+        "project:90212",
+        "project:90213",
+    )
 
     def __init__(self, site: TogglStandIn, entries: dict[str, int]) -> None:
-        self.site = site
-        self.entries = entries
-        self.settings = {
-            "token": TOKEN,
-            "workspace": str(WORKSPACE),
-            "endpoint": "toggl",
-            "api_url": "https://api.track.toggl.example",
-        }
+        super().__init__(site, entries)
         self._events_before = len(site.events)
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
         return [
-            Report(
-                subject="entry:1001",
-                item=None,
-                project="Webshop",
-                fields={"start": self.site.time_entries[1001]["start"]},
-                invoice="acme-2026-10",
-                state="draft",
-                url="https://billhook.agency.example/invoices/acme-2026-10",
-                marker="billhook:acme-2026-10:entry:1001",
+            report_on(
+                "entry:1001", None, "Webshop", {"start": self.site.time_entries[1001]["start"]}
             )
         ]
 
@@ -394,11 +386,7 @@ class ContractRig:
             if self.site.tags[tag]["name"].startswith("billhook")
         ]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Log more than a page of entries, change an old one, delete one, start a timer."""
         site = self.site
         for number in range(2000, 2000 + PAGE_SIZE + 5):
@@ -409,11 +397,11 @@ class ContractRig:
         logged = [("time.logged", f"entry:{2000 + number}") for number in range(PAGE_SIZE + 5)]
         return [*logged, ("time.logged", "entry:1002"), ("time.removed", "entry:1003")]
 
-    def before_notes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def before_notes(self) -> list[Webhook]:
         """Return the webhooks that told of the entries before we wrote on them."""
         return [({}, self.site.webhook("created", 1001))]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that our notes cause."""
         return [({}, event) for event in self.site.events[self._events_before :]]
 

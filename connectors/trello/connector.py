@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Changes, ProjectConnector, Report, Setting
+from connectors.cursor import Cursor
 from connectors.http import Http
+from connectors.note import MARKDOWN_SEEN, Comment, keep
 from connectors.rest import Rest
-from ledger.errors import OutcomeUnknownError, PermanentError, RejectedError, UnsupportedError
+from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import Found
-
-from . import note
 
 API_URL: Final = "https://api.trello.com"
 PAGE: Final = 100
@@ -27,6 +27,25 @@ _TYPES: Final = "createCard,updateCard"
 _TOLD: Final = ("id", "idMemberCreator", "type", "date", "data")
 _ID: Final = re.compile(r"[0-9a-f]{24}", re.ASCII)
 _BOARD: Final = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Cursor):
+    """Where a poll stands."""
+
+    since: datetime
+    until: datetime | None = None
+    """When the poll under way began; None: none is."""
+    left: tuple[str, ...] = ()
+    """The boards that are still to be read."""
+    before: str | None = None
+    """The action before which the first board goes on."""
+
+    def __post_init__(self) -> None:
+        if self.until and not (self.left and all(map(_BOARD.fullmatch, self.left))):
+            raise ValueError
+        if self.before:
+            _id(self.before)
 
 
 class TrelloConnector(ProjectConnector):
@@ -69,16 +88,16 @@ class TrelloConnector(ProjectConnector):
     def changes_since(self, cursor: str | None, now: datetime) -> Changes:
         """Return actions as webhooks have them: a page of one board at a time, newest first."""
         if cursor is None:
-            return Changes(found=(), cursor=_cursor(now))
-        since, until, left, before = _place(cursor)
-        if until is None:
-            until, left, before = now, self._boards, None
-        board, *others = left
+            return Changes((), Place(now).text)
+        at = Place.read(cursor, self.key)
+        if at.until is None:
+            at = Place(at.since, now, tuple(self._boards))
+        board, *others = at.left
         actions = self._api.get(
             f"/boards/{board}/actions",
             filter=_TYPES,
-            since=_text(since - OVERLAP),
-            before=before,
+            since=_text(at.since - OVERLAP),
+            before=at.before,
             limit=PAGE,
         )
         with self._api.reading(f"the actions of the board {board}"):
@@ -87,10 +106,10 @@ class TrelloConnector(ProjectConnector):
             ]
             last = _id(actions[-1]["id"]) if len(actions) >= PAGE else None
         if last is not None:
-            return Changes(found, _cursor(since, until, left, last), is_all=False)
+            return Changes(found, replace(at, before=last).text, is_all=False)
         if others:
-            return Changes(found, _cursor(since, until, others), is_all=False)
-        return Changes(found, _cursor(until))
+            return Changes(found, replace(at, left=tuple(others), before=None).text, is_all=False)
+        return Changes(found, Place(at.until or now).text)
 
     def report(self, report: Report) -> str:
         kind, _, card = report.subject.partition(":")
@@ -104,28 +123,25 @@ class TrelloConnector(ProjectConnector):
             raise RejectedError(
                 f"trello: {report.subject}: it names no card - look at the event that it came from"
             )
-        text = note.comment(report)
-        ours = self._our_comment(card, report)
-        if ours is None:
-            ours = self._api.post(f"/cards/{card}/actions/comments", None, text=text)
-        elif not note.reads_alike(ours["text"], text):
-            self._api.put(f"/actions/{ours['id']}", None, text=text)
-        try:
-            return f"card {report.item or card}, comment {_id(ours['id'])}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknownError(
-                f"trello: {report.subject}: the answer to a comment has no id;"
-                " it may have been written"
-            ) from error
+        ours = keep(
+            MARKDOWN_SEEN,
+            report,
+            self._our_comments(card, report),
+            lambda text: Comment(
+                _id(self._api.post(f"/cards/{card}/actions/comments", None, text=text)["id"]), text
+            ),
+            lambda ours, text: self._api.put(f"/actions/{ours.id}", None, text=text),
+            tool=self.key,
+        )
+        return f"card {report.item or card}, comment {ours.id}"
 
-    def _our_comment(self, card: str, report: Report) -> Mapping[str, str] | None:
-        """Return our comment with the report's marker: somebody else may have copied it."""
-        for comment in self._comments(card):
+    def _our_comments(self, card: str, report: Report) -> Iterator[Comment]:
+        for told in self._comments(card):
             with self._api.reading(f"the comments of {report.subject}"):
-                text = str(comment["data"]["text"])
-                if note.marker(report) in text and comment["idMemberCreator"] == self._me:
-                    return {"id": _id(comment["id"]), "text": text}
-        return None
+                comment = Comment(_id(told["id"]), str(told["data"]["text"]))
+                is_ours = told["idMemberCreator"] == self._me
+            if is_ours:
+                yield comment
 
     def _comments(self, card: str) -> Iterator[Any]:
         before: str | None = None
@@ -162,34 +178,5 @@ def _id(told: object) -> str:
     return told
 
 
-def _cursor(
-    since: datetime,
-    until: datetime | None = None,
-    left: list[str] | None = None,
-    before: str | None = None,
-) -> str:
-    place = {"since": _text(since), "until": until and _text(until)}
-    return json.dumps({**place, "left": left or [], "before": before})
-
-
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _place(cursor: str) -> tuple[datetime, datetime | None, list[str], str | None]:
-    """Return since, until (None before the first page), the boards left, and where to go on."""
-    try:
-        told = json.loads(cursor)
-        since = datetime.fromisoformat(told["since"])
-        until = datetime.fromisoformat(told["until"]) if told["until"] else None
-        left = [str(board) for board in told["left"]]
-        before = _id(told["before"]) if told["before"] else None
-        is_odd = until is not None and (not left or not all(map(_BOARD.fullmatch, left)))
-        if is_odd or since.tzinfo is None or not 2000 <= since.year < 9000:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RejectedError(
-            "trello: the place where polling stopped cannot be read - forget it, so that polling "
-            "begins now, and look at the cards that were completed since"
-        ) from error
-    return since, until, left, before

@@ -7,7 +7,7 @@ word is refused. `python -m connectors.trello.stand_in --port N` serves it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,7 +17,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess, StandIn, json_answer, query, serve_for_ever
+from connectors.contract import Named, ProjectRig, Webhook, report_on
+from connectors.stand_in import StandIn, json_answer, query, serve_for_ever
 
 from .connector import TrelloConnector
 
@@ -156,25 +157,17 @@ class TrelloStandIn(StandIn):
         return self.cards[card]
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[TrelloStandIn]):
     """What the shared contract tests of project connectors need of this one."""
 
-    site: TrelloStandIn
-    connector: type[TrelloConnector] = TrelloConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "key": KEY,
-            "boards": ", ".join(BOARDS),
-            "endpoint": "trello-acme",
-        }
-    )
-    unknown: str = f"card:{oid(99)}"
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[TrelloConnector]] = TrelloConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "key": KEY,
+        "boards": ", ".join(BOARDS),
+        "endpoint": "trello-acme",
+    }
+    unknown: ClassVar[str] = f"card:{oid(99)}"
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
@@ -188,11 +181,7 @@ class ContractRig:
             if each["type"] == "commentCard" and each["idMemberCreator"] == ME
         ]
 
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
-
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Complete cards on two boards, more than a page of them, and open one again."""
         site, (first, second) = self.site, BOARDS
         for number in range(1000, 1130):
@@ -204,7 +193,7 @@ class ContractRig:
             ("work.reopened", f"card:{oid(311)}"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return what Trello's webhook sent because of our comments."""
         return [
             ({}, sent) for sent in self.site.webhooks if sent["action"]["idMemberCreator"] == ME
@@ -217,22 +206,13 @@ def contract_setup(_folder: Path) -> ContractRig:
     site.clock = NOW - timedelta(days=40)
     site.mark(second, oid(311), is_complete=True)
     site.mark(second, oid(312), is_complete=True)
-    site.act("commentCard", second, oid(311), text="> `billhook:acme-2026-10:311`")
+    site.act("commentCard", second, oid(311), text="> `billhook/acme-2026-10%3A%23311`")
     site.clock = NOW
     return ContractRig(site)
 
 
 def _report(number: int) -> Report:
-    return Report(
-        subject=f"card:{oid(number)}",
-        item=f"#{number}",
-        project="Acme shop",
-        fields={"number": number},
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{number}",
-    )
+    return report_on(f"card:{oid(number)}", f"#{number}", "Acme shop", {"number": number})
 
 
 def _page(words: dict[str, str], actions: list[dict[str, Any]]) -> Response:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from connectors.connector import Report
-from connectors.github import note, stand_in
+from connectors.github import stand_in
 from connectors.github.connector import GitHubConnector
 from connectors.github.stand_in import ContractRig, GitHubStandIn, contract_setup, sha_of
 from connectors.http import OutgoingHttp, Request, Response
+from connectors.note import MARKDOWN
 from connectors.stand_in import InProcess, serve
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.events import Found
@@ -112,7 +113,7 @@ def test_a_milestone_of_many_issues_is_read_page_by_page(
 def test_a_copied_note_is_left_alone(
     github: GitHubConnector, site: GitHubStandIn, reports: dict[str, Report]
 ) -> None:
-    copy = with_comment(site, 12, note.comment(reports["issue"]))
+    copy = with_comment(site, 12, MARKDOWN.text(reports["issue"]))
     github.report(replace(reports["issue"], state="paid"))
     assert "draft" in site.comments[copy]["body"]
     assert issues_with_a_note(site) == [12]
@@ -134,7 +135,7 @@ def test_a_comment_without_text_or_author_is_passed_over(
     github: GitHubConnector, site: GitHubStandIn, reports: dict[str, Report]
 ) -> None:
     """GitHub shows comments of deleted accounts with no user."""
-    ghost = with_comment(site, 12, note.comment(reports["issue"]))
+    ghost = with_comment(site, 12, MARKDOWN.text(reports["issue"]))
     site.comments[ghost]["user"] = None
     site.comments[with_comment(site, 12, "")]["body"] = None
     github.report(reports["issue"])
@@ -166,14 +167,14 @@ def test_a_subject_of_another_kind_is_unsupported(
 def test_a_reference_calls_nobody_and_changes_no_layout(
     reports: dict[str, Report], hostile: str
 ) -> None:
-    hidden, line, _, footer = note.comment(
+    line, _, footer, hidden = MARKDOWN.text(
         replace(reports["issue"], invoice=hostile, marker=hostile)
     ).split("\n\n")
     assert hidden.count("-->") == 1
     assert line.startswith("Invoice `")
     assert line.endswith("`: **draft**")
     assert line.count("`") == 2
-    assert footer.startswith("<sub>")
+    assert footer.startswith("Kept up to date")
 
 
 # --- commits -----------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ import pytest
 
 from connectors.connector import Report
 from connectors.http import OutgoingHttp, Request
-from connectors.jira import note, stand_in
+from connectors.jira import stand_in
 from connectors.jira.connector import LONGEST_PROPERTY, JiraConnector
+from connectors.jira.note import WIKI
 from connectors.jira.stand_in import ContractRig, JiraStandIn, contract_setup
+from connectors.note import marker
 from connectors.stand_in import InProcess, serve
 from ledger.errors import PermanentError, RejectedError, UnsupportedError
 from ledger.events import Delivery
@@ -143,7 +145,7 @@ def test_the_property_names_comment_invoice_and_state(
 ) -> None:
     jira.report(report)
     assert site.properties[10014, "billhook"] == {
-        note.marker(report): {
+        marker(report): {
             "comment_id": "10001",
             "invoice": "acme-2026-10",
             "state": "draft",
@@ -166,7 +168,7 @@ def test_customers_of_a_service_project_do_not_see_the_note(
 def test_a_quoted_note_is_left_alone(
     jira: JiraConnector, site: JiraStandIn, report: Report
 ) -> None:
-    quote = with_comment(site, f"What does this mean? {note.note(report)}")
+    quote = with_comment(site, f"What does this mean? {WIKI.text(report)}")
     jira.report(report)
     assert site.comments[quote]["body"].startswith("What does this mean?")
     assert len(site.comments) == 2
@@ -175,8 +177,8 @@ def test_a_quoted_note_is_left_alone(
 def test_a_property_that_names_somebody_elses_comment_is_not_believed(
     jira: JiraConnector, site: JiraStandIn, report: Report
 ) -> None:
-    quote = with_comment(site, note.note(report))
-    site.properties[10014, "billhook"] = {note.marker(report): {"comment_id": str(quote)}}
+    quote = with_comment(site, WIKI.text(report))
+    site.properties[10014, "billhook"] = {marker(report): {"comment_id": str(quote)}}
     jira.report(replace(report, state="paid"))
     assert "draft" in site.comments[quote]["body"]
     assert "paid" in site.comments[quote + 1]["body"]
@@ -187,12 +189,12 @@ def test_a_property_written_by_somebody_else_does_no_harm(
     jira: JiraConnector, site: JiraStandIn, report: Report, content: object
 ) -> None:
     jira.report(report)
-    marker = note.marker(report)
-    for spoiled in (content, {marker: content}):
+    name = marker(report)
+    for spoiled in (content, {name: content}):
         site.properties[10014, "billhook"] = spoiled
         jira.report(report)
         assert len(site.comments) == 1
-        assert site.properties[10014, "billhook"][marker]["comment_id"] == "10001"
+        assert site.properties[10014, "billhook"][name]["comment_id"] == "10001"
 
 
 def test_a_deleted_note_is_written_again(
@@ -204,7 +206,7 @@ def test_a_deleted_note_is_written_again(
     with_comment(site, "Done.")
     jira.report(report)
     assert [text for text in (c["body"] for c in site.comments.values()) if "acme" in text]
-    assert site.properties[10014, "billhook"][note.marker(report)]["comment_id"] == "10003"
+    assert site.properties[10014, "billhook"][marker(report)]["comment_id"] == "10003"
 
 
 def test_a_note_behind_hundreds_of_comments_is_found_without_the_property(
@@ -240,7 +242,7 @@ def test_the_property_stays_within_jiras_limit(
     jira.report(report)
     kept = site.properties[10014, "billhook"]
     assert len(json.dumps(kept)) <= LONGEST_PROPERTY
-    assert note.marker(report) in kept
+    assert marker(report) in kept
     assert "billhook/old-299" in kept
     assert "billhook/old-0" not in kept
 
@@ -271,19 +273,19 @@ def test_an_item_that_is_no_key_is_refused_before_any_request(
 
 @pytest.mark.parametrize("mark", list("{}[]*_+^~!|#?\\"))
 def test_nothing_in_a_note_is_read_as_markup(report: Report, mark: str) -> None:
-    text = note.note(replace(report, invoice=f"{mark}acme{mark}", state=f"{mark}paid", url=None))
+    text = WIKI.text(replace(report, invoice=f"{mark}acme{mark}", state=f"{mark}paid", url=None))
     assert f"\\{mark}acme\\{mark}" in text
-    assert f"\\{mark}paid" in text
+    assert text.replace(f"\\{mark}", "").count(mark) == 0
 
 
 def test_a_hyphen_inside_a_reference_is_left_as_it_is(report: Report) -> None:
-    assert "acme-2026-10" in note.note(report)
-    assert "\\-\\-" in note.note(replace(report, invoice="acme--10"))
+    assert "acme-2026-10" in WIKI.text(report)
+    assert "\\-\\-" in WIKI.text(replace(report, invoice="acme--10"))
 
 
 def test_a_note_stays_on_its_lines_whatever_the_reference_holds(report: Report) -> None:
-    text = note.note(replace(report, invoice="acme\nh1. Big", state="paid\r\n----"))
-    assert len(text.splitlines()) == 3
+    text = WIKI.text(replace(report, invoice="acme\nh1. Big", state="paid\r\n----"))
+    assert len(text.splitlines()) == len(WIKI.text(report).splitlines())
 
 
 # --- the session -------------------------------------------------------------------------------

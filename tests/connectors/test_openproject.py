@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.http import Http, Request, Response
-from connectors.openproject import note
+from connectors.note import MARKDOWN
 from connectors.openproject.connector import OpenProjectConnector
 from connectors.openproject.stand_in import NOW, ContractRig, contract_setup
 from ledger.errors import (
@@ -154,7 +154,7 @@ def test_what_is_found_reads_as_the_webhook_of_the_same_state(rig: ContractRig) 
 
 def test_a_copied_marker_of_somebody_else_is_left_alone(rig: ContractRig) -> None:
     (report, _) = rig.reports()
-    copied = rig.site.comment(2207, note.comment(report), 56)
+    copied = rig.site.comment(2207, MARKDOWN.text(report), 56)
     connect(rig).report(replace(report, state="paid"))
     assert "draft" in copied["comment"]["raw"]
     (ours,) = rig.notes()
@@ -197,7 +197,13 @@ def test_an_answer_without_id_leaves_the_outcome_unknown(rig: ContractRig) -> No
         connect(rig, Silent()).report(rig.reports()[0])
 
 
-@pytest.mark.parametrize("cursor", ["[1,2,3]", "[1,2,3,9,null,1]", "[1,2,3,0,null,0]", "[true]"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("[1, 2, 3]", '{"reached": [1, 2]}', '{"reached": [true, 2, 3]}'),
+        *('{"reached": [1, 2, 3], "kind": 3}', '{"reached": [1, 2, 3], "page": 0}'),
+    ],
+)
 def test_a_cursor_that_is_none_says_what_to_do(rig: ContractRig, cursor: str) -> None:
     with pytest.raises(RejectedError, match="begin anew"):
         connect(rig).changes_since(cursor, LATER)

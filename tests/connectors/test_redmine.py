@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.http import Http, Request, Response
-from connectors.redmine import note
+from connectors.note import PLAIN
 from connectors.redmine.connector import RedmineConnector
 from connectors.redmine.stand_in import NOW, ContractRig, contract_setup
 from ledger.errors import RejectedError, TransientError, UnsupportedError
@@ -137,7 +137,7 @@ def test_many_issues_are_asked_about_at_once(rig: ContractRig) -> None:
 
 def test_a_copied_marker_of_somebody_else_is_left_alone(rig: ContractRig) -> None:
     (report, _) = rig.reports()
-    rig.site.write_note(4402, note.text(report), 21)
+    rig.site.write_note(4402, PLAIN.text(report), 21)
     connect(rig).report(replace(report, state="paid"))
     (ours,) = rig.notes()
     assert "paid" in ours

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sweep import MOST_EMPTY, OVERLAP, Page, Sweep, sweep_at, swept
+from connectors.sweep import MOST_EMPTY, OVERLAP, Page, Sweep, swept
 from ledger.errors import RejectedError
 from ledger.events import Found
 
@@ -24,7 +24,7 @@ def words(changes: object) -> list[str]:
 
 
 def everything(read: Callable[[Sweep], Page], *steps: str) -> tuple[list[str], str]:
-    cursor, told, is_all = Sweep(since=NOON).cursor, [], False
+    cursor, told, is_all = Sweep(since=NOON).text, [], False
     while not is_all:
         changes = swept("tool", cursor, LATER, steps, read)
         told += words(changes)
@@ -34,7 +34,7 @@ def everything(read: Callable[[Sweep], Page], *steps: str) -> tuple[list[str], s
 
 def test_the_next_round_begins_where_this_one_began() -> None:
     _, cursor = everything(lambda to: Page([found(to.step)]), "a", "b")
-    assert sweep_at(cursor, "tool") == Sweep(since=LATER)
+    assert Sweep.read(cursor, "tool") == Sweep(since=LATER)
 
 
 def test_a_round_asks_for_everything_since_a_little_before_the_last_one() -> None:
@@ -44,7 +44,7 @@ def test_a_round_asks_for_everything_since_a_little_before_the_last_one() -> Non
         starts.append(to.start)
         return Page()
 
-    swept("tool", Sweep(since=NOON).cursor, LATER, ["a"], read)
+    swept("tool", Sweep(since=NOON).text, LATER, ["a"], read)
     assert starts == [NOON - OVERLAP]
 
 
@@ -75,28 +75,28 @@ def test_many_entries_of_one_second_are_read_by_number() -> None:
 
 def test_empty_lists_are_passed_over_in_one_call_but_not_without_end() -> None:
     steps = [str(number) for number in range(MOST_EMPTY + 1)]
-    changes = swept("tool", Sweep(since=NOON).cursor, LATER, steps, lambda to: Page())
+    changes = swept("tool", Sweep(since=NOON).text, LATER, steps, lambda to: Page())
     assert not changes.is_all
-    assert sweep_at(changes.cursor, "tool").step == steps[-1]
+    assert Sweep.read(changes.cursor, "tool").step == steps[-1]
     assert swept("tool", changes.cursor, LATER, steps, lambda to: Page()).is_all
 
 
 def test_a_list_that_is_gone_lets_the_round_begin_again() -> None:
-    cursor = Sweep(since=NOON, until=LATER, step="gone", page=7).cursor
+    cursor = Sweep(since=NOON, until=LATER, step="gone", page=7).text
     changes = swept("tool", cursor, LATER, ["a"], lambda to: Page([found(f"{to.step}{to.page}")]))
     assert words(changes) == ["a1"]
 
 
 def test_numbers_are_kept_from_one_round_to_the_next() -> None:
-    cursor = Sweep(since=NOON, marks={"hook": 3, "other": 9}).cursor
+    cursor = Sweep(since=NOON, marks={"hook": 3, "other": 9}).text
     changes = swept("tool", cursor, LATER, ["a"], lambda to: Page(marks={"hook": 4}))
-    assert sweep_at(changes.cursor, "tool").marks == {"hook": 4, "other": 9}
+    assert Sweep.read(changes.cursor, "tool").marks == {"hook": 4, "other": 9}
 
 
 def test_without_lists_nothing_is_asked_and_the_round_is_over() -> None:
-    changes = swept("tool", Sweep(since=NOON).cursor, LATER, [], lambda to: Page([found("x")]))
+    changes = swept("tool", Sweep(since=NOON).text, LATER, [], lambda to: Page([found("x")]))
     assert (words(changes), changes.is_all) == ([], True)
-    assert sweep_at(changes.cursor, "tool").since == LATER
+    assert Sweep.read(changes.cursor, "tool").since == LATER
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_without_lists_nothing_is_asked_and_the_round_is_over() -> None:
 )
 def test_an_odd_cursor_says_what_to_do(cursor: str) -> None:
     with pytest.raises(RejectedError, match="begin anew"):
-        sweep_at(cursor, "tool")
+        Sweep.read(cursor, "tool")

@@ -1,21 +1,21 @@
 """What project connectors promise about what webhooks missed, tried against their stand-ins.
 
-`contract_setup` in `connectors/<tool>/stand_in.py` gives a rig; for a connector that polls, lists
-entries, looks things up or is told, the rig has the attributes of `Rig` below. What is found is
-read by the tool's own source, as the worker does it.
+`contract_setup` in `connectors/<tool>/stand_in.py` gives a rig. What is found is read by the tool's
+own source, as the worker does it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from connectors.connector import Changes, ProjectConnector, Report
+from connectors.connector import Changes, ProjectConnector
+from connectors.contract import ProjectRig
 from connectors.http import Http, Request, Response
 from connectors.registry import project_connectors
 from ledger.errors import ConnectorError, OutcomeUnknownError, PermanentError, TransientError
@@ -28,36 +28,7 @@ LATER = NOW + timedelta(hours=1)
 """After all that `happen` did."""
 
 
-class Rig(Protocol):
-    """What a stand-in of a tool that is polled gives besides what `test_project_connectors` needs.
-
-    Only what the connector declares has to be there.
-    """
-
-    settings: dict[str, str]
-    entry_period: tuple[date, date]
-    """The first and the last day of a period with entries before, in and after it."""
-    entries: dict[str, int]
-    """Seconds by subject (`entry:17`) of all finished entries in the period: more than a page."""
-    look_ups: dict[str, list[tuple[str, str]]]
-    """Thing -> kinds and subjects of the events that looking it up gives; `[]`: not there."""
-    facts: tuple[str, ...]
-    """Things that `enrich` knows."""
-
-    @property
-    def connector(self) -> Callable[[Mapping[str, str], Http], ProjectConnector]: ...
-    @property
-    def site(self) -> Any: ...
-    def http(self) -> Http: ...
-    def reports(self) -> list[Report]: ...
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None: ...
-    def happen(self) -> list[tuple[str, str]]:
-        """Let things change in the tool, more than a page of them; return kinds and subjects."""
-        ...
-
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
-        """Return headers and body of each webhook that the tool sends because of our notes."""
-        ...
+Rig = ProjectRig[Any]
 
 
 def declared(what: str) -> list[Any]:
@@ -263,7 +234,7 @@ def test_an_entry_listed_reads_as_the_one_that_was_polled(key: str, tmp_path: Pa
 def test_what_a_delivery_only_named_is_looked_up(key: str, tmp_path: Path) -> None:
     rig = rig_of(key, tmp_path)
     connector = connect(rig)
-    for about, expected in getattr(rig, "look_ups", {}).items():
+    for about, expected in rig.look_ups.items():
         assert named(read(connector, connector.look_up(about))) == set(expected), about
     for strange in ("nothing-like-it:1", "task:../../me", "", "task:", "task:é"):
         assert list(connector.look_up(strange)) == []
@@ -274,7 +245,7 @@ def test_many_things_are_told_as_one_by_one_and_in_no_more_requests(
     key: str, tmp_path: Path
 ) -> None:
     rig = rig_of(key, tmp_path)
-    abouts = getattr(rig, "facts", ())
+    abouts = rig.facts
     one_by_one = {about: connect(rig).enrich(about) for about in abouts}
     assert all(one_by_one.values())
     asked = len(rig.site.requests)
@@ -291,10 +262,9 @@ def test_a_note_of_ours_comes_back_as_nothing_new(key: str, tmp_path: Path) -> N
     rig = rig_of(key, tmp_path)
     source = sources()[key]
     before: dict[str, Event] = {}
-    if hasattr(rig, "before_notes"):
-        for headers, body in rig.before_notes():
-            found = Found(body=body, headers=headers).delivery("here", NOW)
-            before |= {event.subject: event for event in source.normalize(found).events}
+    for headers, body in rig.before_notes():
+        found = Found(body=body, headers=headers).delivery("here", NOW)
+        before |= {event.subject: event for event in source.normalize(found).events}
     connector = connect(rig)
     for report in rig.reports():
         connector.report(report)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import base64
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from connectors.connector import ProjectConnector, Report
+from connectors.contract import ProjectRig
 from connectors.http import Http, Request, Response
 from connectors.registry import project_connectors
 from ledger.errors import (
@@ -52,20 +53,7 @@ WRITING: dict[str, type[ConnectorError]] = dict.fromkeys(
 )
 
 
-class Rig(Protocol):
-    """What `contract_setup` gives: a stand-in, how to reach it, and what to tell it."""
-
-    settings: dict[str, str]
-    unknown: str
-
-    @property
-    def connector(self) -> Callable[[Mapping[str, str], Http], ProjectConnector]: ...
-    @property
-    def site(self) -> Any: ...
-    def http(self) -> Http: ...
-    def reports(self) -> list[Report]: ...
-    def notes(self) -> list[str]: ...
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None: ...
+Rig = ProjectRig[Any]
 
 
 class Crash(BaseException):

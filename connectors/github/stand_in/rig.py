@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from connectors.connector import Report
-from connectors.stand_in import Fault, InProcess
+from connectors.contract import Named, ProjectRig, Webhook, report_on
 
 from ..connector import GitHubConnector
 from .server import ME, TOKEN, GitHubStandIn, shown
 
 
-@dataclass
-class ContractRig:
+class ContractRig(ProjectRig[GitHubStandIn]):
     """What the shared contract test of project connectors needs of this one."""
 
-    site: GitHubStandIn
-    connector: type[GitHubConnector] = GitHubConnector
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            "token": TOKEN,
-            "endpoint": "github-agency",
-            "repositories": "acme/site",
-            "hooks": "acme/site:12345",
-        }
-    )
-    unknown: str = "issue:99999"
-    """Something to ask about that is not there."""
-
-    def http(self) -> InProcess:
-        """Return a port that leads to the stand-in."""
-        return InProcess(self.site)
+    connector: ClassVar[type[GitHubConnector]] = GitHubConnector
+    valid: ClassVar[Mapping[str, str]] = {
+        "token": TOKEN,
+        "endpoint": "github-agency",
+        "repositories": "acme/site",
+        "hooks": "acme/site:12345",
+    }
+    unknown: ClassVar[str] = "issue:99999"
 
     def reports(self) -> list[Report]:
         """Return one report for each kind of place where a note may stand."""
@@ -52,7 +43,7 @@ class ContractRig:
             for status in {each["context"]: each for each in sent}.values()
         ]
 
-    def happen(self) -> list[tuple[str, str]]:
+    def happen(self) -> list[Named]:
         """Close more issues than a page holds, and miss webhooks about a deployment."""
         site = self.site
         for number in range(100, 135):
@@ -78,7 +69,7 @@ class ContractRig:
             ("deployment.succeeded", "deployment:52"),
         ]
 
-    def echoes(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    def echoes(self) -> list[Webhook]:
         """Return the webhooks that GitHub sends about our notes."""
         told = {"repository": {"full_name": "acme/site"}, "sender": ME}
         comments = [
@@ -91,10 +82,6 @@ class ContractRig:
             for status in sent
         ]
         return [*comments, *statuses]
-
-    def order_fault(self, do: str, *, path: str = "", method: str = "") -> None:
-        """Let the next request that fits fail as `Fault.do` says."""
-        self.site.faults.append(Fault(do, path, method))
 
 
 def contract_setup(_folder: Path) -> ContractRig:
@@ -131,13 +118,4 @@ def sha_of(word: str) -> str:
 
 
 def _report(subject: str, fields: dict[str, object], *, item: str | None = None) -> Report:
-    return Report(
-        subject=subject,
-        item=item,
-        project="acme/site",
-        fields=fields,
-        invoice="acme-2026-10",
-        state="draft",
-        url="https://billhook.agency.example/invoices/acme-2026-10",
-        marker=f"billhook:acme-2026-10:{item or subject}",
-    )
+    return report_on(subject, item, "acme/site", fields)
