@@ -225,7 +225,9 @@ class ClickUpStandIn(StandIn):
     def edit_comment(self, request: Request, number: int) -> Response:
         """Replace a comment's text."""
         content = body(request, "comment_text", "assignee", "resolved")
-        _there(self.comments, number)["comment_text"] = _text(content) + "\n"
+        comment = _there(self.comments, number)
+        comment["comment_text"] = _text(content) + "\n"
+        comment["resolved"] = content.get("resolved", comment["resolved"])
         return json_answer({})
 
     def control_state(self, _request: Request) -> Response:

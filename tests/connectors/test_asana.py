@@ -185,3 +185,12 @@ def test_a_cursor_of_another_shape_says_what_to_do(rig: ContractRig) -> None:
     for cursor in ("", "[]", '{"began": "2026-11-02T09:00:00Z"}', '{"began": 1, "since": 1}'):
         with pytest.raises(RejectedError, match="begin anew"):
             connect(rig).changes_since(cursor, now)
+
+
+def test_what_changes_during_a_poll_is_left_to_the_next_one(rig: ContractRig) -> None:
+    changes = connect(rig).changes_since(None, NOW)
+    at = LATER
+    while not (changes := connect(rig).changes_since(changes.cursor, at)).is_all:
+        at += timedelta(hours=1)
+    assert at > LATER
+    assert connector.Place.read(changes.cursor, "asana").since == LATER

@@ -188,6 +188,16 @@ def test_a_note_is_found_among_many_comments_and_a_copy_of_it_is_left_alone(
     assert all("draft" in site.comments[459_000 + n]["comment_text"] for n in range(60))
 
 
+def test_a_note_that_somebody_resolved_stays_resolved(site: ClickUpStandIn, tmp_path: Path) -> None:
+    report = contract_setup(tmp_path).reports()[0]
+    connect(site).report(report)
+    (note,) = site.comments.values()
+    note["resolved"] = True
+    connect(site).report(replace(report, state="paid"))
+    assert "paid" in note["comment_text"]
+    assert note["resolved"] is True
+
+
 def test_time_on_no_task_has_no_place_for_a_note(site: ClickUpStandIn, tmp_path: Path) -> None:
     report = contract_setup(tmp_path).reports()[1]
     with pytest.raises(UnsupportedError, match="no task"):

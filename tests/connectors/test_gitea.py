@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -115,3 +116,13 @@ def test_what_was_closed_before_polling_began_is_not_told(rig: ContractRig) -> N
     site.issues[SHOP, 1]["updated_at"] = site.milestones[44]["updated_at"] = site.tick()
     changes = gitea.changes_since(cursor, site.clock)
     assert (list(changes.found), changes.is_all) == ([], True)
+
+
+def test_a_milestones_note_stays_on_the_issue_where_it_stands(rig: ContractRig) -> None:
+    milestone = next(each for each in rig.reports() if each.subject == "milestone:44")
+    gitea = GiteaConnector(rig.settings, rig.http())
+    gitea.report(milestone)
+    rig.site.add_issue(SHOP, 2, "Older", 44)
+    gitea.report(replace(milestone, state="paid"))
+    (note,) = rig.notes()
+    assert "paid" in note
