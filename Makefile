@@ -36,13 +36,13 @@ run: setup ## Start web, worker and clock here; settings come from .env
 	@HOST=127.0.0.1 $(BIN)/honcho start --port $${PORT:-8000} web worker clock
 
 test: setup ## Run the tests (ARGS: more words for pytest)
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 check: setup ## All that CI runs: lint, format, types, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 bench: setup ## Measure speed, as ratios within one run
 	@$(BIN)/python -m bench $(ARGS)
