@@ -48,8 +48,8 @@ class Cursor:
 def unreadable(tool: str) -> RejectedError:
     """Return the error for a text that is no cursor of the tool's."""
     return RejectedError(
-        f"{tool}: where the last poll ended cannot be read - let polling of this endpoint begin"
-        " anew, and compare what was done since"
+        f"{tool}: where the last poll ended cannot be read - run `flask sync` with the endpoint's "
+        "name and --anew, then `flask sources reconcile` for what was done since"
     )
 
 

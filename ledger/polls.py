@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from .claims import Claim, hold_one, released
 from .database import insert_for
@@ -80,6 +80,15 @@ def ask_now(connection: Connection, endpoints: Collection[str], now: datetime) -
     if endpoints:
         statement = statement.where(poll.c.endpoint.in_(endpoints))
     return connection.execute(statement).rowcount
+
+
+def begin_anew(connection: Connection, endpoints: Collection[str]) -> int:
+    """Forget how far some endpoints' changes were asked for; return how many there are.
+
+    Since when the entries are listed stays, so that what was logged meanwhile is found by that.
+    """
+    which = and_(poll.c.endpoint.in_(endpoints), poll.c.what == CHANGES)
+    return connection.execute(update(poll).where(which).values(cursor=None, **released())).rowcount
 
 
 def load(connection: Connection, claimed: Claim) -> Due:

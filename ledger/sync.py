@@ -92,10 +92,13 @@ def end_hints(
 
 
 def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
-    """Have these endpoints' tools asked about what could not be looked up; return how much."""
+    """Have these endpoints' tools asked about what could not be looked up; return how much.
+
+    That is held for want of a token, or failed because the tool was away for long.
+    """
     return connection.execute(
         update(hint)
-        .where(hint.c.state == "held", hint.c.endpoint.in_(endpoints))
+        .where(hint.c.state.in_(("held", "failed")), hint.c.endpoint.in_(endpoints))
         .values(state="waiting", reason=None, **released(now))
     ).rowcount
 

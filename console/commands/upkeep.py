@@ -35,21 +35,30 @@ def upgrade() -> None:
 
 @click.command()
 @click.argument("endpoints", nargs=-1, metavar="[ENDPOINT]...")
+@click.option(
+    "--anew", is_flag=True, help="Forget how far the named ENDPOINTs were asked, and begin now."
+)
 @AS_JSON
 @with_appcontext
 @without_traceback
-def sync(endpoints: Sequence[str], as_json: bool) -> None:
+def sync(endpoints: Sequence[str], anew: bool, as_json: bool) -> None:
     """Ask for what webhooks have missed: every project tool, or only the ENDPOINTs named.
 
     Each page of an answer is kept before the next one is asked for, so this may be interrupted:
     the next run, or the clock, goes on from there. The worker prices what is found, and looks at
     all pushed invoices.
     """
+    if anew and not endpoints:
+        raise click.UsageError("--anew needs the endpoints that are to begin anew")
     line = current_line()
     wanted = line.polled()
     _refuse_unknown(endpoints, {endpoint for endpoint, _ in wanted})
     line.database.write(lambda connection: polls.expect(connection, wanted, line.clock.now()))
+    if anew:
+        line.database.write(lambda connection: polls.begin_anew(connection, endpoints))
     line.database.write(lambda connection: polls.ask_now(connection, endpoints, line.clock.now()))
+    asking = set(endpoints) or line.askable()
+    line.database.write(lambda connection: gaps.ask_held(connection, asking, line.clock.now()))
     seen = begun = _progress(line)
     # Other workers may take a question meanwhile: then they ask it.
     while worker.run(line, worker.POLL):
@@ -60,9 +69,9 @@ def sync(endpoints: Sequence[str], as_json: bool) -> None:
                     _show(each, begun.get(key))
         seen = now_seen
     count = line.database.write(lambda connection: gaps.look_at_all(connection, line.clock.now()))
-    for stage in ("normalize", "look"):
+    for stage in ("normalize", "follow", "look"):
         line.doorbell.ring(stage)
-    asked = [each for each in seen.values() if each.is_asked]
+    asked = [each for each in seen.values() if each.is_asked and (each.endpoint in asking)]
     if as_json:
         print_json({"invoices": count, "polls": [_as_json(each) for each in asked]})
     else:

@@ -12,7 +12,9 @@ from connectors.asana.stand_in import NOW, TOKEN, AsanaStandIn
 from connectors.http import Request, Response
 from connectors.stand_in import Fault, InProcess
 from ledger import overview, tables
+from ledger.claims import MOST_ATTEMPTS
 from tests.journeys.office import SECRET, Office
+from tests.journeys.test_missed import sync
 from webhooks.asana.source import AsanaSource
 
 ASANA = "https://app.asana.example/api/1.0"
@@ -113,6 +115,21 @@ def test_a_tool_that_is_away_is_asked_again(studio: Studio) -> None:
     for _ in range(3):
         office.clock.go_on(60)
         office.settle()
+    assert [total for _, total in office.invoices().values()] == [450000]
+
+
+def test_what_failed_in_a_long_outage_is_asked_again_by_sync(studio: Studio) -> None:
+    studio.set('"${SECRET}"}\n', f'"${{SECRET}}"{ASKED}}}\n')
+    office = studio.office
+    studio.site.add_task("1201", "Phase 1", NOW, is_done=True, subtype="milestone")
+    studio.site.faults += [Fault("503") for _ in range(MOST_ATTEMPTS)]
+    studio.changed("1201", 1)
+    for _ in range(MOST_ATTEMPTS):
+        office.clock.go_on(300)
+        office.settle()
+    assert [row["state"] for row in office.rows(tables.hint)] == ["failed"]
+    assert sync(office, "asana").exit_code == 0
+    office.settle()
     assert [total for _, total in office.invoices().values()] == [450000]
 
 

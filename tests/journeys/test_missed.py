@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import update
 
 import clock
 import worker
@@ -306,3 +307,18 @@ def test_sync_knows_the_endpoints_that_can_be_asked(asked: Office) -> None:
     result = sync(asked, "github")
     assert result.exit_code == 2
     assert "there are: jira" in result.output
+
+
+def test_a_question_whose_place_cannot_be_read_is_begun_anew_by_hand(asked: Office) -> None:
+    log(asked, 1, 3600)
+    spoil = update(tables.poll).where(tables.poll.c.what == "changes").values(cursor="odd")
+    asked.line.database.write(lambda connection: connection.execute(spoil))
+    result = sync(asked, "jira")
+    assert result.exit_code == 1
+    assert "--anew" in result.output
+    assert sync(asked, "--anew").exit_code == 2
+    asked.clock.go_on(3600)
+    assert sync(asked, "jira", "--anew").exit_code == 0
+    log(asked, 2, 1800)
+    poll(asked)
+    assert asked.seconds_billed() == 5400, "the list of the period finds what was done before"
