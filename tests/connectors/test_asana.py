@@ -183,7 +183,7 @@ def test_time_on_no_task_has_no_place_for_a_note(rig: ContractRig) -> None:
 def test_a_cursor_of_another_shape_says_what_to_do(rig: ContractRig) -> None:
     now = datetime(2026, 11, 2, tzinfo=UTC)
     for cursor in ("", "[]", '{"began": "2026-11-02T09:00:00Z"}', '{"began": 1, "since": 1}'):
-        with pytest.raises(RejectedError, match="begin anew"):
+        with pytest.raises(RejectedError, match="--anew"):
             connect(rig).changes_since(cursor, now)
 
 

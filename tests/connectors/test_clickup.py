@@ -210,5 +210,5 @@ def test_time_on_no_task_has_no_place_for_a_note(site: ClickUpStandIn, tmp_path:
 def test_a_cursor_of_another_shape_says_what_to_do(site: ClickUpStandIn) -> None:
     now = datetime(2026, 11, 2, tzinfo=UTC)
     for cursor in ("", "[]", '{"began": 1}', '{"began": "1", "since": 1}'):
-        with pytest.raises(RejectedError, match="begin anew"):
+        with pytest.raises(RejectedError, match="--anew"):
             connect(site).changes_since(cursor, now)

@@ -58,7 +58,7 @@ def test_a_moment_of_another_zone_is_the_same_moment() -> None:
 
 @pytest.mark.parametrize("text", ["", "odd", "{}", "[]", "1", "null", '{"since": 3}'])
 def test_another_shape_says_what_to_do(text: str) -> None:
-    with pytest.raises(RejectedError, match=r"tool: where the last poll ended .* begin anew"):
+    with pytest.raises(RejectedError, match=r"tool: where the last poll ended .* --anew"):
         Place.read(text, "tool")
 
 

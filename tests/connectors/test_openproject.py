@@ -205,5 +205,5 @@ def test_an_answer_without_id_leaves_the_outcome_unknown(rig: ContractRig) -> No
     ],
 )
 def test_a_cursor_that_is_none_says_what_to_do(rig: ContractRig, cursor: str) -> None:
-    with pytest.raises(RejectedError, match="begin anew"):
+    with pytest.raises(RejectedError, match="--anew"):
         connect(rig).changes_since(cursor, LATER)

@@ -109,5 +109,5 @@ def test_without_lists_nothing_is_asked_and_the_round_is_over() -> None:
     ],
 )
 def test_an_odd_cursor_says_what_to_do(cursor: str) -> None:
-    with pytest.raises(RejectedError, match="begin anew"):
+    with pytest.raises(RejectedError, match="--anew"):
         Sweep.read(cursor, "tool")
