@@ -19,8 +19,9 @@ from .claims import Claim, hold_one, released
 from .errors import StaleClaimError
 from .invoices import BilledCustomer, InvoiceDraft, PrintedLine
 from .money import Money
-from .printing import ROUNDING, NumberedLine, print_lines
+from .printing import NumberedLine, print_lines
 from .subjects import line_from_row
+from .sums import ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 
 QUIET: Final = timedelta(seconds=5)
@@ -74,6 +75,10 @@ class Terms:
     """Gives the period of a schedule that today belongs to, in the customer's time zone."""
     due_at: Callable[[date], datetime]
     """Gives the moment, in UTC, at which a last day is over in the customer's time zone."""
+    sum_up: SumUp = nothing_counts
+    """Gives what the counted lines of a pool come to."""
+    agreements: tuple[Agreement, ...] = ()
+    """What looks at priced lines together, in the order in which it is applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
 
 
 def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> None:
+    bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
     drafts = _drafts(connection, key)
     frozen = _frozen(connection, key)
     lines: dict[_Home, list[NumberedLine]] = {home: [] for home in drafts}
@@ -217,9 +223,9 @@ def _save(
         send_to=terms.send_to,
     )
     blocks = reasons_against(draft, terms)
-    state = "canceled" if not lines else "blocked" if blocks else "draft"
+    state = "canceled" if not printed else "blocked" if blocks else "draft"
     values = {
-        "reasons": blocks if lines else ["nothing is left to bill"],
+        "reasons": blocks if printed else ["nothing is left to bill"],
         "warnings": warnings_about(lines),
         "content": draft.as_json(),
         "content_hash": draft.content_hash(),
@@ -376,7 +382,11 @@ def _plain(text: str) -> str:
 
 def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
     """Return why a person should look before it goes out, although nothing is wrong."""
-    if any(each.line.corrects_id is not None or each.line.amount < 0 for each in lines):
+    if any(
+        each.line.corrects_id is not None
+        or (each.line.amount < 0 and each.line.kind != "agreement")
+        for each in lines
+    ):
         return ["it takes back what was billed before"]
     return []
 

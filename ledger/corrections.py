@@ -37,9 +37,19 @@ class LineItem:
     period_to: date
     steps: tuple[str, ...]
     """Every number on the way from the event to the amount, in words."""
-    event_id: int
+    event_id: int | None
+    """None for what comes from many events: a sum or an agreement."""
     corrects_id: int | None = None
     """The billed line that this one takes back."""
+    kind: str = "entry"
+    """What it is: an "entry" has its own price; a "counted" one has none, it counts into its pool;
+    a "sum" is what a pool comes to; an "agreement" takes off or adds. See `sums.py`."""
+    pool: str = ""
+    """Counted lines of one customer with the same pool are priced together, as its sums."""
+    adjusts_id: int | None = None
+    """Of an agreement: the line that it changes, where that one is printed alone."""
+    tax: str = ""
+    """The code of the tax on it; empty: none is agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +79,25 @@ def standing(known: Sequence[KnownLine]) -> list[KnownLine]:
     ]
 
 
-def plan(known: Sequence[KnownLine], wanted: LineItem | None, *, event_id: int) -> Plan:
-    """Return what makes the lines add up to `wanted` (None: nothing is to be billed)."""
-    target: list[LineItem] = []
-    is_billed = False
+def plan(known: Sequence[KnownLine], wanted: Sequence[LineItem], *, event_id: int) -> Plan:
+    """Return what makes the lines add up to `wanted`, one for each payer; none: nothing is due."""
+    missing = list(wanted)
+    taken_back: list[LineItem] = []
     for billed in standing(known):
-        if wanted is not None and not is_billed and _same_money(billed.line, wanted):
-            is_billed = True
+        same = next((each for each in missing if _same_money(billed.line, each)), None)
+        if same is None:
+            taken_back.append(taking_back(billed, event_id))
         else:
-            target.append(taking_back(billed, event_id))
-    if wanted is not None and not is_billed:
-        target.append(wanted)
-    return _towards(known, target)
+            missing.remove(same)
+    return towards(known, [*taken_back, *missing])
 
 
-def plan_beside(known: Sequence[KnownLine], wanted: LineItem | None) -> Plan:
+def plan_beside(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> Plan:
     """Return what leaves the billed lines alone and has just `wanted` open beside them.
 
     So a cumulative time is billed by its change, and a held subject stays as it was billed.
     """
-    return _towards(known, [] if wanted is None else [wanted])
+    return towards(known, wanted)
 
 
 def taking_back(billed: KnownLine, event_id: int) -> LineItem:
@@ -105,7 +114,8 @@ def taking_back(billed: KnownLine, event_id: int) -> LineItem:
     )
 
 
-def _towards(known: Sequence[KnownLine], target: list[LineItem]) -> Plan:
+def towards(known: Sequence[KnownLine], target: Sequence[LineItem]) -> Plan:
+    """Return what leaves the billed lines alone and makes the open ones just `target`."""
     missing = list(target)
     withdraw = []
     taken_back = {each.line.corrects_id for each in known if each.is_billed}
@@ -130,4 +140,7 @@ def _same_money(billed: LineItem, wanted: LineItem) -> bool:
         and billed.unit_price == wanted.unit_price
         and billed.amount == wanted.amount
         and billed.seconds == wanted.seconds
+        and billed.kind == wanted.kind
+        and billed.pool == wanted.pool
+        and billed.tax == wanted.tax
     )

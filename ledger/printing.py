@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
 from .corrections import LineItem
 from .invoices import PrintedLine
 from .money import exponent, line_amount
-
-ROUNDING: Final = "Rounding"
+from .sums import ROUNDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,16 @@ def print_lines(
     `corrected` gives the invoice reference of each billed line that is taken back here.
     """
     together: dict[tuple[object, ...], list[NumberedLine]] = {}
-    for each in sorted(lines, key=_order):
+    priced = [each for each in lines if each.line.kind != "counted"]
+    for each in sorted(priced, key=_order):
         together.setdefault(_printed_together(each, corrected), []).append(each)
-    printed = [_print(group, corrected) for group in together.values()]
+    counted: dict[str, list[int]] = {}
+    for each in sorted(lines, key=lambda each: each.id):
+        if each.line.kind == "counted":
+            counted.setdefault(each.line.pool, []).append(each.id)
+    printed = [
+        _print(group, corrected, counted) for group in together.values() if _is_printed(group)
+    ]
     currency = lines[0].line.currency if lines else ""
     difference = sum(each.line.amount for each in lines) - sum(line.amount for line in printed)
     if difference:
@@ -50,11 +55,25 @@ def print_lines(
 def _printed_together(each: NumberedLine, corrected: Mapping[int, str]) -> tuple[object, ...]:
     line = each.line
     reference = corrected.get(line.corrects_id or 0, "")
-    own = () if line.grouping else (each.id,)
-    return (line.rule, line.grouping, line.unit_price, line.project, reference, *own)
+    # What an agreement takes off is printed with the line that it takes it off.
+    own = () if line.grouping else (line.adjusts_id or each.id,)
+    return (line.rule, line.grouping, line.unit_price, line.project, line.tax, reference, *own)
 
 
-def _print(group: Sequence[NumberedLine], corrected: Mapping[int, str]) -> PrintedLine:
+def _is_printed(group: Sequence[NumberedLine]) -> bool:
+    """Return whether an agreement has left anything of what is printed together."""
+    if all(each.line.kind != "agreement" for each in group):
+        return True
+    quantity = sum((each.line.quantity for each in group), Decimal(0))
+    return bool(quantity or sum(each.line.amount for each in group))
+
+
+def _print(
+    group: Sequence[NumberedLine],
+    corrected: Mapping[int, str],
+    counted: dict[str, list[int]],
+) -> PrintedLine:
+    """Return a group as one line. The entries counted in its pool are named on its first line."""
     first = group[0].line
     quantity = sum((each.line.quantity for each in group), Decimal(0))
     description = first.description
@@ -65,13 +84,17 @@ def _print(group: Sequence[NumberedLine], corrected: Mapping[int, str]) -> Print
         quantity=quantity,
         unit_price=first.unit_price,
         amount=line_amount(quantity, first.unit_price, first.currency).minor,
-        line_items=tuple(each.id for each in group),
+        line_items=(
+            *(each.id for each in group),
+            *(id_ for each in group for id_ in counted.pop(each.line.pool, ())),
+        ),
     )
 
 
 def _order(each: NumberedLine) -> tuple[object, ...]:
     line = each.line
     return (
+        line.kind == "agreement",
         line.project or "",
         line.rule,
         line.grouping,

@@ -32,8 +32,8 @@ class Verdict:
     customer: str | None = None
     rule: str | None = None
     reason: str | None = None
-    line: LineItem | None = None
-    """Only where priced; its `event_id` is set here."""
+    lines: tuple[LineItem, ...] = ()
+    """Only where priced: one, or one for each payer. Their `event_id` is set here."""
 
 
 Judge = Callable[[Event], Verdict]
@@ -77,12 +77,12 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
             verdict = _judged(told, fact_row, judge, known, before)
         change = _change(verdict, known, told, row["id"])
         withdraw += change.withdraw
-        add += [_line_row(line, row["subject_id"], now) for line in change.add]
+        add += [line_row(line, row["subject_id"], now) for line in change.add]
         touched |= {line.customer for line in change.add}
         touched |= {each.line.customer for each in known if each.id in change.withdraw}
         ending = _ending(row, verdict, known, before)
         judged.setdefault(ending, []).append(row["subject_id"])
-    _withdraw(connection, withdraw)
+    withdraw_lines(connection, withdraw)
     if add:
         connection.execute(insert(line_item), add)
     # Most subjects of a batch end alike, so a few statements end them all.
@@ -159,39 +159,46 @@ def _judged_total(told: Event, judge: Judge, known: Sequence[KnownLine], before:
     whole = judge(replace(told, seconds=due))
     if before and whole.state == "priced":
         whole = replace(whole, reason=_BEFORE.format(before=before))
-    if whole.line is None or any(
-        each.line.customer != whole.line.customer for each in standing(known)
-    ):
+    if not whole.lines or not _same_payers(known, whole.lines):
         return whole
     change = due - sum(each.line.seconds for each in known if each.is_billed)
     if change == 0:
-        return replace(whole, line=None)
+        return replace(whole, lines=())
     verdict = replace(judge(replace(told, seconds=abs(change))), reason=whole.reason)
-    if change > 0 or verdict.line is None:
+    if change > 0:
         return verdict
-    line = verdict.line
     return replace(
         verdict,
-        line=replace(
-            line,
-            quantity=-line.quantity,
-            amount=-line.amount,
-            seconds=-line.seconds,
-            steps=(*line.steps, "less time than was billed: the line takes the difference back"),
+        lines=tuple(
+            replace(
+                line,
+                quantity=-line.quantity,
+                amount=-line.amount,
+                seconds=-line.seconds,
+                steps=(
+                    *line.steps,
+                    "less time than was billed: the line takes the difference back",
+                ),
+            )
+            for line in verdict.lines
         ),
     )
 
 
+def _same_payers(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> bool:
+    """Return whether what was billed, if anything, was billed to those who would pay now."""
+    billed = {each.line.customer for each in standing(known)}
+    return not billed or billed == {line.customer for line in wanted}
+
+
 def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id: int) -> Plan:
-    wanted = None if verdict.line is None else replace(verdict.line, event_id=event_id)
+    wanted = [replace(line, event_id=event_id) for line in verdict.lines]
     if verdict.state == "held":
-        return plan_beside(known, None)
+        return plan_beside(known, ())
     if (
         told.kind == "time.total"
         and verdict.state == "priced"
-        and (
-            wanted is None or all(each.line.customer == wanted.customer for each in standing(known))
-        )
+        and (not wanted or _same_payers(known, wanted))
     ):
         return plan_beside(known, wanted)
     return plan(known, wanted, event_id=event_id)
@@ -307,7 +314,8 @@ def _rivals(
     return {(row.endpoint, row.about) for row in entries} & totals
 
 
-def _withdraw(connection: Connection, ids: Sequence[int]) -> None:
+def withdraw_lines(connection: Connection, ids: Sequence[int]) -> None:
+    """Take open lines out; raise StaleClaimError if one was billed meanwhile."""
     if not ids:
         return
     done = connection.execute(
@@ -342,11 +350,20 @@ def line_from_row(row: Mapping[Any, Any]) -> LineItem:
         steps=tuple(row["steps"]),
         event_id=row["event_id"],
         corrects_id=row["corrects_id"],
+        kind=row["kind"],
+        pool=row["pool"],
+        adjusts_id=row["adjusts_id"],
+        tax=row["tax"],
     )
 
 
-def _line_row(line: LineItem, subject_id: int, now: datetime) -> dict[str, Any]:
+def line_row(line: LineItem, subject_id: int | None, now: datetime) -> dict[str, Any]:
+    """Return a line item as it is stored: open, on no invoice yet."""
     return {
+        "kind": line.kind,
+        "pool": line.pool,
+        "adjusts_id": line.adjusts_id,
+        "tax": line.tax,
         "subject_id": subject_id,
         "event_id": line.event_id,
         "customer": line.customer,

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -295,8 +296,13 @@ line_item = Table(
     "line_item",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("subject_id", ForeignKey("subject.id"), nullable=False, index=True),
-    Column("event_id", ForeignKey("event.id"), nullable=False, index=True),
+    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds)
+    Column("kind", String(16), nullable=False, server_default="entry"),
+    # What sums and agreements come from is not one event but all lines of a pool.
+    Column("subject_id", ForeignKey("subject.id"), index=True),
+    Column("event_id", ForeignKey("event.id"), index=True),
+    Column("pool", Text, nullable=False, server_default=""),
+    Column("adjusts_id", ForeignKey("line_item.id")),
     Column("customer", String(64), nullable=False),
     Column("project", Text),
     Column("item", Text),
@@ -308,6 +314,7 @@ line_item = Table(
     Column("currency", String(3), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("seconds", BigInteger, nullable=False),
+    Column("tax", String(64), nullable=False, server_default=""),
     Column("rule", Text, nullable=False),
     Column("mapping_version", ForeignKey("mapping_version.version"), nullable=False),
     Column("grouping", CanonicalJson, nullable=False),
@@ -322,6 +329,14 @@ line_item = Table(
     Index("ix_line_item_customer_state", "customer", "state"),
     Index("ix_line_item_customer", "customer", "id"),
     Index("ix_line_item_state", "state", "id"),
+    # Most lines are in no pool.
+    Index(
+        "ix_line_item_pool",
+        "customer",
+        "pool",
+        sqlite_where=text("pool != ''"),
+        postgresql_where=text("pool != ''"),
+    ),
 )
 
 approval = Table(

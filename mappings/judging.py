@@ -53,7 +53,7 @@ def judge(book: Book | None, event: Event) -> Verdict:
         steps=outcome.steps,
         event_id=0,
     )
-    return Verdict("priced", outcome.customer, outcome.rule, line=line)
+    return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
 
 
 def terms_of(book: Book | None, key: str, *, most_lines: int, now: datetime) -> Terms | None:

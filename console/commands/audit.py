@@ -97,18 +97,12 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
 
 
 def _price_again(line: Line) -> PriceAgain:
-    def price_again(version: str, event: Event) -> Price | None:
-        priced = judge(line.book_of(version), event).line
-        if priced is None:
-            return None
-        return Price(
-            customer=priced.customer,
-            rule=priced.rule,
-            quantity=priced.quantity,
-            unit_price=priced.unit_price,
-            currency=priced.currency,
-            amount=priced.amount,
-        )
+    def price_again(version: str, event: Event) -> list[Price]:
+        names = Price.__dataclass_fields__
+        return [
+            Price(**{name: getattr(priced, name) for name in names})
+            for priced in judge(line.book_of(version), event).lines
+        ]
 
     return price_again
 

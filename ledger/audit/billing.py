@@ -115,16 +115,29 @@ def _not_mirrored(connection: Connection) -> Iterator[Violation]:
 
 
 def _billed_twice(connection: Connection) -> Iterator[Violation]:
-    """Yield subjects that stand on more or fewer lines than one, taken back ones left out."""
-    lines = (
+    """Yield subjects that stand on more or fewer lines than one, taken back ones left out.
+
+    Where several customers share one fact, each has a line of it.
+    """
+    of_payers = (
         select(
             line_item.c.subject_id,
             func.sum(case((line_item.c.corrects_id.is_(None), 1), else_=-1)).label("standing"),
             func.sum(line_item.c.amount).label("amount"),
             func.min(line_item.c.currency).label("currency"),
         )
-        .where(line_item.c.state != "withdrawn")
-        .group_by(line_item.c.subject_id)
+        .where(line_item.c.state != "withdrawn", line_item.c.subject_id.is_not(None))
+        .group_by(line_item.c.subject_id, line_item.c.customer)
+        .subquery()
+    )
+    lines = (
+        select(
+            of_payers.c.subject_id,
+            func.max(of_payers.c.standing).label("standing"),
+            func.sum(of_payers.c.amount).label("amount"),
+            func.min(of_payers.c.currency).label("currency"),
+        )
+        .group_by(of_payers.c.subject_id)
         .subquery()
     )
     standing = func.coalesce(lines.c.standing, 0)

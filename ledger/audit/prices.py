@@ -6,7 +6,7 @@ does not know: the caller brings them along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +24,7 @@ from .violations import Violation, stream
 
 NAME: Final = "prices"
 _LINE: Final = (line_item.c.id, line_item.c.amount, line_item.c.currency)
+_IS_OF_ONE_FACT: Final = line_item.c.kind.in_(("entry", "counted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,13 @@ class Price:
     currency: str
     amount: int
     """Minor units."""
+    kind: str = "entry"
+    pool: str = ""
+    tax: str = ""
 
 
-PriceAgain = Callable[[str, Event], Price | None]
-"""Prices an event under a version of the rules; None if it is not to be billed under them.
+PriceAgain = Callable[[str, Event], Sequence[Price]]
+"""Prices an event under a version of the rules: one price for each payer, none if it is not billed.
 
 Raises KeyError for a version that is not there, ConfigurationError for one that cannot be read.
 """
@@ -55,6 +59,7 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
 def _wrong_amounts(connection: Connection) -> Iterator[Violation]:
     # Equal lines are looked at together: a million entries have few different prices.
     price = (
+        line_item.c.kind,
         line_item.c.quantity,
         line_item.c.unit_price,
         line_item.c.currency,
@@ -63,6 +68,9 @@ def _wrong_amounts(connection: Connection) -> Iterator[Violation]:
     query = select(*price, func.min(line_item.c.id).label("id"), func.count().label("count"))
     for row in stream(connection, query.group_by(*price)):
         right = line_amount(row["quantity"], row["unit_price"], row["currency"]).minor
+        if row["kind"] == "counted":
+            # Its pool bills it.
+            right = 0
         if right != row["amount"]:
             others = f" (and {row['count'] - 1} equal lines)" if row["count"] > 1 else ""
             yield Violation(
@@ -93,7 +101,8 @@ def _without_origin(connection: Connection) -> Iterator[Violation]:
             or_(
                 func.trim(line_item.c.rule) == "",
                 mapping_version.c.version.is_(None),
-                delivery.c.id.is_(None),
+                and_(_IS_OF_ONE_FACT, delivery.c.id.is_(None)),
+                and_(~_IS_OF_ONE_FACT, line_item.c.pool == ""),
             )
         )
     )
@@ -143,12 +152,13 @@ def priced_again(connection: Connection, price_again: PriceAgain) -> Iterator[Vi
                 unreadable.add(version)
                 yield Violation(NAME, f"mapping_version:{version[:12]}", "cannot be read any more")
             continue
-        if again != line:
+        if line not in again:
+            other = next((each for each in again if each.customer == line.customer), None)
             yield Violation(
                 NAME,
                 f"line_item:{row['line_id']}",
-                f"is {_said(line)}, and its own rules now say {_said(again)}",
-                abs(line.amount - (again.amount if again else 0)),
+                f"is {_said(line)}, and its own rules now say {_said(other)}",
+                abs(line.amount - (other.amount if other else 0)),
                 line.currency,
             )
 

@@ -103,7 +103,7 @@ def judge(event: Event) -> Verdict:
         steps=(f"{quantity} x {unit_price} = {amount} minor units of {currency}",),
         event_id=0,
     )
-    return Verdict("priced", customer, rule, line=line)
+    return Verdict("priced", customer, rule, lines=(line,))
 
 
 def terms_of(key: str) -> assembly.Terms:

@@ -383,13 +383,11 @@ def test_a_log_that_was_cut_off_or_rewritten_does_not_hold_its_anchor(
     assert "audit log" in {each.invariant for each in found(firm, connection, anchor=anchor)}
 
 
-def price_again(version: str, event: Event) -> Price | None:
-    line = judge(event).line
-    if line is None:
-        return None
-    return Price(
-        line.customer, line.rule, line.quantity, line.unit_price, line.currency, line.amount
-    )
+def price_again(version: str, event: Event) -> list[Price]:
+    return [
+        Price(line.customer, line.rule, line.quantity, line.unit_price, line.currency, line.amount)
+        for line in judge(event).lines
+    ]
 
 
 def test_pricing_again_gives_the_same_lines(firm: SmallFirm) -> None:

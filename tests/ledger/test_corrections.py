@@ -85,16 +85,16 @@ class Subject(RuleBasedStateMachine):
     @rule(wanted=worth)
     def is_told(self, wanted: LineItem | None) -> None:
         """An edit, a removal (None), a move to another customer or another rate."""
-        change = plan(self.lines, wanted, event_id=2)
+        change = plan(self.lines, [wanted] if wanted else [], event_id=2)
         self.carry_out(change)
         self.present, self.is_held = wanted, False
-        assert plan(self.lines, wanted, event_id=2) == Plan()
+        assert plan(self.lines, [wanted] if wanted else [], event_id=2) == Plan()
 
     @rule()
     def is_held_for_a_person(self) -> None:
-        self.carry_out(plan_beside(self.lines, None))
+        self.carry_out(plan_beside(self.lines, ()))
         self.is_held = True
-        assert plan_beside(self.lines, None) == Plan()
+        assert plan_beside(self.lines, ()) == Plan()
         assert all(each.is_billed for each in self.lines)
 
     @precondition(lambda self: any(not each.is_billed for each in self.lines))
@@ -148,12 +148,12 @@ def test_a_line_is_taken_back_to_the_last_minor_unit(seconds: int, hourly: str) 
 def test_what_the_customer_does_not_notice_is_no_correction() -> None:
     billed = KnownLine(1, True, priced(3600))
     reworded = replace(priced(3600), description="the same, better said", rule="Renamed")
-    assert plan([billed], reworded, event_id=2) == Plan()
+    assert plan([billed], [reworded], event_id=2) == Plan()
 
 
 def test_a_change_after_billing_is_a_line_back_and_a_new_one() -> None:
     billed = KnownLine(1, True, priced(3600))
-    change = plan([billed], priced(1800), event_id=2)
+    change = plan([billed], [priced(1800)], event_id=2)
     assert [line.amount for line in change.add] == [-12000, 6000]
     assert standing([billed]) == [billed]
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from ledger import tables
 from ledger.explain import UnexplainedError, explain
-from ledger.printing import ROUNDING
+from ledger.sums import ROUNDING
 from tests.ledger.seed import SmallFirm, logged, month_of_work
 
 BILLED = "acme-2026-10"

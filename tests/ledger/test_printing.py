@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ledger.corrections import KnownLine, LineItem, taking_back
 from ledger.invoices import PrintedLine
 from ledger.money import line_amount
-from ledger.printing import ROUNDING, NumberedLine, print_lines
+from ledger.printing import NumberedLine, print_lines
+from ledger.sums import ROUNDING
 
 
 @st.composite
