@@ -29,14 +29,15 @@ ROUNDING: Final = "Rounding"
 _MOST_POOLS: Final = 500
 
 SumUp = Callable[[str, Sequence[LineItem]], Sequence[LineItem]]
-"""Returns what the counted lines of a pool come to: sum lines, one for each text and price.
+"""Returns what the counted lines of a pool come to under a version of the rules: sum lines, one for
+each text and price.
 
 Pure, and the same in whatever order the lines come. A line that takes a counted one back is among
 them, with a negative quantity. Without any line, or where they cancel out, nothing is due.
 """
 
 
-def nothing_counts(pool: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:  # noqa: ARG001
+def nothing_counts(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:  # noqa: ARG001
     """Return what pools come to where no rule counts anything: nothing."""
     return ()
 
@@ -75,24 +76,47 @@ def bring_in_line(
     if pools:
         counted = [*lines, *_billed_in(connection, customer, pools)]
         for pool in pools:
-            _sum_up(
-                connection, pool, [each for each in counted if each.line.pool == pool], sum_up, now
-            )
+            in_pool = [each for each in counted if each.line.pool == pool]
+            _sum_up(connection, in_pool, sum_up, now)
         lines = _open(connection, customer)
     if agreements or any(each.line.kind == "agreement" for each in lines):
         _agree(connection, customer, lines, agreements, now)
 
 
+def brought_together(
+    lines: Sequence[LineItem], sum_up: SumUp, agreements: Sequence[Agreement]
+) -> list[KnownLine]:
+    """Return lines of which nothing is billed, numbered, with the sums and agreement lines beside.
+
+    It is what `bring_in_line` stores, in memory: for the tests in rule files, and for tests of it.
+    """
+    known = [KnownLine(number, False, line) for number, line in enumerate(lines, 1)]
+    pools = sorted({line.pool for line in lines if line.kind == "counted"})
+    for pool in pools:
+        counted = [line for line in lines if line.kind == "counted" and line.pool == pool]
+        due = difference(sum_up(counted[-1].mapping_version, counted), ())
+        known += [KnownLine(len(known) + at, False, line) for at, line in enumerate(due, 1)]
+    due = _wanted(known, agreements)
+    return known + [KnownLine(len(known) + at, False, line) for at, line in enumerate(due, 1)]
+
+
 def _sum_up(
-    connection: Connection, pool: str, lines: Sequence[KnownLine], sum_up: SumUp, now: datetime
+    connection: Connection, lines: Sequence[KnownLine], sum_up: SumUp, now: datetime
 ) -> None:
     counted = [each for each in lines if each.line.kind == "counted"]
     billed = [each.line for each in counted if each.is_billed]
-    # The difference is taken between two sums by the same rules: rules that have changed since
-    # never price again what is billed.
-    due = difference(
-        sum_up(pool, [each.line for each in counted]), sum_up(pool, billed) if billed else ()
-    )
+    if counted:
+        # The rules of the line that was judged last.
+        last = max(counted, key=lambda each: (not each.is_billed, each.id))
+        version = last.line.mapping_version
+        # The difference is taken between two sums by the same rules: rules that have changed
+        # since never price again what is billed.
+        due = difference(
+            sum_up(version, [each.line for each in counted]),
+            sum_up(version, billed) if billed else (),
+        )
+    else:
+        due = []
     _store(connection, [each for each in lines if each.line.kind == "sum"], due, now)
 
 
@@ -107,14 +131,19 @@ def _agree(
     if not periods and not any(agreement.is_for_ever for agreement in agreements):
         return
     known = [*lines, *_billed(connection, customer, periods, agreements)]
+    standing = [each for each in known if each.line.kind == "agreement"]
+    billed = [each.line for each in standing if each.is_billed]
+    _store(connection, standing, difference(_wanted(known, agreements), billed), now)
+
+
+def _wanted(known: Sequence[KnownLine], agreements: Sequence[Agreement]) -> list[LineItem]:
+    """Return all agreement lines that priced lines call for; later agreements see earlier ones."""
     base = [each for each in known if each.line.kind in ("entry", "sum")]
     wanted: list[LineItem] = []
     for agreement in agreements:
-        seen = [*base, *(KnownLine(0, is_billed=False, line=line) for line in wanted)]
+        seen = [*base, *(KnownLine(0, False, line) for line in wanted)]
         wanted += agreement.wanted(seen)
-    standing = [each for each in known if each.line.kind == "agreement"]
-    billed = [each.line for each in standing if each.is_billed]
-    _store(connection, standing, difference(wanted, billed), now)
+    return wanted
 
 
 def difference(wanted: Iterable[LineItem], already: Iterable[LineItem]) -> list[LineItem]:

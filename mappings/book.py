@@ -16,7 +16,8 @@ from ledger.events import UNDOES, Event, canonical_json
 
 from . import trials
 from .checking import customer_of
-from .model import Customer, Workspace
+from .contract import Customer
+from .model import Workspace
 from .people import People
 from .phrases import environment_names
 from .pricing import Outcome, Pricing

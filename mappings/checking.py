@@ -6,32 +6,38 @@ Here is checked what one word cannot know alone; what a single value may look li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from ledger.money import exponent, line_amount
 
 from . import phrases, words
+from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses.setting import Setting, check_known
+from .contract import Bill, Customer, Example, Expected, Given, Rule
 from .model import (
-    Bill,
     BillableCondition,
     Condition,
-    Customer,
     DayCondition,
-    Example,
-    Expected,
-    Given,
     RangeCondition,
-    Rate,
-    Rule,
     TextCondition,
     Workspace,
 )
 from .reading import Mistakes, Place, Table, quoted, suggestion
 from .shapes import Filled
+
+_CLAUSES: Final[Mapping[str, Any]] = {
+    "rates": rates,
+    "sums": sums,
+    "agreements": agreements,
+    "fees": fees,
+    "taxes": taxes,
+    "parties": parties,
+    "form": forms,
+}
+"""The field of `Customer` that each chapter fills."""
 
 
 def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -> Customer | None:
@@ -44,12 +50,16 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
     takes: Filled | None = filled.get("takes")
     if takes is not None and not takes.places:
         mistakes.inside("takes").add(takes.at, "takes nothing - write takes: {project: [...]}")
-    rates = _rates(filled.get("rates", ()), workspace, mistakes)
+    names = tuple(rule["rule"] for rule in filled.get("rules", ()) if rule.get("rule"))
+    setting = Setting(workspace, filled.get("currency"), names)
+    clauses: dict[str, Any] = {
+        name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
+    }
     schedule = filled.get("invoice", "monthly")
     rules = _rules(filled.get("rules", ()), schedule, filled, workspace, mistakes)
     tests = _tests(filled, mistakes)
     if workspace and workspace.connectors and (send_to := filled.get("send_to")):
-        _known("connector", send_to, workspace.connectors, filled.place("send_to"), mistakes)
+        check_known("connector", send_to, workspace.connectors, filled.place("send_to"), mistakes)
     if len(mistakes.found) > before or takes is None:
         return None
     terms = filled.get("terms")
@@ -72,45 +82,13 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         after_push=filled.get("after_push", "leave as draft"),
         memo=filled.get("memo"),
         footer=filled.get("footer"),
-        rates=rates,
         vague_texts=(
             *(workspace.vague_texts if workspace else ()),
             *filled.get("vague_texts", ()),
         ),
         tests=tests,
+        **clauses,
     )
-
-
-def _known(what: str, name: str, known: Iterable[str], at: Place, mistakes: Mistakes) -> None:
-    if name not in known:
-        problem = f"no {what} {quoted(name)} in workspace.yaml"
-        mistakes.add(at, problem + suggestion(name, known))
-
-
-def _rates(
-    found: Sequence[Filled], workspace: Workspace | None, mistakes: Mistakes
-) -> tuple[Rate, ...]:
-    rates: dict[tuple[str | None, str | None, date], Rate] = {}
-    for filled in found:
-        inside = mistakes.inside("rate")
-        if ("role" in filled.places) == ("person" in filled.places):
-            inside.add(filled.at, "belongs to a role or to a person - write one of the two")
-            continue
-        if not filled.is_whole:
-            continue
-        rate = Rate(
-            filled.get("role"), filled.get("person"), filled["from"], filled["hourly"], filled.at
-        )
-        if rate.person and workspace:
-            names = [person.name for person in workspace.people]
-            _known("person", rate.person, names, filled.place("person"), inside)
-        first = rates.setdefault((rate.role, rate.person, rate.from_on), rate)
-        if first is not rate:
-            problem = (
-                f"{rate.role or rate.person} has a rate from {rate.from_on} in line {first.at.line}"
-            )
-            inside.add(filled.at, f"{problem} already - keep one of them")
-    return tuple(rates.values())
 
 
 def _rules(
@@ -168,7 +146,7 @@ def _conditions(
         names = [person.name for person in workspace.people]
         for name in when.get("person", ()):
             if "*" not in name:
-                _known("person", name, names, when.place("person"), mistakes.inside("person"))
+                check_known("person", name, names, when.place("person"), mistakes.inside("person"))
     return tuple(conditions)
 
 

@@ -5,6 +5,7 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -51,18 +52,28 @@ def judge(book: Book | None, event: Event) -> Verdict:
         period_from=outcome.period.start,
         period_to=outcome.period.end,
         steps=outcome.steps,
-        event_id=0,
+        event_id=None,
+        kind=outcome.kind,
+        pool=outcome.pool,
+        tax=outcome.tax,
     )
     return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
 
 
-def terms_of(book: Book | None, key: str, *, most_lines: int, now: datetime) -> Terms | None:
+def terms_of(
+    book: Book | None,
+    key: str,
+    *,
+    most_lines: int,
+    now: datetime,
+    book_of: Callable[[str], Book],
+) -> Terms | None:
     """Return how a customer is billed, None if the book does not know the customer.
 
-    `most_lines` is what its billing system takes.
+    `most_lines` is what its billing system takes; `book_of` gives the rules of a version.
     """
     customer = book.customers.get(key) if book else None
-    if customer is None:
+    if book is None or customer is None:
         return None
     zone = ZoneInfo(customer.time_zone)
 
@@ -73,6 +84,10 @@ def terms_of(book: Book | None, key: str, *, most_lines: int, now: datetime) -> 
     def due_at(last: date) -> datetime:
         midnight = datetime.combine(last + timedelta(days=1), time(), zone)
         return midnight.astimezone(UTC)
+
+    def sum_up(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
+        count = book_of(version).customers[key].counts(counted[0].rule)
+        return count.lines(counted) if count else ()
 
     return Terms(
         customer=BilledCustomer(customer.key, customer.name, customer.billing_email),
@@ -89,4 +104,6 @@ def terms_of(book: Book | None, key: str, *, most_lines: int, now: datetime) -> 
         most_lines=most_lines,
         current_period=current_period,
         due_at=due_at,
+        sum_up=sum_up,
+        agreements=customer.agreements.of_version(book.version),
     )

@@ -5,19 +5,17 @@ Pure: the same event under the same rules gives the same outcome. Called by `boo
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from ledger.events import Event
 from ledger.money import hours, line_amount, printed, round_seconds
 
+from .contract import Bill, Customer, Rule
 from .matching import Index, Seen, Test, compiled
-from .model import Bill, BillableCondition, Customer, Person, Rate, Rule, TextCondition
+from .model import BillableCondition, Person, TextCondition
 from .periods import Period, period_of
 from .phrases import TIME_KINDS
 from .reading import quoted
@@ -50,6 +48,11 @@ class Priced:
     period: Period
     steps: tuple[str, ...]
     """Every number on the way, in words."""
+    kind: str = "entry"
+    """"entry", or "counted": it counts into its pool, and has no amount of its own."""
+    pool: str = ""
+    tax: str = ""
+    """The code of its tax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,6 @@ class _Ready:
             any(isinstance(condition, BillableCondition) for condition in rule.when)
             for rule in customer.rules
         ]
-        self._rates = _rates_by_owner(customer.rates)
 
     def outcome(self, seen: Seen) -> Outcome:
         """Return what the first rule that fits makes of an event."""
@@ -176,7 +178,7 @@ class _Ready:
         person, on = seen.person, seen.event.on
         if person is None:
             raise _Hold(_unknown_person(seen.event))
-        rate = self._rate(person, on)
+        rate = self.customer.rates.on(person, on)
         if rate is None:
             who = person.name + (f" ({person.role})" if person.role else ", who has no role")
             raise _Hold(f"no rate for {who} holds on {on} - add one under rates:")
@@ -185,29 +187,12 @@ class _Ready:
         steps.append(f"{price}: {owner}, from {rate.from_on} ({rate.at})")
         return rate.hourly
 
-    def _rate(self, person: Person, on: date) -> Rate | None:
-        """Return the newest rate that holds on a day: the person's own, or else the role's."""
-        for owner in (("person", person.name), ("role", person.role)):
-            days, rates = self._rates.get(owner, ((), ()))
-            if position := bisect_right(days, on):
-                return rates[position - 1]
-        return None
-
 
 def _tests_of(rule: Rule) -> list[tuple[str, Test]]:
     return [
         (condition.key if isinstance(condition, TextCondition) else "billable", compiled(condition))
         for condition in rule.when
     ]
-
-
-def _rates_by_owner(
-    rates: Sequence[Rate],
-) -> Mapping[tuple[str, str | None], tuple[Sequence[date], Sequence[Rate]]]:
-    by_owner: dict[tuple[str, str | None], list[Rate]] = defaultdict(list)
-    for rate in sorted(rates, key=lambda rate: rate.from_on):
-        by_owner["person" if rate.person else "role", rate.person or rate.role].append(rate)
-    return {owner: ([rate.from_on for rate in held], held) for owner, held in by_owner.items()}
 
 
 def _unknown(tests: Sequence[tuple[str, Test]], seen: Seen) -> str | None:

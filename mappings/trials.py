@@ -13,7 +13,7 @@ from typing import ClassVar
 from ledger.events import Event
 from ledger.money import Money, printed
 
-from .model import Customer, Example, Expected, Given
+from .contract import Customer, Example, Expected, Given
 from .people import People
 from .pricing import Held, Nothing, Outcome, Priced, Pricing
 from .reading import quoted

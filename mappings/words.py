@@ -11,36 +11,27 @@ from typing import Final
 from ledger.events import KINDS
 
 from . import phrases
+from .atoms import (
+    CURRENCY,
+    DAY,
+    EMAIL,
+    KEY,
+    LINES,
+    NUMBER,
+    PATTERNS,
+    TEXT,
+    TOOL,
+    WHOLE,
+    YES_NO,
+    ZONE,
+)
+from .clauses import agreements, fees, forms, parties, rates, sums, taxes
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
 from .periods import SCHEDULES
 from .shapes import ListOf, Named, OneOf, Phrase, TableOf, Word, WordOr
 
-YES_NO: Final = OneOf({"yes": "yes", "no": "no"})
-TEXT: Final = Phrase("a text")
-LINES: Final = Phrase("a text", most=4000, may_be_lines=True)
-NUMBER: Final = Phrase("a number like 120.00", phrases.number, f"^{phrases.NUMBER}$")
-POSITIVE: Final = Phrase("a number like 1 or 2.50", phrases.positive, f"^{phrases.NUMBER}$")
-WHOLE: Final = Phrase("a whole number of seconds like 3600", phrases.whole, "^[0-9]+$")
-DAY: Final = Phrase("a day like 2026-01-31", phrases.day, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
-ZONE: Final = Phrase("a time zone like Europe/Berlin", phrases.time_zone)
-EMAIL: Final = Phrase(
-    "an e-mail address", phrases.form(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+"), "^[^@]+@[^@]+$"
-)
-PATTERN: Final = Phrase("a text, with * for any characters", most=300)
-KEY: Final = Phrase(
-    "a short name of small letters, digits and dashes",
-    phrases.form(r"[a-z0-9][a-z0-9-]{0,49}"),
-    "^[a-z0-9][a-z0-9-]{0,49}$",
-)
-TOOL: Final = Phrase(
-    "a tool's name of small letters, digits, dashes and _",
-    phrases.form(r"[a-z0-9][a-z0-9_-]{0,49}"),
-    "^[a-z0-9][a-z0-9_-]{0,49}$",
-)
-"""A tool, as `flask sources list` has it; where accounts stand, an endpoint too."""
 SCHEDULE: Final = OneOf(SCHEDULES)
-PATTERNS: Final = ListOf(PATTERN)
 
 FORMAT: Final = Word(OneOf({"1": "this format"}), "the version of the format: 1", required=True)
 
@@ -137,6 +128,10 @@ BILL: Final = TableOf(
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
         ),
+        **rates.BILL_WORDS,
+        **sums.BILL_WORDS,
+        **taxes.BILL_WORDS,
+        **forms.BILL_WORDS,
     }
 )
 
@@ -152,16 +147,6 @@ RULE: Final = TableOf(
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
     },
     label=("rule", "rule"),
-)
-
-RATE: Final = TableOf(
-    {
-        "role": Word(TEXT, "whose rate: everybody's in this role"),
-        "person": Word(TEXT, "whose rate: this person's; it comes before the role's"),
-        "from": Word(DAY, "the first day on which it holds", required=True),
-        "hourly": Word(POSITIVE, "the price of an hour in the customer's currency", required=True),
-    },
-    label=("rate", "role"),
 )
 
 GIVEN: Final = TableOf(
@@ -216,7 +201,7 @@ CUSTOMER: Final = TableOf(
         "name": Word(TEXT, "the name on the invoice", required=True),
         "billing_email": Word(EMAIL, "where invoices go; drafts are blocked without it"),
         "currency": Word(
-            Phrase("a currency code like EUR", phrases.currency, "^[A-Z]{3}$"),
+            CURRENCY,
             "ISO 4217: EUR, USD, JPY",
             required=True,
         ),
@@ -255,9 +240,13 @@ CUSTOMER: Final = TableOf(
         "memo": Word(LINES, "a text on the invoice, above"),
         "footer": Word(LINES, "a text on the invoice, at the bottom"),
         "takes": Word(TAKES, "which events are this customer's", required=True),
-        "rates": Word(
-            ListOf(RATE, needs_brackets=True, least=0), "hourly prices", names_entries=True
-        ),
+        **rates.WORDS,
+        **sums.WORDS,
+        **agreements.WORDS,
+        **fees.WORDS,
+        **taxes.WORDS,
+        **parties.WORDS,
+        **forms.WORDS,
         "rules": Word(
             ListOf(RULE, needs_brackets=True),
             "read from the top: the first rule that fits is used",

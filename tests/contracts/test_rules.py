@@ -11,6 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
+from mappings.clauses import rates
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -70,7 +71,7 @@ TABLES = {
     "A person": words.PERSON,
     "A customer's file": words.CUSTOMER,
     "takes": words.TAKES,
-    "rates": words.RATE,
+    "rates": rates.RATE,
     "rules": words.RULE,
     "when": words.WHEN,
     "bill": words.BILL,

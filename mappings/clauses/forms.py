@@ -1,0 +1,24 @@
+"""What invoices look like: language, order of lines, scope, timesheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ..reading import Mistakes
+from ..shapes import Filled, Word
+from .setting import Setting
+
+WORDS: Final[Mapping[str, Word]] = {}
+BILL_WORDS: Final[Mapping[str, Word]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What invoices look like: language, order of lines, scope, timesheet."""
+
+
+def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Form:  # noqa: ARG001
+    """Return what a customer's file says of it, with every mistake noted."""
+    return Form()

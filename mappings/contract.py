@@ -1,0 +1,141 @@
+"""What one customer's file says, once checked: plain frozen data. Built by `checking.py` alone.
+
+The chapters of a contract (rates, sums, agreements, fees, taxes, parties, form) have a file each in
+`clauses/`, with their words, their data and what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from .clauses.agreements import Agreements
+from .clauses.fees import Fees
+from .clauses.forms import Form
+from .clauses.parties import Parties
+from .clauses.rates import Rates
+from .clauses.sums import Count, Sums
+from .clauses.taxes import Taxes
+from .descriptions import Description
+from .model import Condition, Rounding, TextCondition
+from .reading import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a rule makes of an event that it fits."""
+
+    description: Description
+    quantity: Decimal | None
+    """None: the hours of the entry."""
+    unit_price: Decimal | None
+    """Major units; None: the rate of the person who worked."""
+    rounding: Rounding | None = None
+    count: Count | None = None
+    """What its entries are counted for; None: each entry has its own price."""
+    one_line_per: tuple[str, ...] = ()
+
+    @property
+    def names_person(self) -> bool:
+        """Return whether the line says who worked, or in which role."""
+        named = {*self.description.words, *self.one_line_per}
+        return not named.isdisjoint(("person", "role"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: if all conditions fit an event, the bill is made. `bill` None: nothing to bill."""
+
+    name: str
+    at: Place
+    when: tuple[Condition, ...]
+    bill: Bill | None
+    invoice: str
+    """The schedule: the rule's own, or else the customer's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The event of a test."""
+
+    kind: str
+    on: date
+    source: str = ""
+    endpoint: str = ""
+    project: str | None = None
+    item: str | None = None
+    title: str | None = None
+    person: str | None = None
+    """A person's name; one that is not among the people is an unknown person."""
+    seconds: int | None = None
+    billable: bool | None = None
+    labels: tuple[str, ...] = ()
+    fields: Mapping[str, str | Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a test expects: an outcome, and of a priced one what is not None here."""
+
+    outcome: str
+    """"hold", "nothing" or "priced"."""
+    customer: str
+    rule: str | None = None
+    quantity: Decimal | None = None
+    unit_price: Decimal | None = None
+    amount: Decimal | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One entry of `tests:`."""
+
+    name: str
+    at: Place
+    given: Given
+    expected: Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One customer: what its file says."""
+
+    key: str
+    name: str
+    currency: str
+    send_to: str
+    at: Place
+    takes: tuple[TextCondition, ...]
+    rules: tuple[Rule, ...]
+    invoice: str
+    """One of `periods.SCHEDULES`."""
+    time_zone: str
+    """IANA name: its own, or else the workspace's."""
+    billing_email: str | None = None
+    terms: str | None = None
+    days_until_due: int | None = None
+    """None where no terms are agreed."""
+    purchase_order: str | None = None
+    purchase_order_required: bool = False
+    approval: str = "by hand"
+    after_push: str = "leave as draft"
+    memo: str | None = None
+    footer: str | None = None
+    rates: Rates = field(default_factory=Rates)
+    sums: Sums = field(default_factory=Sums)
+    agreements: Agreements = field(default_factory=Agreements)
+    fees: Fees = field(default_factory=Fees)
+    taxes: Taxes = field(default_factory=Taxes)
+    parties: Parties = field(default_factory=Parties)
+    form: Form = field(default_factory=Form)
+    vague_texts: tuple[str, ...] = ()
+    """The workspace's and its own."""
+    tests: tuple[Example, ...] = ()
+
+    def counts(self, rule: str) -> Count | None:
+        """Return what a rule counts entries for; None if it does not, or there is no such rule."""
+        bills = (each.bill for each in self.rules if each.name == rule)
+        return next((bill.count for bill in bills if bill is not None), None)
