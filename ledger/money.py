@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from iso4217 import Currency
 
-# Wide enough that a product of two bounded decimals is always exact before it is rounded.
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+# Wide enough that a product of some bounded decimals is always exact before it is rounded.
+_EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
 HOURS_PLACES = 4
 """Decimal places of a quantity of hours; 0.0001 h is 0.36 s, so two seconds never look equal."""
 
@@ -75,6 +75,21 @@ def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
     """
     product = _EXACT.multiply(quantity, unit_price).scaleb(exponent(currency), _EXACT)
     return Money(int(product.quantize(Decimal(1), context=_EXACT)), currency)
+
+
+def product(price: Decimal, *factors: Decimal) -> Decimal:
+    """Return a price times some factors: exact, with at least the decimals of the price.
+
+    >>> product(Decimal("120.00"), Decimal("1.5")), product(Decimal("95"), Decimal("1.05"))
+    (Decimal('180.00'), Decimal('99.75'))
+    """
+    exact = price
+    for factor in factors:
+        exact = _EXACT.multiply(exact, factor)
+    whole, _, decimals = f"{exact:f}".partition(".")
+    _, _, kept = f"{price:f}".partition(".")
+    decimals = decimals.rstrip("0").ljust(len(kept), "0")
+    return Decimal(f"{whole}.{decimals}" if decimals else whole)
 
 
 def to_minor(amount: Decimal, currency: str) -> int:

@@ -14,22 +14,20 @@ from typing import Any, Final
 from ledger.money import exponent, line_amount
 
 from . import phrases, words
-from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses import agreements, exchange, factors, fees, forms, parties, rates, sums, taxes
+from .clauses.prices import COST_KINDS, UNIT_KINDS
+from .clauses.rates import Rates
 from .clauses.setting import Setting, check_known
+from .conditions import conditions
 from .contract import Bill, Customer, Example, Expected, Given, Rule
-from .model import (
-    BillableCondition,
-    Condition,
-    DayCondition,
-    RangeCondition,
-    TextCondition,
-    Workspace,
-)
-from .reading import Mistakes, Place, Table, quoted, suggestion
+from .model import TextCondition, Workspace
+from .reading import Mistakes, Table, quoted, suggestion
 from .shapes import Filled
 
 _CLAUSES: Final[Mapping[str, Any]] = {
     "rates": rates,
+    "factors": factors,
+    "exchange": exchange,
     "sums": sums,
     "agreements": agreements,
     "fees": fees,
@@ -51,12 +49,13 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
     if takes is not None and not takes.places:
         mistakes.inside("takes").add(takes.at, "takes nothing - write takes: {project: [...]}")
     names = tuple(rule["rule"] for rule in filled.get("rules", ()) if rule.get("rule"))
-    setting = Setting(workspace, filled.get("currency"), names)
+    holidays = frozenset(filled.get("holidays", ()))
+    setting = Setting(workspace, filled.get("currency"), names, holidays)
     clauses: dict[str, Any] = {
         name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
     }
     schedule = filled.get("invoice", "monthly")
-    rules = _rules(filled.get("rules", ()), schedule, filled, workspace, mistakes)
+    rules = _rules(filled.get("rules", ()), schedule, setting, clauses["rates"], mistakes)
     tests = _tests(filled, mistakes)
     if workspace and workspace.connectors and (send_to := filled.get("send_to")):
         check_known("connector", send_to, workspace.connectors, filled.place("send_to"), mistakes)
@@ -94,8 +93,8 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
 def _rules(
     found: Sequence[Filled],
     schedule: str,
-    customer: Filled,
-    workspace: Workspace | None,
+    setting: Setting,
+    prices: Rates,
     mistakes: Mistakes,
 ) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
@@ -110,79 +109,58 @@ def _rules(
                 filled.at, f"{problem} - line items name their rule, so call them differently"
             )
         when = filled.get("when")
-        conditions = _conditions(when, workspace, inside.inside("when")) if when else ()
+        fits = conditions(when, setting, inside.inside("when")) if when else ()
+        currency = filled.get("currency") or setting.currency or ""
         bill = filled.get("bill")
-        made = _bill(bill, customer, inside.inside("bill")) if isinstance(bill, Filled) else None
-        if made and made.quantity is None:
-            _check_hours(filled, inside)
-        if made and made.unit_price is None and "rates" not in customer.places:
+        made = _bill(bill, currency, inside.inside("bill")) if isinstance(bill, Filled) else None
+        if made:
+            _check_kinds(filled, made, inside.inside("bill"))
+        if made and made.unit_price == "rate" and not prices.has("hour", currency):
             at = bill.place("unit_price")
-            inside.inside("bill").add(at, "rate needs rates: - add them, or write a number here")
-        rules[name] = Rule(name, filled.at, conditions, made, filled.get("invoice", schedule))
+            of = f"in {currency} " if prices.listed else ""
+            problem = f"rate needs rates: {of}- add them, or write a number here"
+            inside.inside("bill").add(at, problem)
+        schedule_of_rule = filled.get("invoice", schedule)
+        rules[name] = Rule(name, filled.at, fits, made, schedule_of_rule, currency)
     return tuple(rules.values())
 
 
-def _conditions(
-    when: Filled, workspace: Workspace | None, mistakes: Mistakes
-) -> tuple[Condition, ...]:
-    conditions: list[Condition] = []
-    for key, value in when.values.items():
-        if key == "seconds":
-            conditions.append(RangeCondition(key, value))
-        elif key == "billable":
-            conditions.append(BillableCondition(value == "yes"))
-        elif key == "on":
-            first, last = value.get("from"), value.get("to")
-            if first and last and first > last:
-                mistakes.inside(key).add(value.at, "from is later than to - change them over")
-            elif value.is_whole and not value.places:
-                mistakes.inside(key).add(value.at, "has no day - write from:, to: or both")
-            conditions.append(DayCondition(first, last))
-        elif key.startswith("fields.") and phrases.is_comparison(value[0]):
-            conditions += _compared_field(key, value, when.place(key), mistakes)
-        else:
-            conditions.append(TextCondition(key, value))
-    if workspace:
-        names = [person.name for person in workspace.people]
-        for name in when.get("person", ()):
-            if "*" not in name:
-                check_known("person", name, names, when.place("person"), mistakes.inside("person"))
-    return tuple(conditions)
-
-
-def _compared_field(
-    key: str, value: tuple[str, ...], at: Place, mistakes: Mistakes
-) -> list[Condition]:
-    try:
-        if len(value) > 1:
-            raise ValueError(" - one comparison stands alone, between ... and ... gives two limits")
-        return [RangeCondition(key, phrases.comparison(value[0]))]
-    except ValueError as error:
-        mistakes.inside(key).add(at, f"{quoted(value[0])} is not a comparison{error}")
-        return []
-
-
-def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:
+def _bill(filled: Filled, currency: str, mistakes: Mistakes) -> Bill | None:
     if not filled.is_whole:
         return None
-    quantity: Decimal | None = filled["quantity"]
-    unit_price: Decimal | None = filled["unit_price"]
-    currency = customer.get("currency")
-    if quantity is not None:
-        if "round" in filled.places:
-            mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
-        if unit_price is None:
-            problem = "a rate is the price of an hour"
-            at = filled.place("unit_price")
-            mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
-        elif currency and not _is_exact(quantity, unit_price, currency):
-            problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
-            mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    quantity, unit_price = filled["quantity"], filled["unit_price"]
+    if quantity != "hours" and "round" in filled.places:
+        mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
+    if unit_price == "rate" and quantity != "hours":
+        problem = "a rate is the price of an hour"
+        at = filled.place("unit_price")
+        mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
+    if unit_price == "cost" and quantity != 1:
+        at = filled.place("quantity")
+        mistakes.add(at, "an expense is billed once at its cost - write quantity: 1")
+    if unit_price != "cost" and "markup" in filled.places:
+        at = filled.place("markup")
+        mistakes.add(at, "a markup is on a cost - write unit_price: cost, or another price")
+    if (
+        currency
+        and isinstance(quantity, Decimal)
+        and isinstance(unit_price, Decimal)
+        and not _is_exact(quantity, unit_price, currency)
+    ):
+        problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
+        mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    minimum: Decimal | None = filled.get("minimum")
+    if minimum is not None and currency and not _is_exact(Decimal(1), minimum, currency):
+        problem = f"{minimum} has more decimal places than {currency} allows"
+        mistakes.add(filled.place("minimum"), f"{problem} - write an amount that can be paid")
     return Bill(
         description=filled["description"],
         quantity=quantity,
         unit_price=unit_price,
         rounding=filled.get("round"),
+        markup=filled.get("markup"),
+        discount=filled.get("discount"),
+        minimum=minimum,
         one_line_per=filled.get("one_line_per", ()),
     )
 
@@ -192,14 +170,26 @@ def _is_exact(quantity: Decimal, unit_price: Decimal, currency: str) -> bool:
     return Fraction(amount) == Fraction(quantity) * Fraction(unit_price)
 
 
-def _check_hours(rule: Filled, mistakes: Mistakes) -> None:
-    """Note a mistake if a rule bills the hours of events that have none."""
+_KINDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "hours": ("quantity", phrases.TIME_KINDS),
+    "units": ("quantity", UNIT_KINDS),
+    "cost": ("unit_price", COST_KINDS),
+}
+"""Words that only some kinds of event have a number for, and the word that they stand at."""
+
+
+def _check_kinds(rule: Filled, bill: Bill, mistakes: Mistakes) -> None:
+    """Note a mistake if a rule bills the hours of events that have none, and the like."""
     when = rule.get("when")
     kinds = phrases.kinds_named(when.get("event", ())) if when else ()
-    if others := [kind for kind in kinds if kind not in phrases.TIME_KINDS]:
-        problem = f"quantity: hours, but a {others[0]} has none"
-        at = rule["bill"].place("quantity")
-        mistakes.inside("bill").add(at, f"{problem} - write a number, or event: time.logged")
+    for word in (bill.quantity, bill.unit_price):
+        if not isinstance(word, str) or word not in _KINDS:
+            continue
+        at, having = _KINDS[word]
+        if others := [kind for kind in kinds if kind not in having]:
+            problem = f"{at}: {word}, but a {others[0]} has none"
+            advice = f"write a number, or event: {having[0]}"
+            mistakes.add(rule["bill"].place(at), f"{problem} - {advice}")
 
 
 def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
@@ -231,7 +221,7 @@ def _check_expected(
     if rule and not other and rule not in rule_names:
         problem = f"this file has no rule {quoted(rule)}"
         mistakes.add(expect.place("rule"), problem + suggestion(rule, rule_names))
-    amount, currency = expect.get("amount"), customer.get("currency")
+    amount, currency = expect.get("amount"), _currency_of(expect, customer)
     if amount is not None and currency and not other:
         places = -amount.normalize().as_tuple().exponent
         if places > exponent(currency):
@@ -239,8 +229,19 @@ def _check_expected(
             mistakes.add(expect.place("amount"), f"{problem} - write the rounded amount")
 
 
+def _currency_of(expect: Filled, customer: Filled) -> str | None:
+    """Return the currency in which a line is expected: its own, its rule's, or the customer's."""
+    named = (rule for rule in customer.get("rules", ()) if rule.get("rule") == expect.get("rule"))
+    of_rule = next((rule.get("currency") for rule in named), None)
+    found: str | None = expect.get("currency") or of_rule or customer.get("currency")
+    return found
+
+
 def _given(filled: Filled) -> Given:
     billable = filled.get("billable")
+    fields = {name: _field(value) for name, (_, value) in filled.get("fields", {}).items()}
+    if activity := filled.get("activity"):
+        fields["activity"] = activity
     return Given(
         kind=filled["event"],
         on=filled["on"],
@@ -253,7 +254,7 @@ def _given(filled: Filled) -> Given:
         seconds=filled.get("seconds"),
         billable=None if billable is None else billable == "yes",
         labels=filled.get("labels", ()),
-        fields={name: _field(value) for name, (_, value) in filled.get("fields", {}).items()},
+        fields=fields,
     )
 
 
@@ -276,4 +277,5 @@ def _expected(expect: Any, customer: str) -> Expected:
         unit_price=expect.get("unit_price"),
         amount=expect.get("amount"),
         description=expect.get("description"),
+        currency=expect.get("currency"),
     )

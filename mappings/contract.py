@@ -12,6 +12,8 @@ from datetime import date
 from decimal import Decimal
 
 from .clauses.agreements import Agreements
+from .clauses.exchange import ExchangeRates
+from .clauses.factors import Factors
 from .clauses.fees import Fees
 from .clauses.forms import Form
 from .clauses.parties import Parties
@@ -28,11 +30,17 @@ class Bill:
     """What a rule makes of an event that it fits."""
 
     description: Description
-    quantity: Decimal | None
-    """None: the hours of the entry."""
-    unit_price: Decimal | None
-    """Major units; None: the rate of the person who worked."""
+    quantity: Decimal | str
+    """A number; or "hours" of the entry, or "units" of what was used."""
+    unit_price: Decimal | str
+    """Major units; or "rate" of the work, or "cost" of the expense."""
     rounding: Rounding | None = None
+    markup: Decimal | None = None
+    """Per cent on a cost."""
+    discount: Decimal | None = None
+    """Per cent off the unit price."""
+    minimum: Decimal | None = None
+    """The least that an entry comes to, in major units."""
     count: Count | None = None
     """What its entries are counted for; None: each entry has its own price."""
     one_line_per: tuple[str, ...] = ()
@@ -54,6 +62,8 @@ class Rule:
     bill: Bill | None
     invoice: str
     """The schedule: the rule's own, or else the customer's."""
+    currency: str
+    """ISO 4217: the rule's own, or else the customer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class Expected:
     unit_price: Decimal | None = None
     amount: Decimal | None = None
     description: str | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,8 @@ class Customer:
     memo: str | None = None
     footer: str | None = None
     rates: Rates = field(default_factory=Rates)
+    factors: Factors = field(default_factory=Factors)
+    exchange: ExchangeRates = field(default_factory=ExchangeRates)
     sums: Sums = field(default_factory=Sums)
     agreements: Agreements = field(default_factory=Agreements)
     fees: Fees = field(default_factory=Fees)

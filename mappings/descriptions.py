@@ -19,6 +19,8 @@ WORDS: Final = {
     "project": "the project as the tool calls it",
     "person": "the name of the person who worked",
     "role": "the role of that person",
+    "activity": "the kind of work, as the tool says it",
+    "factor": "the name of the factor that the rate is multiplied by",
     "date": "the day of the work: 2026-03-04",
     "month": "the month of the work: March 2026",
     "labels": "the labels, with commas between them",

@@ -115,7 +115,16 @@ class DayCondition:
     last: date | None
 
 
-Condition = TextCondition | RangeCondition | BillableCondition | DayCondition
+@dataclass(frozen=True, slots=True)
+class HolidayCondition:
+    """The day of the work must be a holiday, or must not be one."""
+
+    is_holiday: bool
+    days: frozenset[date]
+    """The customer's holidays."""
+
+
+Condition = TextCondition | RangeCondition | BillableCondition | DayCondition | HolidayCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +137,5 @@ class Rounding:
     """"up", "down" or "nearest"."""
     step: int
     """Seconds."""
+    least: int = 0
+    """The fewest seconds that are billed of an entry that took any time."""

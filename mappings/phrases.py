@@ -22,13 +22,23 @@ from .reading import suggestion
 
 NUMBER: Final = r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,8})?"
 """A number as people write it: ASCII digits and a decimal point; no sign, exponent or commas."""
-ROUND: Final = r"(up to|down to|to the nearest) ([1-9][0-9]{0,3}) (minutes?|hours?) per entry"
+_TIME: Final = r"([1-9][0-9]{0,3}) (minutes?|hours?)"
+ROUND: Final = (
+    rf"(up to|down to|to the nearest|half up to) {_TIME} per entry(?:, at least {_TIME})?"
+)
+PERCENT: Final = r"((?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,4})?) ?%"
 NET: Final = r"net ([1-9][0-9]{0,2})"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
 PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
 """Event kinds that a rule may name. What undoes something is the ledger's own work."""
 TIME_KINDS: Final = ("time.logged", "time.total")
+
+WEEKDAYS: Final = (
+    *("monday", "tuesday", "wednesday", "thursday", "friday"),
+    *("saturday", "sunday"),
+)
+"""In the order of `date.weekday()`."""
 
 _COMPARISON: Final = re.compile(
     rf"(?P<word>at least|at most|more than|less than) (?P<limit>{NUMBER})"
@@ -52,6 +62,31 @@ def positive(text: str) -> Decimal:
     if not value:
         raise ValueError(" above zero")
     return value
+
+
+def percent(text: str) -> Decimal:
+    """Return a percentage above zero as its number: "5 %" is 5."""
+    found = re.fullmatch(PERCENT, text)
+    if not found:
+        raise ValueError("")
+    if not (value := Decimal(found[1])):
+        raise ValueError(" above zero")
+    return value
+
+
+def discount(text: str) -> Decimal:
+    """Return a percentage of at most 100."""
+    value = percent(text)
+    if value > 100:
+        raise ValueError(": at most 100 %")
+    return value
+
+
+def word_or(
+    words: tuple[str, ...], understand: Callable[[str], Decimal]
+) -> Callable[[str], str | Decimal]:
+    """Return a function that takes one of some words as it is, and other texts for numbers."""
+    return lambda text: text if text in words else understand(text)
 
 
 def whole(text: str) -> int:
@@ -100,11 +135,16 @@ def rounding(text: str) -> Rounding:
     found = re.fullmatch(ROUND, text)
     if not found:
         raise ValueError("")
-    direction = {"up to": "up", "down to": "down", "to the nearest": "nearest"}[found[1]]
-    step = int(found[2]) * (60 if found[3].startswith("minute") else 3600)
-    if step > 24 * 3600:
+    direction = {"up to": "up", "down to": "down"}.get(found[1], "nearest")
+    step = _seconds(found[2], found[3])
+    least = _seconds(found[4], found[5]) if found[4] else 0
+    if max(step, least) > 24 * 3600:
         raise ValueError(": more than a day")
-    return Rounding(text, direction, step)
+    return Rounding(text, direction, step, least)
+
+
+def _seconds(count: str, unit: str) -> int:
+    return int(count) * (60 if unit.startswith("minute") else 3600)
 
 
 def days_until_due(terms: str) -> int:

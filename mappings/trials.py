@@ -89,6 +89,7 @@ def _is_as_expected(outcome: Outcome, expected: Expected) -> bool:
         (expected.unit_price, outcome.unit_price),
         (expected.amount, Money(outcome.amount, outcome.currency).decimal()),
         (expected.description, outcome.description),
+        (expected.currency, outcome.currency),
     )
     return all(wanted is None or wanted == found for wanted, found in pairs)
 
@@ -102,6 +103,7 @@ def _expected_in_words(expected: Expected) -> str:
         "unit price": expected.unit_price,
         "amount": expected.amount,
         "description": quoted(expected.description) if expected.description else None,
+        "currency": expected.currency,
     }
     parts = [f"{word} {value}" for word, value in said.items() if value is not None]
     return f"{expected.customer}: " + ", ".join(parts)

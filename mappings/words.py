@@ -25,7 +25,8 @@ from .atoms import (
     YES_NO,
     ZONE,
 )
-from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses import agreements, exchange, factors, fees, forms, parties, prices, rates, sums, taxes
+from .conditions import WHEN
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
 from .periods import SCHEDULES
@@ -43,47 +44,13 @@ TAKES: Final = TableOf(
     }
 )
 
-WHEN: Final = TableOf(
-    {
-        "event": Word(
-            ListOf(Phrase("a kind of event", phrases.event_kind)),
-            "kinds of event: " + ", ".join(phrases.PRICEABLE),
-        ),
-        "source": Word(PATTERNS, "the tool that told us: jira, github, generic"),
-        "endpoint": Word(PATTERNS, "the endpoint that was told"),
-        "project": Word(PATTERNS, "the project as the tool calls it"),
-        "item": Word(PATTERNS, "the key or number of the issue"),
-        "title": Word(PATTERNS, "the title of the issue, milestone or release"),
-        "person": Word(PATTERNS, "the name of the person who worked, from people:"),
-        "role": Word(PATTERNS, "the role of the person who worked"),
-        "labels": Word(PATTERNS, "one of the labels"),
-        "billable": Word(YES_NO, "what the tool says about the entry"),
-        "seconds": Word(
-            Phrase(
-                "a comparison like: at least 900, more than 0, between 900 and 3600",
-                phrases.comparison,
-            ),
-            "the time of the entry",
-        ),
-        "on": Word(
-            TableOf(
-                {
-                    "from": Word(DAY, "the first day, included"),
-                    "to": Word(DAY, "the last day, included"),
-                }
-            ),
-            "the day of the work",
-        ),
-    },
-    open_words={"fields.": Word(PATTERNS, "a field of the tool by its path, or a comparison")},
-)
-
 ONE_LINE_PER: Final = OneOf(
     {
         "item": "a line for each issue",
         "person": "a line for each person",
         "project": "a line for each project",
         "role": "a line for each role",
+        "activity": "a line for each activity",
         "day": "a line for each day",
         "title": "a line for each title",
         "rule": "one line for the rule",
@@ -103,18 +70,18 @@ BILL: Final = TableOf(
         ),
         "quantity": Word(
             Phrase(
-                'a number above zero, or the word "hours"',
-                lambda text: None if text == "hours" else phrases.positive(text),
+                'a number above zero, or the word "hours" or "units"',
+                phrases.word_or(("hours", "units"), phrases.positive),
             ),
-            "hours (of the entry), or a number",
+            "hours (of the entry), units (of what was used), or a number",
             required=True,
         ),
         "unit_price": Word(
             Phrase(
-                'a number like 120.00, or the word "rate"',
-                lambda text: None if text == "rate" else phrases.number(text),
+                'a number like 120.00, or the word "rate" or "cost"',
+                phrases.word_or(("rate", "cost"), phrases.number),
             ),
-            "rate (of the person, from rates:), or a number in the customer's currency",
+            "rate (from rates:), cost (of an expense), or a number in the rule's currency",
             required=True,
         ),
         "round": Word(
@@ -128,7 +95,7 @@ BILL: Final = TableOf(
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
         ),
-        **rates.BILL_WORDS,
+        **prices.BILL_WORDS,
         **sums.BILL_WORDS,
         **taxes.BILL_WORDS,
         **forms.BILL_WORDS,
@@ -145,6 +112,7 @@ RULE: Final = TableOf(
             required=True,
         ),
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
+        "currency": Word(CURRENCY, "the currency of this rule's lines, if not the customer's"),
     },
     label=("rule", "rule"),
 )
@@ -166,6 +134,7 @@ GIVEN: Final = TableOf(
         "seconds": Word(WHOLE, "the time of the entry"),
         "billable": Word(YES_NO, "what the tool says; without it, the tool is silent"),
         "labels": Word(ListOf(TEXT), "the labels"),
+        "activity": Word(TEXT, "the kind of work: short for the field of that name"),
         "fields": Word(Named(TEXT, TEXT, "field"), "fields of the tool by their path"),
     }
 )
@@ -179,7 +148,8 @@ EXPECT: Final = TableOf(
         "rule": Word(TEXT, "the rule that fits"),
         "quantity": Word(NUMBER, "the quantity"),
         "unit_price": Word(NUMBER, "the unit price"),
-        "amount": Word(NUMBER, "the amount in the customer's currency"),
+        "amount": Word(NUMBER, "the amount in the currency of the rule"),
+        "currency": Word(CURRENCY, "the currency of the line"),
         "description": Word(Phrase("a text", most=500), "the text of the line"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
     }
@@ -241,6 +211,8 @@ CUSTOMER: Final = TableOf(
         "footer": Word(LINES, "a text on the invoice, at the bottom"),
         "takes": Word(TAKES, "which events are this customer's", required=True),
         **rates.WORDS,
+        **factors.WORDS,
+        **exchange.WORDS,
         **sums.WORDS,
         **agreements.WORDS,
         **fees.WORDS,

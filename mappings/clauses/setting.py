@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 from ..model import Workspace
 from ..reading import Mistakes, Place, quoted, suggestion
@@ -18,6 +19,8 @@ class Setting:
     currency: str | None
     rules: tuple[str, ...] = ()
     """The names of the customer's rules."""
+    holidays: frozenset[date] = frozenset()
+    """The days of `holidays:`."""
 
     def check_person(self, name: str, at: Place, mistakes: Mistakes) -> None:
         """Note a mistake if nobody of the firm has this name."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ledger.events import KINDS
-from mappings import descriptions, periods, phrases, words
+from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import rates
+from mappings.clauses import exchange, factors, rates
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -72,8 +72,10 @@ TABLES = {
     "A customer's file": words.CUSTOMER,
     "takes": words.TAKES,
     "rates": rates.RATE,
+    "factors": factors.FACTOR,
+    "exchange_rates": exchange.EXCHANGE_RATE,
     "rules": words.RULE,
-    "when": words.WHEN,
+    "when": conditions.WHEN,
     "bill": words.BILL,
     "tests": words.TEST,
     "given": words.GIVEN,
@@ -99,6 +101,7 @@ def test_the_reference_lists_every_choice() -> None:
         *descriptions.WORDS,
         *periods.SCHEDULES,
         *phrases.PRICEABLE,
+        *phrases.WEEKDAYS,
         *words.ONE_LINE_PER.choices,
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
