@@ -15,7 +15,6 @@ from ledger.money import exponent, line_amount
 
 from . import phrases, words
 from .clauses import agreements, exchange, factors, fees, forms, parties, rates, sums, taxes
-from .clauses.prices import COST_KINDS, UNIT_KINDS
 from .clauses.rates import Rates
 from .clauses.setting import Setting, check_known
 from .conditions import conditions
@@ -172,8 +171,8 @@ def _is_exact(quantity: Decimal, unit_price: Decimal, currency: str) -> bool:
 
 _KINDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "hours": ("quantity", phrases.TIME_KINDS),
-    "units": ("quantity", UNIT_KINDS),
-    "cost": ("unit_price", COST_KINDS),
+    "units": ("quantity", phrases.UNIT_KINDS),
+    "cost": ("unit_price", phrases.COST_KINDS),
 }
 """Words that only some kinds of event have a number for, and the word that they stand at."""
 

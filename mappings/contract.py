@@ -36,9 +36,9 @@ class Bill:
     """Major units; or "rate" of the work, or "cost" of the expense."""
     rounding: Rounding | None = None
     markup: Decimal | None = None
-    """Per cent on a cost."""
+    """The share that is added to a cost: 0.10 is 10 %."""
     discount: Decimal | None = None
-    """Per cent off the unit price."""
+    """The share that is taken off the unit price: 0.05 is 5 %."""
     minimum: Decimal | None = None
     """The least that an entry comes to, in major units."""
     count: Count | None = None

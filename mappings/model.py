@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from ledger.money import round_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -138,4 +140,12 @@ class Rounding:
     step: int
     """Seconds."""
     least: int = 0
-    """The fewest seconds that are billed of an entry that took any time."""
+    """The seconds that are billed at least, of what took any time."""
+
+    def rounded(self, seconds: int) -> int:
+        """Return the seconds that are billed. What takes time back mirrors what was billed."""
+        if seconds < 0:
+            return -self.rounded(-seconds)
+        if not seconds:
+            return 0
+        return max(round_seconds(seconds, self.step, self.direction), self.least)

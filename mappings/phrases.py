@@ -26,13 +26,17 @@ _TIME: Final = r"([1-9][0-9]{0,3}) (minutes?|hours?)"
 ROUND: Final = (
     rf"(up to|down to|to the nearest|half up to) {_TIME} per entry(?:, at least {_TIME})?"
 )
-PERCENT: Final = r"((?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,4})?) ?%"
 NET: Final = r"net ([1-9][0-9]{0,2})"
+PERCENT: Final = r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
 PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
 """Event kinds that a rule may name. What undoes something is the ledger's own work."""
 TIME_KINDS: Final = ("time.logged", "time.total")
+UNIT_KINDS: Final = ("usage.recorded",)
+"""Events that have units, in `fields.quantity`."""
+COST_KINDS: Final = ("expense.logged",)
+"""Events that have a cost, in `fields.amount` and `fields.currency`."""
 
 WEEKDAYS: Final = (
     *("monday", "tuesday", "wednesday", "thursday", "friday"),
@@ -64,22 +68,15 @@ def positive(text: str) -> Decimal:
     return value
 
 
-def percent(text: str) -> Decimal:
-    """Return a percentage above zero as its number: "5 %" is 5."""
+def percentage(text: str) -> Decimal:
+    """Return a percentage as a factor: "2.5 %" is 0.025."""
     found = re.fullmatch(PERCENT, text)
     if not found:
         raise ValueError("")
-    if not (value := Decimal(found[1])):
-        raise ValueError(" above zero")
-    return value
-
-
-def discount(text: str) -> Decimal:
-    """Return a percentage of at most 100."""
-    value = percent(text)
-    if value > 100:
-        raise ValueError(": at most 100 %")
-    return value
+    value = Decimal(found[1])
+    if not 0 < value <= 100:
+        raise ValueError(": it is above 0 and at most 100")
+    return value.scaleb(-2)
 
 
 def word_or(

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from ledger.events import Event
-from ledger.money import Money, hours, line_amount, printed, round_seconds
+from ledger.money import Money, hours, line_amount, printed
 
 from .clauses import prices
 from .clauses.factors import Factor
@@ -240,9 +240,7 @@ def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:
         quantity = hours(seconds)
         steps.append(f"{seconds} s as logged = {printed(quantity)} h")
         return quantity
-    rounded = round_seconds(seconds, bill.rounding.step, bill.rounding.direction)
-    if seconds:
-        rounded = max(rounded, bill.rounding.least)
+    rounded = bill.rounding.rounded(seconds)
     quantity = hours(rounded)
     steps.append(f"{seconds} s as logged")
     steps.append(f"rounded {bill.rounding.words}: {rounded} s = {printed(quantity)} h")

@@ -14,27 +14,19 @@ from ..atoms import PERCENT, POSITIVE
 from ..holding import Hold
 from ..matching import field_at, number_of
 from ..reading import quoted
-from ..shapes import Phrase, Word
+from ..shapes import Word
 from .exchange import ExchangeRates
-
-UNIT_KINDS: Final = ("usage.recorded",)
-"""Events that have units, in `fields.quantity`."""
-COST_KINDS: Final = ("expense.logged",)
-"""Events that have a cost, in `fields.amount` and `fields.currency`."""
 
 BILL_WORDS: Final[Mapping[str, Word]] = {
     "markup": Word(PERCENT, "what is added to the cost of an expense: 10 %"),
-    "discount": Word(
-        Phrase("a percentage like 5 %", phrases.discount, f"^{phrases.PERCENT}$"),
-        "what is taken off the unit price: 5 %",
-    ),
+    "discount": Word(PERCENT, "what is taken off the unit price: 5 %"),
     "minimum": Word(POSITIVE, "the least that is billed for an entry"),
 }
 
 
 def units_of(event: Event, steps: list[str]) -> Decimal:
     """Return how many units were used; raise Hold if the tool does not say, or nothing sound."""
-    if event.kind not in UNIT_KINDS:
+    if event.kind not in phrases.UNIT_KINDS:
         raise Hold(f"bills units, but a {event.kind} has none - name its events under when:")
     units = _told(event, "quantity", "fields.quantity, the units used")
     steps.append(f"{printed(units)} units as told")
@@ -43,7 +35,7 @@ def units_of(event: Event, steps: list[str]) -> Decimal:
 
 def cost_of(event: Event, currency: str, rates: ExchangeRates, steps: list[str]) -> Decimal:
     """Return what an expense cost in a currency; raise Hold if that cannot be said for sure."""
-    if event.kind not in COST_KINDS:
+    if event.kind not in phrases.COST_KINDS:
         raise Hold(f"bills a cost, but a {event.kind} has none - name its events under when:")
     cost = _told(event, "amount", "fields.amount, the cost")
     paid = event.fields.get("currency")
@@ -68,13 +60,13 @@ def cost_of(event: Event, currency: str, rates: ExchangeRates, steps: list[str])
 
 
 def marked_up(price: Decimal, markup: Decimal, steps: list[str]) -> Decimal:
-    """Return a price with a percentage added."""
-    return _changed(f"markup {markup:f} %", price, 1 + markup.scaleb(-2), steps)
+    """Return a price with a share of it added: 0.10 is 10 %."""
+    return _changed(f"markup {markup.scaleb(2):f} %", price, 1 + markup, steps)
 
 
 def discounted(price: Decimal, discount: Decimal, steps: list[str]) -> Decimal:
-    """Return a price with a percentage taken off."""
-    return _changed(f"discount {discount:f} %", price, 1 - discount.scaleb(-2), steps)
+    """Return a price with a share of it taken off: 0.05 is 5 %."""
+    return _changed(f"discount {discount.scaleb(2):f} %", price, 1 - discount, steps)
 
 
 def _changed(what: str, price: Decimal, factor: Decimal, steps: list[str]) -> Decimal:
