@@ -24,6 +24,7 @@ NUMBER: Final = r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,8})?"
 """A number as people write it: ASCII digits and a decimal point; no sign, exponent or commas."""
 ROUND: Final = r"(up to|down to|to the nearest) ([1-9][0-9]{0,3}) (minutes?|hours?) per entry"
 NET: Final = r"net ([1-9][0-9]{0,2})"
+PERCENT: Final = r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
 PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
@@ -46,12 +47,28 @@ def number(text: str) -> Decimal:
     raise ValueError("")
 
 
+def signed(text: str) -> Decimal:
+    """Return a number that may be below zero, as quantities and amounts of a line may be."""
+    return -number(text[1:]) if text.startswith("-") else number(text)
+
+
 def positive(text: str) -> Decimal:
     """Return a number above zero."""
     value = number(text)
     if not value:
         raise ValueError(" above zero")
     return value
+
+
+def percentage(text: str) -> Decimal:
+    """Return a percentage as a factor: "2.5 %" is 0.025."""
+    found = re.fullmatch(PERCENT, text)
+    if not found:
+        raise ValueError("")
+    value = Decimal(found[1])
+    if not 0 < value <= 100:
+        raise ValueError(": it is above 0 and at most 100")
+    return value.scaleb(-2)
 
 
 def whole(text: str) -> int:
