@@ -28,6 +28,9 @@ ROUNDING: Final = "Rounding"
 """The text of a line that makes up for rounding."""
 HELD: Final = "held: "
 """What the pool of agreement lines begins with that keep work back until a person decides."""
+HELD_OVER_A_CAP: Final = (
+    "what is over a cap is held back - raise at_most: under caps:, or write over_the_cap: show"
+)
 TAKEN_BACK: Final = "Taken back: "
 """What the text of an agreement line begins with where less of it is wanted than was billed."""
 _MOST_POOLS: Final = 500

@@ -43,9 +43,13 @@ CAP: Final = TableOf(
     {
         "cap": Word(TEXT, "its name, as line items keep it", required=True),
         **SCOPE_WORDS,
-        "at_most": Word(POSITIVE, "what is billed at most, in the currency", required=True),
+        "at_most": Word(
+            POSITIVE, "what is billed at most, in the customer's currency", required=True
+        ),
         "per": Word(OneOf(WINDOWS), "what is looked at together", required=True),
-        "over_the_cap": Word(OneOf(OVER), "what becomes of the rest: show (default), hold, ..."),
+        "over_the_cap": Word(
+            OneOf(OVER), "what becomes of the rest: show (default), hold or carry over"
+        ),
     },
     label=("cap", "cap"),
 )
@@ -157,7 +161,7 @@ class AppliedCap:
 
     def _carried_to(self, period: Period, part: _Cut) -> LineItem:
         line = part.line
-        came_from = f"carried over from {line.period_from}"
+        came_from = f"carried over from {_named(line)}"
         carried = agreed(
             line,
             self.version,
@@ -196,6 +200,12 @@ class _Cut:
             _Cut(self.window, line, self.own_id, quantity, amount),
             _Cut(self.window, line, self.own_id, *rest),
         )
+
+
+def _named(line: LineItem) -> str:
+    """Return the billing period of a line as people call it."""
+    first = line.period_from
+    return f"{first:%Y-%m}" if line.schedule == "monthly" else first.isoformat()
 
 
 def _cuts(window: tuple[Any, ...], found: Sequence[Portion], at_most: int) -> list[_Cut]:

@@ -148,7 +148,8 @@ class AppliedDiscount:
         text = f"{discount.name}, {percent}"
         if discount.over is not None:
             volume = Money(discount.over, line.currency)
-            text += f" once it is over {volume}" if discount.on_everything else f" over {volume}"
+            text += " once it is over " if discount.on_everything else " of what is over "
+            text += str(volume)
         return agreed(
             line,
             self.version,
