@@ -21,7 +21,7 @@ from .invoices import BilledCustomer, InvoiceDraft, PrintedLine
 from .money import Money
 from .printing import NumberedLine, print_lines
 from .subjects import line_from_row
-from .sums import ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
+from .sums import HELD, HELD_OVER_A_CAP, ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 
 QUIET: Final = timedelta(seconds=5)
@@ -382,13 +382,16 @@ def _plain(text: str) -> str:
 
 def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
     """Return why a person should look before it goes out, although nothing is wrong."""
+    warnings = []
     if any(
         each.line.corrects_id is not None
         or (each.line.amount < 0 and each.line.kind != "agreement")
         for each in lines
     ):
-        return ["it takes back what was billed before"]
-    return []
+        warnings.append("it takes back what was billed before")
+    if any(each.line.pool.startswith(HELD) for each in lines):
+        warnings.append(HELD_OVER_A_CAP)
+    return warnings
 
 
 def _sort_key(home: _Home) -> tuple[object, ...]:

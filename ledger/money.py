@@ -92,6 +92,30 @@ def product(price: Decimal, *factors: Decimal) -> Decimal:
     return Decimal(f"{whole}.{decimals}" if decimals else whole)
 
 
+_MOST_PLACES = 12
+
+
+def quantity_for(minor: int, unit_price: Decimal, currency: str, *, of: Decimal) -> Decimal:
+    """Return the part of a quantity that costs just so much, with the fewest decimal places.
+
+    What is left of it costs what is left of the amount, wherever rounding allows that.
+
+    >>> str(quantity_for(1000000, Decimal("120.00"), "EUR", of=Decimal("100.00")))
+    '83.3333'
+    """
+    rest = line_amount(of, unit_price, currency).minor - minor
+    exact = _EXACT.divide(Money(minor, currency).decimal(), unit_price)
+    found = None
+    for places in range(_MOST_PLACES + 1):
+        part = exact.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+        if line_amount(part, unit_price, currency).minor != minor:
+            continue
+        found = part if found is None else found
+        if line_amount(of - part, unit_price, currency).minor == rest:
+            return part
+    return exact.quantize(Decimal(1).scaleb(-_MOST_PLACES)) if found is None else found
+
+
 def to_minor(amount: Decimal, currency: str) -> int:
     """Return an amount in major units as minor units; raise ValueError unless it is exact."""
     minor = amount.scaleb(exponent(currency), _EXACT)

@@ -11,6 +11,7 @@ YES_NO: Final = OneOf({"yes": "yes", "no": "no"})
 TEXT: Final = Phrase("a text")
 LINES: Final = Phrase("a text", most=4000, may_be_lines=True)
 NUMBER: Final = Phrase("a number like 120.00", phrases.number, f"^{phrases.NUMBER}$")
+SIGNED: Final = Phrase("a number like 120.00 or -120.00", phrases.signed, f"^-?{phrases.NUMBER}$")
 POSITIVE: Final = Phrase("a number like 1 or 2.50", phrases.positive, f"^{phrases.NUMBER}$")
 WHOLE: Final = Phrase("a whole number of seconds like 3600", phrases.whole, "^[0-9]+$")
 PERCENT: Final = Phrase(

@@ -124,7 +124,7 @@ class Book:
         return [
             result
             for customer in self.customers.values()
-            for result in trials.results(customer, self._people, self._pricing)
+            for result in trials.results(self, customer, self._people, self._pricing)
         ]
 
     def secret_names(self) -> Mapping[str, str]:

@@ -18,7 +18,16 @@ from .clauses import agreements, exchange, factors, fees, forms, parties, rates,
 from .clauses.rates import Rates
 from .clauses.setting import Setting, check_known
 from .conditions import conditions
-from .contract import Bill, Customer, Example, Expected, Given, Rule
+from .contract import (
+    Bill,
+    Customer,
+    Example,
+    Expected,
+    ExpectedInvoice,
+    ExpectedLine,
+    Given,
+    Rule,
+)
 from .model import TextCondition, Workspace
 from .reading import Mistakes, Table, quoted, suggestion
 from .shapes import Filled
@@ -204,9 +213,10 @@ def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
             inside.add(filled.at, f"{problem} - call them differently")
         if isinstance(expect, Filled):
             _check_expected(expect, customer, rule_names, inside.inside("expect"))
+            _check_invoiced(expect, len(given or ()), customer, inside.inside("expect"))
         if filled.is_whole and given and expect:
             expected = _expected(expect, customer.get("customer", ""))
-            tests[name] = Example(name, filled.at, _given(given), expected)
+            tests[name] = Example(name, filled.at, tuple(map(_given, given)), expected)
     return tuple(tests.values())
 
 
@@ -220,12 +230,37 @@ def _check_expected(
     if rule and not other and rule not in rule_names:
         problem = f"this file has no rule {quoted(rule)}"
         mistakes.add(expect.place("rule"), problem + suggestion(rule, rule_names))
-    amount, currency = expect.get("amount"), _currency_of(expect, customer)
-    if amount is not None and currency and not other:
+    if not other:
+        _check_places(expect, "amount", _currency_of(expect, customer), mistakes)
+
+
+def _check_places(expect: Filled, word: str, currency: str | None, mistakes: Mistakes) -> None:
+    """Note a mistake if an amount of money has too many decimal places."""
+    amount = expect.get(word)
+    if amount is not None and currency:
         places = -amount.normalize().as_tuple().exponent
         if places > exponent(currency):
             problem = f"{amount} has more decimal places than {currency} allows"
-            mistakes.add(expect.place("amount"), f"{problem} - write the rounded amount")
+            mistakes.add(expect.place(word), f"{problem} - write the rounded amount")
+
+
+def _check_invoiced(expect: Filled, events: int, customer: Filled, mistakes: Mistakes) -> None:
+    """Note mistakes in what is expected of printed lines, and where nothing is said of them."""
+    of_one = [word for word in expect.places if word in words.OF_ONE_EVENT]
+    of_all = [word for word in expect.places if word in (*words.INVOICED, "invoices")]
+    if of_one and (events > 1 or of_all):
+        problem = f"{of_one[0]} is about one event"
+        mistakes.add(expect.place(of_one[0]), f"{problem} - write it under lines:, or total:")
+    invoices = expect.get("invoices", ())
+    for each in (expect, *invoices):
+        inside = mistakes
+        if each is not expect:
+            inside = mistakes.inside(f"invoice {quoted(each.get('period', ''))}")
+        other = expect.get("customer") not in (None, customer.get("customer"))
+        currency = None if other else customer.get("currency")
+        _check_places(each, "total", currency, inside)
+        for line in (*each.get("lines", ()), *each.get("has_line", ())):
+            _check_places(line, "amount", currency, inside)
 
 
 def _currency_of(expect: Filled, customer: Filled) -> str | None:
@@ -277,4 +312,16 @@ def _expected(expect: Any, customer: str) -> Expected:
         amount=expect.get("amount"),
         description=expect.get("description"),
         currency=expect.get("currency"),
+        together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
+        invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
+    )
+
+
+def _invoiced(filled: Filled) -> ExpectedInvoice:
+    lines = filled.get("lines")
+    return ExpectedInvoice(
+        period=filled.get("period", ""),
+        total=filled.get("total"),
+        lines=None if lines is None else tuple(ExpectedLine(**each.values) for each in lines),
+        has_lines=tuple(ExpectedLine(**each.values) for each in filled.get("has_line", ())),
     )

@@ -86,6 +86,28 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedLine:
+    """What a printed line must say; None: it may say anything."""
+
+    description: str | None = None
+    quantity: Decimal | None = None
+    unit_price: Decimal | None = None
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedInvoice:
+    """What an invoice, or all of them together, must say."""
+
+    period: str = ""
+    """As in its number: "2026-10"; empty: all invoices together."""
+    total: Decimal | None = None
+    lines: tuple[ExpectedLine, ...] | None = None
+    """All lines, in order."""
+    has_lines: tuple[ExpectedLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What a test expects: an outcome, and of a priced one what is not None here."""
 
@@ -98,6 +120,15 @@ class Expected:
     amount: Decimal | None = None
     description: str | None = None
     currency: str | None = None
+    together: ExpectedInvoice | None = None
+    """What the printed lines of all invoices must say."""
+    invoices: tuple[ExpectedInvoice, ...] = ()
+    """All invoices, where a test says what is on each."""
+
+    @property
+    def is_invoiced(self) -> bool:
+        """Return whether it is about printed lines, rather than about what one event is worth."""
+        return self.together is not None or bool(self.invoices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +137,7 @@ class Example:
 
     name: str
     at: Place
-    given: Given
+    given: tuple[Given, ...]
     expected: Expected
 
 

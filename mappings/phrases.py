@@ -60,6 +60,11 @@ def number(text: str) -> Decimal:
     raise ValueError("")
 
 
+def signed(text: str) -> Decimal:
+    """Return a number that may be below zero, as quantities and amounts of a line may be."""
+    return -number(text[1:]) if text.startswith("-") else number(text)
+
+
 def positive(text: str) -> Decimal:
     """Return a number above zero."""
     value = number(text)

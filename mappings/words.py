@@ -6,6 +6,7 @@ docs/mapping.md against it. A new word starts here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from ledger.events import KINDS
@@ -19,6 +20,7 @@ from .atoms import (
     LINES,
     NUMBER,
     PATTERNS,
+    SIGNED,
     TEXT,
     TOOL,
     WHOLE,
@@ -139,6 +141,27 @@ GIVEN: Final = TableOf(
     }
 )
 
+LINE: Final = TableOf(
+    {
+        "description": Word(Phrase("a text", most=500), "the text of the line"),
+        "quantity": Word(SIGNED, "the quantity"),
+        "unit_price": Word(SIGNED, "the unit price"),
+        "amount": Word(SIGNED, "the amount in the customer's currency"),
+    }
+)
+INVOICED: Final[Mapping[str, Word]] = {
+    "total": Word(SIGNED, "what all lines come to"),
+    "lines": Word(ListOf(LINE, needs_brackets=True), "all lines as they are printed, in order"),
+    "has_line": Word(ListOf(LINE), "lines that are among the printed ones"),
+}
+INVOICE: Final = TableOf(
+    {
+        "period": Word(TEXT, "the period as our number has it: 2026-10, 2026-W41", required=True),
+        **INVOICED,
+    },
+    label=("invoice", "period"),
+)
+
 OUTCOMES: Final = {
     "hold": "the event waits for a person's decision",
     "nothing": "there is nothing to bill",
@@ -152,13 +175,20 @@ EXPECT: Final = TableOf(
         "currency": Word(CURRENCY, "the currency of the line"),
         "description": Word(Phrase("a text", most=500), "the text of the line"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
+        **INVOICED,
+        "invoices": Word(
+            ListOf(INVOICE, needs_brackets=True), "all invoices, by period", names_entries=True
+        ),
     }
 )
+
+OF_ONE_EVENT: Final = ("rule", "quantity", "unit_price", "amount", "description")
+"""The words of `expect:` that say what one event is worth."""
 
 TEST: Final = TableOf(
     {
         "test": Word(TEXT, "the promise, as a sentence", required=True),
-        "given": Word(GIVEN, "an event", required=True),
+        "given": Word(ListOf(GIVEN), "an event, or a list of events", required=True),
         "expect": Word(WordOr(OUTCOMES, EXPECT), "what comes of it", required=True),
     },
     label=("test", "test"),
