@@ -18,7 +18,7 @@ from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
 from .database import insert_for
 from .deliveries import event_from_row
 from .errors import StaleClaimError
-from .events import UNDOES, Event
+from .events import OF_THE_CALENDAR, UNDOES, Event
 from .facts import about_any_of, fact_from_row, wake
 from .tables import customer, event, fact, line_item, subject
 
@@ -38,6 +38,7 @@ class Verdict:
 
 Judge = Callable[[Event], Verdict]
 GONE: Final = Verdict("gone", reason="the tool says that it no longer exists or was opened again")
+DROPPED: Final = Verdict("gone", reason="the rules no longer have this fee for these days")
 _JUDGED: Final = ("state", "reason", "customer", "rule", "held_seconds", "excluded_seconds")
 
 
@@ -128,7 +129,7 @@ def _judged(
     told: Event, found: Any, judge: Judge, known: Sequence[KnownLine], before: int
 ) -> Verdict:
     if told.kind in UNDOES:
-        return GONE
+        return DROPPED if told.kind in OF_THE_CALENDAR else GONE
     if found is not None and found["state"] == "known":
         told = told.filled_in(fact_from_row(found))
     elif told.project is None and told.about is not None:

@@ -5,12 +5,13 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from ledger.assembly import Period, Terms
+from ledger.calendar import Due
 from ledger.corrections import LineItem
 from ledger.events import Event
 from ledger.invoices import BilledCustomer
@@ -58,6 +59,17 @@ def judge(book: Book | None, event: Event) -> Verdict:
         tax=outcome.tax,
     )
     return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+
+
+def due_by(book: Book, now: datetime) -> Iterator[Due]:
+    """Yield everything that has ever come due by the calendar under the rules of a book."""
+    for customer in book.customers.values():
+        today = now.astimezone(ZoneInfo(customer.time_zone)).date()
+        for fee in customer.fees.by_name.values():
+            for first, last in fee.due(today):
+                yield Due(
+                    customer.key, fee.name, first, last, fee.is_in_arrears, customer.time_zone
+                )
 
 
 def terms_of(

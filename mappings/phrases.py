@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import available_timezones
 
-from ledger.events import KINDS, UNDOES
+from ledger.events import TOLD_BY_TOOLS, UNDOES
 from ledger.money import exponent
 
 from .model import Range, Rounding
@@ -26,7 +26,9 @@ ROUND: Final = r"(up to|down to|to the nearest) ([1-9][0-9]{0,3}) (minutes?|hour
 NET: Final = r"net ([1-9][0-9]{0,2})"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
-PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
+PRICEABLE: Final = tuple(
+    kind for kind in TOLD_BY_TOOLS if kind not in UNDOES and kind != "invoice.changed"
+)
 """Event kinds that a rule may name. What undoes something is the ledger's own work."""
 TIME_KINDS: Final = ("time.logged", "time.total")
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from ledger import calendar
 from ledger.events import Event
 from ledger.money import hours, line_amount, printed, round_seconds
 
@@ -86,9 +88,12 @@ class Pricing:
         self._billable_when_not_said = billable_when_not_said
         self._customers = [_Ready(customer) for customer in customers]
         self._takers = Index([ready.takes for ready in self._customers])
+        self._by_key = {customer.key: customer for customer in customers}
 
     def outcome(self, event: Event, person: Person | None) -> Outcome:
         """Return what an event is worth that `person` worked, None if unknown."""
+        if event.endpoint == calendar.NAME:
+            return self._of_the_calendar(event)
         if event.project is None:
             return Held(None, "which project is not known - it is filled in when the tool tells it")
         seen = Seen(event, person, self._billable_when_not_said)
@@ -104,6 +109,44 @@ class Pricing:
             return Held(None, f"no customer takes {project} - add it under takes:")
         names = " and ".join(ready.customer.key for ready in takers)
         return Held(None, f"{project} is taken by {names} - leave it under takes: of one of them")
+
+    def _of_the_calendar(self, event: Event) -> Outcome:
+        """Return what is due of a fee for the days that the event names."""
+        fields = event.fields
+        key, name = fields["customer"], fields["fee"]
+        first, last = date.fromisoformat(fields["from"]), date.fromisoformat(fields["to"])
+        customer = self._by_key.get(key)
+        if customer is None:
+            return Held(None, f"no rule file is about {key} any more - add it, or leave it so")
+        fee = customer.fees.by_name.get(name)
+        charge = fee.charge(first, last) if fee else None
+        if fee is None or charge is None:
+            gone = f"the rules have no fee {quoted(name)} for {first} to {last} any more"
+            return Held(key, f"{gone} - the clock takes it off the list")
+        if not charge.quantity:
+            reason = f"fee {quoted(name)} ({fee.at}): there are none from {first} to {last}"
+            return Nothing(key, name, reason)
+        values = {
+            "fee": name,
+            "month": f"{_MONTHS[first.month - 1]} {first.year}",
+            "quarter": f"Q{(first.month + 2) // 3} {first.year}",
+            "year": str(first.year),
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+        }
+        return Priced(
+            customer=key,
+            rule=name,
+            description=fee.description.filled_in(values),
+            quantity=charge.quantity,
+            unit_price=charge.unit_price,
+            currency=customer.currency,
+            amount=charge.amount,
+            seconds=None,
+            group=(),
+            period=period_of(fee.schedule, event.on),
+            steps=(f"fee {quoted(name)} ({fee.at})", *charge.steps),
+        )
 
 
 class _Ready:
