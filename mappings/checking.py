@@ -14,7 +14,7 @@ from typing import Any, Final
 from ledger.money import exponent, line_amount
 
 from . import phrases, words
-from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses import agreements, fees, forms, parties, rates, shares, sums, taxes
 from .clauses.setting import Setting, check_known
 from .contract import Bill, Customer, Example, Expected, Given, Rule
 from .model import (
@@ -115,10 +115,17 @@ def _rules(
         made = _bill(bill, customer, inside.inside("bill")) if isinstance(bill, Filled) else None
         if made and made.quantity is None:
             _check_hours(filled, inside)
-        if made and made.unit_price is None and "rates" not in customer.places:
+        if (
+            made
+            and made.unit_price is None
+            and not made.contract_sum
+            and "rates" not in customer.places
+        ):
             at = bill.place("unit_price")
             inside.inside("bill").add(at, "rate needs rates: - add them, or write a number here")
-        rules[name] = Rule(name, filled.at, conditions, made, filled.get("invoice", schedule))
+        split = shares.split_of(filled, inside)
+        invoice = filled.get("invoice", schedule)
+        rules[name] = Rule(name, filled.at, conditions, made, invoice, split)
     return tuple(rules.values())
 
 
@@ -163,11 +170,25 @@ def _compared_field(
 
 
 def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:
-    if not filled.is_whole:
+    currency = customer.get("currency")
+    contract_sum = shares.contract_sum_of(filled, currency, mistakes)
+    if "contract_sum" in filled.places:
+        if contract_sum is None or not filled.is_whole:
+            return None
+        return Bill(
+            description=filled["description"],
+            quantity=Decimal("1.00"),
+            unit_price=None,
+            one_line_per=filled.get("one_line_per", ()),
+            contract_sum=contract_sum,
+        )
+    missing = [word for word in ("quantity", "unit_price") if word not in filled.places]
+    for word in missing:
+        mistakes.add(filled.at, f'the word "{word}" is missing - {words.BILL.words[word].help}')
+    if missing or not filled.is_whole:
         return None
     quantity: Decimal | None = filled["quantity"]
     unit_price: Decimal | None = filled["unit_price"]
-    currency = customer.get("currency")
     if quantity is not None:
         if "round" in filled.places:
             mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")

@@ -58,7 +58,15 @@ def judge(book: Book | None, event: Event) -> Verdict:
         pool=outcome.pool,
         tax=outcome.tax,
     )
-    return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    if outcome.split is None:
+        return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    return Verdict(
+        "priced",
+        outcome.customer,
+        outcome.rule,
+        lines=outcome.split.divided(line, book.customers),
+        payers=tuple(payer.customer for payer in outcome.split.payers),
+    )
 
 
 def due_by(book: Book, now: datetime) -> Iterator[Due]:

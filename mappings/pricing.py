@@ -15,6 +15,7 @@ from ledger import calendar
 from ledger.events import Event
 from ledger.money import hours, line_amount, printed, round_seconds
 
+from .clauses.shares import ContractSum, Split
 from .contract import Bill, Customer, Rule
 from .matching import Index, Seen, Test, compiled
 from .model import BillableCondition, Person, TextCondition
@@ -55,6 +56,8 @@ class Priced:
     pool: str = ""
     tax: str = ""
     """The code of its tax."""
+    split: Split | None = None
+    """Who pays which share of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,9 @@ class _Ready:
             steps.append(f"{event.source} does not say whether this is billable: counted as {word}")
         quantity = _hours(bill, event, steps) if bill.quantity is None else bill.quantity
         unit_price = bill.unit_price
-        if unit_price is None:
+        if bill.contract_sum is not None:
+            unit_price = _share(bill.contract_sum, event, steps)
+        elif unit_price is None:
             unit_price = self._hourly(seen, steps)
         amount = line_amount(quantity, unit_price, currency)
         steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
@@ -215,6 +220,7 @@ class _Ready:
             group=tuple(values[key] for key in bill.one_line_per),
             period=period_of(rule.invoice, event.on),
             steps=tuple(steps),
+            split=rule.split,
         )
 
     def _hourly(self, seen: Seen, steps: list[str]) -> Decimal:
@@ -269,6 +275,17 @@ def _unknown_person(event: Event) -> str:
     where = event.endpoint or event.source
     who = f"unknown person {shown}" + (f" of {where}" if where else "")
     return f"{who} - add the account under people: in workspace.yaml"
+
+
+def _share(contract_sum: ContractSum, event: Event, steps: list[str]) -> Decimal:
+    """Return the share of a contract sum that an event bills; raise _Hold if that is not clear."""
+    try:
+        share = contract_sum.share(event.title)
+    except ValueError as error:
+        raise _Hold(str(error)) from None
+    of = f"{contract_sum.total:f} ({contract_sum.at})"
+    steps.append(f"{share.percent:f} % of the contract sum {of} = {share.amount:f}")
+    return share.amount
 
 
 def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:

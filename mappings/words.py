@@ -25,7 +25,7 @@ from .atoms import (
     YES_NO,
     ZONE,
 )
-from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses import agreements, fees, forms, parties, rates, shares, sums, taxes
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
 from .periods import SCHEDULES
@@ -107,7 +107,6 @@ BILL: Final = TableOf(
                 lambda text: None if text == "hours" else phrases.positive(text),
             ),
             "hours (of the entry), or a number",
-            required=True,
         ),
         "unit_price": Word(
             Phrase(
@@ -115,7 +114,6 @@ BILL: Final = TableOf(
                 lambda text: None if text == "rate" else phrases.number(text),
             ),
             "rate (of the person, from rates:), or a number in the customer's currency",
-            required=True,
         ),
         "round": Word(
             Phrase(
@@ -128,6 +126,7 @@ BILL: Final = TableOf(
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
         ),
+        **shares.BILL_WORDS,
         **rates.BILL_WORDS,
         **sums.BILL_WORDS,
         **taxes.BILL_WORDS,
@@ -145,6 +144,7 @@ RULE: Final = TableOf(
             required=True,
         ),
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
+        **shares.RULE_WORDS,
     },
     label=("rule", "rule"),
 )

@@ -175,9 +175,7 @@ def test_a_fee_that_ends_earlier_is_billed_to_its_last_day(office: Office) -> No
 
 
 @pytest.mark.parametrize("pro_rata", ["", "\n    pro_rata: no"])
-def test_a_change_from_months_to_quarters_bills_no_day_twice(
-    office: Office, pro_rata: str
-) -> None:
+def test_a_change_from_months_to_quarters_bills_no_day_twice(office: Office, pro_rata: str) -> None:
     with_fees(office, FEES.replace("2026-09-15", "2026-09-01" + pro_rata))
     office.bill("acme-2026-10")
     office.change("acme.yaml", "every: month", "every: quarter")
