@@ -182,10 +182,12 @@ def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:
             one_line_per=filled.get("one_line_per", ()),
             contract_sum=contract_sum,
         )
+    if not filled.is_whole:
+        return None
     missing = [word for word in ("quantity", "unit_price") if word not in filled.places]
     for word in missing:
         mistakes.add(filled.at, f'the word "{word}" is missing - {words.BILL.words[word].help}')
-    if missing or not filled.is_whole:
+    if missing:
         return None
     quantity: Decimal | None = filled["quantity"]
     unit_price: Decimal | None = filled["unit_price"]
@@ -234,6 +236,8 @@ def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
         if name in tests:
             problem = f"has the same name as the one in line {tests[name].at.line}"
             inside.add(filled.at, f"{problem} - call them differently")
+        if given:
+            fees.check_given(given, customer, inside.inside("given"))
         if isinstance(expect, Filled):
             _check_expected(expect, customer, rule_names, inside.inside("expect"))
         if filled.is_whole and given and expect:
@@ -275,6 +279,7 @@ def _given(filled: Filled) -> Given:
         billable=None if billable is None else billable == "yes",
         labels=filled.get("labels", ()),
         fields={name: _field(value) for name, (_, value) in filled.get("fields", {}).items()},
+        fee=filled.get("fee"),
     )
 
 

@@ -78,6 +78,8 @@ class Given:
     billable: bool | None = None
     labels: tuple[str, ...] = ()
     fields: Mapping[str, str | Decimal] = field(default_factory=dict)
+    fee: str | None = None
+    """Of a `fee.due`: the fee whose period holds the day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,10 +74,7 @@ def due_by(book: Book, now: datetime) -> Iterator[Due]:
     for customer in book.customers.values():
         today = now.astimezone(ZoneInfo(customer.time_zone)).date()
         for fee in customer.fees.by_name.values():
-            for first, last in fee.due(today):
-                yield Due(
-                    customer.key, fee.name, first, last, fee.is_in_arrears, customer.time_zone
-                )
+            yield from fee.due(customer.key, customer.time_zone, today)
 
 
 def terms_of(

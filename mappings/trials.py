@@ -37,14 +37,19 @@ class TestResult:
 def results(customer: Customer, people: People, pricing: Pricing) -> Iterator[TestResult]:
     """Run the tests of one customer's file, in order."""
     for example in customer.tests:
-        yield _result(customer.key, example, people, pricing)
+        yield _result(customer, example, people, pricing)
 
 
-def _result(customer: str, example: Example, people: People, pricing: Pricing) -> TestResult:
+def _result(customer: Customer, example: Example, people: People, pricing: Pricing) -> TestResult:
     given, expected = example.given, example.expected
-    outcome = pricing.outcome(event_of(given), people.named(given.person))
+    if given.fee is None:
+        event = event_of(given)
+    else:
+        fee = customer.fees.by_name[given.fee]
+        event = fee.due_for(customer.key, customer.time_zone, given.on).event(version=1)
+    outcome = pricing.outcome(event, people.named(given.person))
     return TestResult(
-        customer=customer,
+        customer=customer.key,
         name=example.name,
         passed=_is_as_expected(outcome, expected),
         expected=_expected_in_words(expected),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ledger.calendar import DUE as FEE_DUE
 from ledger.events import KINDS
 
 from . import phrases
@@ -152,7 +153,7 @@ RULE: Final = TableOf(
 GIVEN: Final = TableOf(
     {
         "event": Word(
-            OneOf({kind: KINDS[kind] for kind in phrases.PRICEABLE}),
+            OneOf({kind: KINDS[kind] for kind in (*phrases.PRICEABLE, FEE_DUE)}),
             "the kind of event",
             required=True,
         ),
@@ -167,6 +168,7 @@ GIVEN: Final = TableOf(
         "billable": Word(YES_NO, "what the tool says; without it, the tool is silent"),
         "labels": Word(ListOf(TEXT), "the labels"),
         "fields": Word(Named(TEXT, TEXT, "field"), "fields of the tool by their path"),
+        "fee": Word(TEXT, "of fee.due: the fee whose period holds the day"),
     }
 )
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from ledger.calendar import DUE, Due
 from ledger.money import billed_as, exact_amount
 
 from .. import phrases
@@ -18,7 +19,7 @@ from ..atoms import DAY, POSITIVE
 from ..descriptions import Description
 from ..descriptions import parse as parse_description
 from ..periods import SCHEDULES
-from ..reading import Mistakes, Place, quoted
+from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
 from .setting import Setting
 
@@ -161,20 +162,24 @@ class Fee:
     currency: str
     at: Place
 
-    def due(self, today: date) -> Iterator[tuple[date, date]]:
-        """Yield first and last day of every period that has come due until a day, oldest first."""
+    def due(self, customer: str, time_zone: str, today: date) -> Iterator[Due]:
+        """Yield every period that has come due until a day, oldest first."""
         first = self.first
         while self.last is None or first <= self.last:
             last = self._clipped(first)[1]
             if (last >= today) if self.is_in_arrears else (first > today):
                 return
             if any(each.number for each, _, _ in _segments(self.quantities, first, last)):
-                yield first, last
+                yield self.due_for(customer, time_zone, first)
             first = last + timedelta(1)
+
+    def due_for(self, customer: str, time_zone: str, on: date) -> Due:
+        """Return what is due for the period that holds a day of the fee."""
+        return Due(customer, self.name, *self._clipped(on), self.is_in_arrears, time_zone)
 
     def charge(self, first: date, last: date) -> Charge | None:
         """Return what some days of one period come to; None if the fee has no such days."""
-        if first < self.first or last > self._clipped(first)[1]:
+        if not self.first <= first <= last <= self._clipped(first)[1]:
             return None
         whole = self._clipped(first)
         is_by_days = self.is_by_days or (first, last) != whole
@@ -290,6 +295,21 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Fees:
                 at=entry.at,
             )
     return Fees(fees)
+
+
+def check_given(given: Filled, customer: Filled, mistakes: Mistakes) -> None:
+    """Note a mistake if the event of a test is of a fee that the customer's file does not have."""
+    name = given.get("fee")
+    if given.get("event") != DUE:
+        if name:
+            mistakes.add(given.place("fee"), f"a fee is due by the calendar - write event: {DUE}")
+        return
+    names = [fee["fee"] for fee in customer.get("fees", ()) if fee.get("fee")]
+    if name is None:
+        mistakes.add(given.at, 'the word "fee" is missing - name the fee that is due')
+    elif name not in names:
+        problem = f"this file has no fee {quoted(name)}"
+        mistakes.add(given.place("fee"), problem + suggestion(name, names))
 
 
 def _check_days(entry: Filled, mistakes: Mistakes) -> None:
