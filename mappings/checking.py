@@ -14,7 +14,18 @@ from typing import Any, Final
 from ledger.money import exponent, line_amount
 
 from . import phrases, words
-from .clauses import agreements, exchange, factors, fees, forms, parties, rates, sums, taxes
+from .clauses import (
+    agreements,
+    exchange,
+    factors,
+    fees,
+    forms,
+    parties,
+    rates,
+    shares,
+    sums,
+    taxes,
+)
 from .clauses.rates import Rates
 from .clauses.setting import Setting, check_known
 from .conditions import conditions
@@ -128,13 +139,30 @@ def _rules(
             of = f"in {currency} " if prices.listed else ""
             problem = f"rate needs rates: {of}- add them, or write a number here"
             inside.inside("bill").add(at, problem)
-        schedule_of_rule = filled.get("invoice", schedule)
-        rules[name] = Rule(name, filled.at, fits, made, schedule_of_rule, currency)
+        invoice = filled.get("invoice", schedule)
+        split = shares.split_of(filled, inside)
+        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split)
     return tuple(rules.values())
 
 
 def _bill(filled: Filled, currency: str, mistakes: Mistakes) -> Bill | None:
+    contract_sum = shares.contract_sum_of(filled, currency or None, mistakes)
+    if "contract_sum" in filled.places:
+        if contract_sum is None or not filled.is_whole:
+            return None
+        return Bill(
+            description=filled["description"],
+            quantity=Decimal("1.00"),
+            unit_price=Decimal(0),
+            one_line_per=filled.get("one_line_per", ()),
+            contract_sum=contract_sum,
+        )
     if not filled.is_whole:
+        return None
+    missing = [word for word in ("quantity", "unit_price") if word not in filled.places]
+    for word in missing:
+        mistakes.add(filled.at, f'the word "{word}" is missing - {words.BILL.words[word].help}')
+    if missing:
         return None
     quantity, unit_price = filled["quantity"], filled["unit_price"]
     if quantity != "hours" and "round" in filled.places:
@@ -211,6 +239,8 @@ def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
         if name in tests:
             problem = f"has the same name as the one in line {tests[name].at.line}"
             inside.add(filled.at, f"{problem} - call them differently")
+        for each in given or ():
+            fees.check_given(each, customer, inside.inside("given"))
         if isinstance(expect, Filled):
             _check_expected(expect, customer, rule_names, inside.inside("expect"))
             _check_invoiced(expect, len(given or ()), customer, inside.inside("expect"))
@@ -289,6 +319,7 @@ def _given(filled: Filled) -> Given:
         billable=None if billable is None else billable == "yes",
         labels=filled.get("labels", ()),
         fields=fields,
+        fee=filled.get("fee"),
     )
 
 

@@ -18,6 +18,7 @@ from .clauses.fees import Fees
 from .clauses.forms import Form
 from .clauses.parties import Parties
 from .clauses.rates import Rates
+from .clauses.shares import ContractSum, Split
 from .clauses.sums import Count, Sums
 from .clauses.taxes import Taxes
 from .descriptions import Description
@@ -44,6 +45,8 @@ class Bill:
     count: Count | None = None
     """What its entries are counted for; None: each entry has its own price."""
     one_line_per: tuple[str, ...] = ()
+    contract_sum: ContractSum | None = None
+    """Of which a share is billed, once, in place of quantity and unit price."""
 
     @property
     def names_person(self) -> bool:
@@ -64,6 +67,8 @@ class Rule:
     """The schedule: the rule's own, or else the customer's."""
     currency: str
     """ISO 4217: the rule's own, or else the customer's."""
+    split: Split | None = None
+    """Who pays which share; None: the customer pays all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Given:
     billable: bool | None = None
     labels: tuple[str, ...] = ()
     fields: Mapping[str, str | Decimal] = field(default_factory=dict)
+    fee: str | None = None
+    """Of a `fee.due`: the fee whose period holds the day."""
 
 
 @dataclass(frozen=True, slots=True)

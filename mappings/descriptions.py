@@ -69,15 +69,15 @@ class Description:
         return text if len(text) <= MOST else text[: MOST - 3].rstrip() + "..."
 
 
-def parse(text: str) -> Description:
+def parse(text: str, known: Mapping[str, str] = WORDS) -> Description:
     """Return the description that a text means; raise ValueError with what to do."""
     parts = _PART.split(text)
     for literal in parts[::2]:
         if "{" in literal or "}" in literal:
             raise ValueError(" - every { needs its }, with one word between them")
     for word in parts[1::2]:
-        if word not in WORDS:
-            raise ValueError(f": unknown word {quoted('{' + word + '}')}{suggestion(word, WORDS)}")
+        if word not in known:
+            raise ValueError(f": unknown word {quoted('{' + word + '}')}{suggestion(word, known)}")
     return Description(tuple(parts))
 
 

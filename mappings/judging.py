@@ -5,12 +5,13 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from ledger.assembly import Period, Terms
+from ledger.calendar import Due
 from ledger.corrections import LineItem
 from ledger.events import Event
 from ledger.invoices import BilledCustomer
@@ -64,7 +65,23 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
         pool=outcome.pool,
         tax=outcome.tax,
     )
-    return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    if outcome.split is None:
+        return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    return Verdict(
+        "priced",
+        outcome.customer,
+        outcome.rule,
+        lines=outcome.split.divided(line, book.customers),
+        payers=tuple(payer.customer for payer in outcome.split.payers),
+    )
+
+
+def due_by(book: Book, now: datetime) -> Iterator[Due]:
+    """Yield everything that has ever come due by the calendar under the rules of a book."""
+    for customer in book.customers.values():
+        today = now.astimezone(ZoneInfo(customer.time_zone)).date()
+        for fee in customer.fees.by_name.values():
+            yield from fee.due(customer.key, customer.time_zone, today)
 
 
 def terms_of(

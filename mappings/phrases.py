@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import available_timezones
 
-from ledger.events import KINDS, UNDOES
+from ledger.events import TOLD_BY_TOOLS, UNDOES
 from ledger.money import exponent
 
 from .model import Range, Rounding
@@ -30,7 +30,9 @@ NET: Final = r"net ([1-9][0-9]{0,2})"
 PERCENT: Final = r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
-PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
+PRICEABLE: Final = tuple(
+    kind for kind in TOLD_BY_TOOLS if kind not in UNDOES and kind != "invoice.changed"
+)
 """Event kinds that a rule may name. What undoes something is the ledger's own work."""
 TIME_KINDS: Final = ("time.logged", "time.total")
 UNIT_KINDS: Final = ("usage.recorded",)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from ledger import calendar
 from ledger.events import Event
 from ledger.money import Money, hours, line_amount, printed
 
 from .clauses import prices
 from .clauses.factors import Factor
+from .clauses.shares import ContractSum, Split
 from .contract import Bill, Customer, Rule
 from .holding import Hold, unknown_person, why_unknown
 from .matching import Index, Seen, activity_of, asked, compiled, unknown_word
@@ -56,6 +59,8 @@ class Priced:
     pool: str = ""
     tax: str = ""
     """The code of its tax."""
+    split: Split | None = None
+    """Who pays which share of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,12 @@ class Pricing:
         self._billable_when_not_said = billable_when_not_said
         self._customers = [_Ready(customer) for customer in customers]
         self._takers = Index([ready.takes for ready in self._customers])
+        self._by_key = {customer.key: customer for customer in customers}
 
     def outcome(self, event: Event, person: Person | None) -> Outcome:
         """Return what an event is worth that `person` worked, None if unknown."""
+        if event.endpoint == calendar.NAME:
+            return self._of_the_calendar(event)
         if event.project is None:
             return Held(None, "which project is not known - it is filled in when the tool tells it")
         seen = Seen(event, person, self._billable_when_not_said)
@@ -103,6 +111,44 @@ class Pricing:
             return Held(None, f"no customer takes {project} - add it under takes:")
         names = " and ".join(ready.customer.key for ready in takers)
         return Held(None, f"{project} is taken by {names} - leave it under takes: of one of them")
+
+    def _of_the_calendar(self, event: Event) -> Outcome:
+        """Return what is due of a fee for the days that the event names."""
+        fields = event.fields
+        key, name = fields["customer"], fields["fee"]
+        first, last = date.fromisoformat(fields["from"]), date.fromisoformat(fields["to"])
+        customer = self._by_key.get(key)
+        if customer is None:
+            return Held(None, f"no rule file is about {key} any more - add it, or leave it so")
+        fee = customer.fees.by_name.get(name)
+        charge = fee.charge(first, last) if fee else None
+        if fee is None or charge is None:
+            gone = f"the rules have no fee {quoted(name)} for {first} to {last} any more"
+            return Held(key, f"{gone} - the clock takes it off the list")
+        if not charge.quantity:
+            reason = f"fee {quoted(name)} ({fee.at}): there are none from {first} to {last}"
+            return Nothing(key, name, reason)
+        values = {
+            "fee": name,
+            "month": f"{_MONTHS[first.month - 1]} {first.year}",
+            "quarter": f"Q{(first.month + 2) // 3} {first.year}",
+            "year": str(first.year),
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+        }
+        return Priced(
+            customer=key,
+            rule=name,
+            description=fee.description.filled_in(values),
+            quantity=charge.quantity,
+            unit_price=charge.unit_price,
+            currency=customer.currency,
+            amount=charge.amount,
+            seconds=None,
+            group=(),
+            period=period_of(fee.schedule, event.on),
+            steps=(f"fee {quoted(name)} ({fee.at})", *charge.steps),
+        )
 
 
 class _Ready:
@@ -174,6 +220,7 @@ class _Ready:
             group=tuple(values[key] for key in bill.one_line_per),
             period=period_of(rule.invoice, event.on),
             steps=tuple(steps),
+            split=rule.split,
         )
 
     def _unit_price(
@@ -181,6 +228,8 @@ class _Ready:
     ) -> tuple[Decimal, Factor | None]:
         """Return the price of a unit, and the factor in it; raise Hold if there is none."""
         factor = None
+        if bill.contract_sum is not None:
+            return _share(bill.contract_sum, seen.event, steps), None
         if isinstance(bill.unit_price, Decimal):
             price = bill.unit_price
         elif bill.unit_price == "cost":
@@ -223,6 +272,17 @@ def _quantity(bill: Bill, event: Event, steps: list[str]) -> Decimal:
     if bill.quantity == "units":
         return prices.units_of(event, steps)
     return Decimal(bill.quantity)
+
+
+def _share(contract_sum: ContractSum, event: Event, steps: list[str]) -> Decimal:
+    """Return the share of a contract sum that an event bills; raise Hold if that is not clear."""
+    try:
+        share = contract_sum.share(event.title)
+    except ValueError as error:
+        raise Hold(str(error)) from None
+    of = f"{contract_sum.total:f} ({contract_sum.at})"
+    steps.append(f"{share.percent:f} % of the contract sum {of} = {share.amount:f}")
+    return share.amount
 
 
 def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:

@@ -71,7 +71,7 @@ def results(
     for example in customer.tests:
         given, expected = example.given, example.expected
         priced = [
-            (event_of(each, number), people.named(each.person))
+            (event_of(each, customer, number), people.named(each.person))
             for number, each in enumerate(given, 1)
         ]
         outcomes = [(event, pricing.outcome(event, person)) for event, person in priced]
@@ -87,8 +87,11 @@ def _result(customer: str, example: Example, passed: bool, expected: str, got: s
     return TestResult(customer, example.name, passed, expected, got, str(example.at))
 
 
-def event_of(given: Given, number: int = 1) -> Event:
+def event_of(given: Given, customer: Customer, number: int = 1) -> Event:
     """Return an event that a test describes, the subject being its number."""
+    if given.fee is not None:
+        fee = customer.fees.by_name[given.fee]
+        return fee.due_for(customer.key, customer.time_zone, given.on).event(version=1)
     return Event(
         kind=given.kind,
         source=given.source,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ledger.calendar import DUE as FEE_DUE
 from ledger.events import KINDS
 
 from . import phrases
@@ -27,7 +28,19 @@ from .atoms import (
     YES_NO,
     ZONE,
 )
-from .clauses import agreements, exchange, factors, fees, forms, parties, prices, rates, sums, taxes
+from .clauses import (
+    agreements,
+    exchange,
+    factors,
+    fees,
+    forms,
+    parties,
+    prices,
+    rates,
+    shares,
+    sums,
+    taxes,
+)
 from .conditions import WHEN
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
@@ -76,7 +89,6 @@ BILL: Final = TableOf(
                 phrases.word_or(("hours", "units"), phrases.positive),
             ),
             "hours (of the entry), units (of what was used), or a number",
-            required=True,
         ),
         "unit_price": Word(
             Phrase(
@@ -84,7 +96,6 @@ BILL: Final = TableOf(
                 phrases.word_or(("rate", "cost"), phrases.number),
             ),
             "rate (from rates:), cost (of an expense), or a number in the rule's currency",
-            required=True,
         ),
         "round": Word(
             Phrase(
@@ -97,6 +108,7 @@ BILL: Final = TableOf(
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
         ),
+        **shares.BILL_WORDS,
         **prices.BILL_WORDS,
         **sums.BILL_WORDS,
         **taxes.BILL_WORDS,
@@ -115,6 +127,7 @@ RULE: Final = TableOf(
         ),
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
         "currency": Word(CURRENCY, "the currency of this rule's lines, if not the customer's"),
+        **shares.RULE_WORDS,
     },
     label=("rule", "rule"),
 )
@@ -122,7 +135,7 @@ RULE: Final = TableOf(
 GIVEN: Final = TableOf(
     {
         "event": Word(
-            OneOf({kind: KINDS[kind] for kind in phrases.PRICEABLE}),
+            OneOf({kind: KINDS[kind] for kind in (*phrases.PRICEABLE, FEE_DUE)}),
             "the kind of event",
             required=True,
         ),
@@ -138,6 +151,7 @@ GIVEN: Final = TableOf(
         "labels": Word(ListOf(TEXT), "the labels"),
         "activity": Word(TEXT, "the kind of work: short for the field of that name"),
         "fields": Word(Named(TEXT, TEXT, "field"), "fields of the tool by their path"),
+        "fee": Word(TEXT, "of fee.due: the fee whose period holds the day"),
     }
 )
 
