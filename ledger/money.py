@@ -6,8 +6,10 @@ and unit prices are `Decimal`. Rounding is half up (away from zero), once per li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
+from fractions import Fraction
 from functools import lru_cache
 
 from iso4217 import Currency
@@ -83,6 +85,45 @@ def to_minor(amount: Decimal, currency: str) -> int:
     if minor != minor.to_integral_value():
         raise ValueError(f"{amount} has more decimal places than {currency} allows")
     return int(minor)
+
+
+def tax_on(net: int, percent: Decimal) -> int:
+    """Return the tax on a net amount, in the same minor units, rounded half up.
+
+    >>> tax_on(10_050, Decimal(19))
+    1910
+    """
+    exact = _EXACT.divide(_EXACT.multiply(Decimal(net), percent), Decimal(100))
+    return int(exact.quantize(Decimal(1), context=_EXACT))
+
+
+def net_within(gross: int, percent: Decimal) -> int:
+    """Return what is left of a gross amount without the tax in it, rounded half up.
+
+    >>> net_within(11_900, Decimal(19))
+    10000
+    """
+    exact = _EXACT.divide(Decimal(gross) * 100, _EXACT.add(Decimal(100), percent))
+    return int(exact.quantize(Decimal(1), context=_EXACT))
+
+
+def apportioned(total: int, shares: Sequence[Fraction]) -> list[int]:
+    """Return whole numbers that sum to `total`, each beside its share: by largest remainder.
+
+    Of equal remainders the first comes first. Raise ValueError if the shares do not sum to about
+    the total.
+
+    >>> apportioned(100, [Fraction(100, 3)] * 3)
+    [34, 33, 33]
+    """
+    whole = [share.numerator // share.denominator for share in shares]
+    missing = total - sum(whole)
+    if not 0 <= missing <= len(shares):
+        raise ValueError(f"the shares do not sum to {total}")
+    remainders = sorted(range(len(shares)), key=lambda at: (whole[at] - shares[at], at))
+    for at in remainders[:missing]:
+        whole[at] += 1
+    return whole
 
 
 def hours(seconds: int) -> Decimal:

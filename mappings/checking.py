@@ -76,7 +76,6 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         billing_email=filled.get("billing_email"),
         terms=terms,
         days_until_due=phrases.days_until_due(terms) if terms else None,
-        purchase_order=filled.get("purchase_order"),
         purchase_order_required=filled.get("purchase_order_required") == "yes",
         approval=filled.get("approval", "by hand"),
         after_push=filled.get("after_push", "leave as draft"),
@@ -184,6 +183,7 @@ def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:
         unit_price=unit_price,
         rounding=filled.get("round"),
         one_line_per=filled.get("one_line_per", ()),
+        tax=filled.get("tax", customer.get("tax")),
     )
 
 
@@ -276,4 +276,5 @@ def _expected(expect: Any, customer: str) -> Expected:
         unit_price=expect.get("unit_price"),
         amount=expect.get("amount"),
         description=expect.get("description"),
+        tax=expect.get("tax"),
     )

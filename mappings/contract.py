@@ -36,6 +36,8 @@ class Bill:
     count: Count | None = None
     """What its entries are counted for; None: each entry has its own price."""
     one_line_per: tuple[str, ...] = ()
+    tax: str | None = None
+    """The code of its tax: the rule's own, or else the customer's."""
 
     @property
     def names_person(self) -> bool:
@@ -87,6 +89,8 @@ class Expected:
     unit_price: Decimal | None = None
     amount: Decimal | None = None
     description: str | None = None
+    tax: str | None = None
+    """The code of the tax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,6 @@ class Customer:
     terms: str | None = None
     days_until_due: int | None = None
     """None where no terms are agreed."""
-    purchase_order: str | None = None
     purchase_order_required: bool = False
     approval: str = "by hand"
     after_push: str = "leave as draft"

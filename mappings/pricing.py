@@ -52,7 +52,7 @@ class Priced:
     """"entry", or "counted": it counts into its pool, and has no amount of its own."""
     pool: str = ""
     tax: str = ""
-    """The code of its tax."""
+    """Its tax, as `ledger.taxes.Tax.key` writes it; empty: none is agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,7 @@ class _Ready:
             unit_price = self._hourly(seen, steps)
         amount = line_amount(quantity, unit_price, currency)
         steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
+        tax = self._tax(bill, event, steps) if bill.tax else ""
         values = _values(rule, bill, seen)
         description = bill.description.filled_in(values)
         if not description:
@@ -172,7 +173,17 @@ class _Ready:
             group=tuple(values[key] for key in bill.one_line_per),
             period=period_of(rule.invoice, event.on),
             steps=tuple(steps),
+            tax=tax,
         )
+
+    def _tax(self, bill: Bill, event: Event, steps: list[str]) -> str:
+        """Return the tax on work of this day."""
+        code = bill.tax or ""
+        entry = self.customer.taxes.on(code, event.on)
+        if entry is None:
+            raise _Hold(f"no tax {code} holds on {event.on} - add one under taxes:")
+        steps.append(entry.step)
+        return entry.key
 
     def _hourly(self, seen: Seen, steps: list[str]) -> Decimal:
         person, on = seen.person, seen.event.on

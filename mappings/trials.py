@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from ledger.events import Event
 from ledger.money import Money, printed
+from ledger.taxes import tax_of
 
 from .contract import Customer, Example, Expected, Given
 from .people import People
@@ -89,6 +90,7 @@ def _is_as_expected(outcome: Outcome, expected: Expected) -> bool:
         (expected.unit_price, outcome.unit_price),
         (expected.amount, Money(outcome.amount, outcome.currency).decimal()),
         (expected.description, outcome.description),
+        (expected.tax, tax_of(outcome.tax).code if outcome.tax else ""),
     )
     return all(wanted is None or wanted == found for wanted, found in pairs)
 
@@ -102,6 +104,7 @@ def _expected_in_words(expected: Expected) -> str:
         "unit price": expected.unit_price,
         "amount": expected.amount,
         "description": quoted(expected.description) if expected.description else None,
+        "tax": expected.tax,
     }
     parts = [f"{word} {value}" for word, value in said.items() if value is not None]
     return f"{expected.customer}: " + ", ".join(parts)
@@ -118,4 +121,5 @@ def in_words(outcome: Outcome) -> str:
             amount = Money(outcome.amount, outcome.currency)
             price = f"{printed(outcome.quantity)} x {outcome.unit_price:f} = {amount}"
             rule = f"rule {quoted(outcome.rule)}"
-            return f"{outcome.customer}: {rule}, {price}, {quoted(outcome.description)}"
+            tax = f", tax {outcome.tax}" if outcome.tax else ""
+            return f"{outcome.customer}: {rule}, {price}, {quoted(outcome.description)}{tax}"

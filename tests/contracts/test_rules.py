@@ -11,7 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import rates
+from mappings.clauses import parties, rates, taxes
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -71,6 +71,11 @@ TABLES = {
     "A person": words.PERSON,
     "A customer's file": words.CUSTOMER,
     "takes": words.TAKES,
+    "taxes": taxes.TAX,
+    "address": parties.ADDRESS,
+    "billing_contact": parties.CONTACT,
+    "agreed": parties.AGREED,
+    "purchase_order": parties.ORDER,
     "rates": rates.RATE,
     "rules": words.RULE,
     "when": words.WHEN,
@@ -100,6 +105,7 @@ def test_the_reference_lists_every_choice() -> None:
         *periods.SCHEDULES,
         *phrases.PRICEABLE,
         *words.ONE_LINE_PER.choices,
+        *("net", "gross", "not yet"),
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
