@@ -49,6 +49,8 @@ class Abilities:
     finalize: bool = False
     """`finalize` is there."""
     void: bool = False
+    taxes: bool = False
+    """It takes the taxes that we have calculated, and shows our total to the minor unit."""
 
 
 @dataclass(frozen=True, slots=True)

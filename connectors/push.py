@@ -53,6 +53,7 @@ class Pusher:
     def run(self) -> None:
         """Push; whatever goes wrong ends up with the invoice, in plain sight."""
         try:
+            self._check_taxes()
             customer = self._customer()
             remote = self._create(customer)
             self._finalize(remote)
@@ -71,6 +72,13 @@ class Pusher:
                 lambda connection: pushing.finish(
                     connection, self.claimed, self.push, self.clock.now()
                 )
+            )
+
+    def _check_taxes(self) -> None:
+        if self.push.draft.taxes and not self.connector.abilities.taxes:
+            raise UnsupportedError(
+                f"{self.connector.key}: {self.push.reference} has taxes, and {self.connector.name} "
+                "cannot take them - send it elsewhere with send_to:, or take taxes: out"
             )
 
     def _customer(self) -> str:

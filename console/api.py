@@ -146,13 +146,14 @@ def invoice(reference: str) -> Any:
 def approve_invoice(reference: str, json: shapes.Approval) -> Any:
     """Approve a draft whose content has the hash that was looked at.
 
-    It is 409 if it is no draft or has changed since. Needs an approver's token.
+    It is 409 if it is no draft, has changed since, or waits for somebody else: where the customer
+    names its approvers, each of them approves in turn, and the token is called like the approver.
     """
     line, token = current_line(), g.token
     if _found(reference) is None:
         return _no_invoice(reference)
     try:
-        line.database.write(
+        left = line.database.write(
             lambda connection: approve(
                 connection,
                 reference,
@@ -163,7 +164,8 @@ def approve_invoice(reference: str, json: shapes.Approval) -> Any:
         )
     except ApprovalError as error:
         return _told(409, error)
-    line.doorbell.ring("push")
+    if not left:
+        line.doorbell.ring("push")
     return _invoice(reference)
 
 

@@ -23,6 +23,7 @@ def drawn(explanation: Mapping[str, Any]) -> Iterator[str]:
     nodes = [_line(line) for line in explanation["lines"]]
     if not explanation["is_current"]:
         nodes.append(_Node("its line items have changed since: it is assembled again next"))
+    nodes += [_tax(tax) for tax in explanation["taxes"]]
     told = ", ".join(f"{name} {_money(amount)}" for name, amount in sums.items())
     verdict = "they agree" if explanation["adds_up"] else "THEY DO NOT AGREE"
     nodes.append(_Node(f"sums: {told}: {verdict}"))
@@ -53,6 +54,12 @@ def _line(line: Mapping[str, Any]) -> _Node:
         difference = _money(line["difference"])
         children.append(_Node(f"the difference of {difference} is in the line for rounding"))
     return _Node(f"line {line['number']}: {line['description']}: {price}", children)
+
+
+def _tax(tax: Mapping[str, Any]) -> _Node:
+    said = [_Node(tax["text"])] if tax["text"] else []
+    told = f"{tax['name']} ({tax['tax']}) of {_money(tax['net'])}: {_money(tax['amount'])}"
+    return _Node(told, said)
 
 
 def _entry(entry: Mapping[str, Any]) -> _Node:

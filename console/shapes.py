@@ -138,6 +138,7 @@ class Line(BaseModel):
     unit_price: str
     amount: Money
     seconds: int
+    tax: str | None
     rule: str
     rules_version: str
     steps: list[str]
@@ -176,14 +177,45 @@ class PrintedLine(BaseModel):
     quantity: str
     unit_price: str
     amount: Money
+    tax: str | None
+
+
+class TaxTotal(BaseModel):
+    """What one tax comes to: code, rate in percent, and the text that the invoice must show."""
+
+    tax: str
+    code: str
+    rate: str
+    name: str
+    text: str | None
+    net: Money
+    amount: Money
+
+
+class Address(BaseModel):
+    """Where a customer has its seat; `country` is ISO 3166."""
+
+    lines: list[str]
+    postal_code: str | None
+    city: str
+    country: str
+
+
+class OrderUse(BaseModel):
+    """How much of the purchase order's budget is used, without taxes; `used` is with this one."""
+
+    budget: Money
+    before: Money
+    used: Money
 
 
 class Approved(BaseModel):
-    """Who approved which content, and when."""
+    """Who approved which content, and when; it is void if the invoice has changed since."""
 
     approved_by: str
     approved_at: str
     content_hash: str
+    is_void: bool
 
 
 class Payment(BaseModel):
@@ -201,15 +233,32 @@ class Payment(BaseModel):
 
 
 class WholeInvoice(Invoice):
-    """An invoice with everything that an approval signs."""
+    """An invoice with everything that an approval signs.
 
+    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first.
+    """
+
+    net: Money
+    taxes: list[TaxTotal]
     customer_name: str
+    legal_name: str | None
+    address: Address | None
+    tax_id: str | None
+    contact: str | None
+    language: str
     billing_email: str | None
+    contract: str | None
+    agreed: str | None
+    late_payment: str | None
+    payment_methods: list[str]
     purchase_order: str | None
+    order_use: OrderUse | None
     days_until_due: int | None
     memo: str | None
     footer: str | None
     lines: list[PrintedLine]
+    approvers: list[str]
+    waits_for: list[str]
     approvals: list[Approved]
     payments: list[Payment]
 

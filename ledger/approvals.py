@@ -1,11 +1,13 @@
 """Approve: a person, or a customer's own rule, signs the content of a draft.
 
 The approval is bound to the hash of what was seen. If the draft changes afterwards, the
-approval is void and it must be approved again.
+approval is void and it must be approved again. Where a customer names several approvers, each of
+them approves the same content, in their order; a change voids what all of them have approved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +23,22 @@ class ApprovalError(BillhookError):
     """The draft cannot be approved as it stands; the message says why."""
 
 
+def outstanding(approvers: Sequence[str], approved: Collection[str]) -> list[str]:
+    """Return who has yet to approve, the next one first; capital letters make no difference."""
+    done = {name.casefold() for name in approved}
+    return [name for name in approvers if name.casefold() not in done]
+
+
+def who_approved(connection: Connection, invoice_id: int, revision: int) -> list[str]:
+    """Return who has approved an invoice as it stands, the first one first."""
+    rows = connection.execute(
+        select(approval.c.approved_by)
+        .where(approval.c.invoice_id == invoice_id, approval.c.revision == revision)
+        .order_by(approval.c.id)
+    )
+    return [row.approved_by for row in rows]
+
+
 def approve(
     connection: Connection,
     reference: str,
@@ -28,10 +46,12 @@ def approve(
     approved_by: str,
     content_hash: str | None,
     now: datetime,
-) -> None:
+) -> list[str]:
     """Approve a draft whose content has the given hash (None: as it stands now).
 
-    Raise ApprovalError if it is unknown, is no draft, or has changed since it was seen.
+    Return who has yet to approve it, the next one first; nobody: it is approved. Raise
+    ApprovalError if it is unknown, is no draft, has changed since it was seen, or waits for
+    somebody else.
     """
     row = connection.execute(
         select(invoice.c.id, invoice.c.state, invoice.c.content_hash, invoice.c.reasons).where(
@@ -48,7 +68,7 @@ def approve(
         raise ApprovalError(
             f"{reference}: has changed since it was shown - look at it again, then approve it"
         )
-    _sign(connection, row.id, reference, row.content_hash, approved_by, now)
+    return _sign(connection, row.id, reference, row.content_hash, approved_by, now)
 
 
 def by_rule(now: datetime) -> Any:
@@ -60,6 +80,7 @@ def by_rule(now: datetime) -> Any:
         invoice.c.approval == "automatic",
         or_(invoice.c.due_at <= now, invoice.c.schedule == "at once"),
         invoice.c.warnings == [],
+        invoice.c.approvers == [],
     )
 
 
@@ -81,42 +102,66 @@ def _sign(
     invoice_id: int,
     reference: str,
     content_hash: str,
-    approved_by: str,
+    name: str,
     now: datetime,
-) -> None:
-    done = connection.execute(
+) -> list[str]:
+    row = connection.execute(
         update(invoice)
         .where(
             invoice.c.id == invoice_id,
             invoice.c.state == "draft",
             invoice.c.content_hash == content_hash,
         )
-        .values(
-            state="approved",
-            next_at=now,
-            attempts=0,
-            lease_token=None,
-            lease_until=None,
-            problem=None,
-        )
-    )
-    if done.rowcount != 1:
+        # Holds the row, so that of two who approve at once the second one sees the first.
+        .values(attempts=0)
+        .returning(invoice.c.approvers, invoice.c.revision)
+    ).first()
+    if row is None:
         raise ApprovalError(f"{reference}: changed just now - look at it again, then approve it")
+    waits_for = outstanding(row.approvers, who_approved(connection, invoice_id, row.revision))
+    if waits_for and waits_for[0].casefold() != name.casefold():
+        raise ApprovalError(
+            f"{reference}: {waits_for[0]} approves it next, not {name} - "
+            f"the order is {', '.join(row.approvers)}"
+        )
     connection.execute(
         insert(approval).values(
             invoice_id=invoice_id,
             content_hash=content_hash,
-            approved_by=approved_by,
+            revision=row.revision,
+            approved_by=name,
             approved_at=now,
         )
     )
+    left = waits_for[1:]
+    if left:
+        _tell(connection, reference, name, content_hash, now, "signed", waits_for=left)
+        return left
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.id == invoice_id)
+        .values(state="approved", next_at=now, lease_token=None, lease_until=None, problem=None)
+    )
+    moved = {"before": "draft", "state": "approved"}
+    _tell(connection, reference, name, content_hash, now, "approved", **moved)
+    return []
+
+
+def _tell(
+    connection: Connection,
+    reference: str,
+    name: str,
+    content_hash: str,
+    now: datetime,
+    action: str,
+    **detail: Any,
+) -> None:
     note(
         connection,
         now,
-        actor=approved_by,
-        action="invoice.approved",
+        actor=name,
+        action=f"invoice.{action}",
         entity=f"invoice:{reference}",
-        before="draft",
-        state="approved",
+        **detail,
         content_hash=content_hash,
     )

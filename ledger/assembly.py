@@ -7,8 +7,8 @@ whenever its content changes, an approval that it had is void.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -17,12 +17,14 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 from .auditlog import note
 from .claims import Claim, hold_one, released
 from .errors import StaleClaimError
-from .invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from .invoices import BilledCustomer, InvoiceDraft, Particulars, PrintedLine
 from .money import Money
 from .printing import NumberedLine, print_lines
+from .purchase_orders import PurchaseOrder, Use, too_late, use_of
 from .subjects import line_from_row
 from .sums import HELD, HELD_OVER_A_CAP, ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
+from .taxes import TaxWords
 
 QUIET: Final = timedelta(seconds=5)
 """How long a draft must have stayed as it is before it is approved by rule: deliveries come in
@@ -60,7 +62,7 @@ class Terms:
     currency: str
     send_to: str
     days_until_due: int | None
-    purchase_order: str | None
+    purchase_order: PurchaseOrder | None
     needs_purchase_order: bool
     memo: str | None
     footer: str | None
@@ -79,6 +81,13 @@ class Terms:
     """Gives what the counted lines of a pool come to."""
     agreements: tuple[Agreement, ...] = ()
     """What looks at priced lines together, in the order in which it is applied."""
+    tax_words: Mapping[str, TaxWords] = field(default_factory=dict)
+    """How each tax is called, by its code; empty: nothing was said of taxes."""
+    particulars: Particulars = field(default_factory=Particulars)
+    waits_for_agreement: bool = False
+    """Nobody has agreed to the terms: the first draft is blocked."""
+    approvers: tuple[str, ...] = ()
+    """Who approves each draft, in this order; empty: anybody who may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,15 @@ class _Home:
     currency: str
     period: Period
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was found about a draft: why it must not go out, and why a person should look."""
+
+    reasons: list[str]
+    warnings: list[str]
+    use: Use | None
 
 
 def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: datetime) -> None:
@@ -127,7 +145,16 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             moves.setdefault(home, []).append(row["id"])
     corrected = _corrected(connection, [each for some in lines.values() for each in some])
     for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
-        invoice_id = _save(connection, key, home, drafts.get(home), some, corrected, terms, now)
+        known = drafts.get(home)
+        draft = _draft(key, home, known, print_lines(some, corrected), terms)
+        use = _use_of_order(connection, home, draft, terms)
+        checked = _Checked(
+            reasons_against(draft, terms, some, is_first=not frozen)
+            + (use.reasons() if use else []),
+            warnings_about(some) + (use.warnings() if use else []),
+            use,
+        )
+        invoice_id = _save(connection, home, known, draft, checked, terms, now)
         if invoice_id is not None and home in moves:
             connection.execute(
                 update(line_item)
@@ -196,18 +223,14 @@ def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[in
     return {row.id: row.reference for row in rows}
 
 
-def _save(
-    connection: Connection,
+def _draft(
     key: str,
     home: _Home,
     known: Mapping[str, Any] | None,
-    lines: Sequence[NumberedLine],
-    corrected: Mapping[int, str],
+    printed: tuple[PrintedLine, ...],
     terms: Terms,
-    now: datetime,
-) -> int | None:
-    printed = print_lines(lines, corrected)
-    draft = InvoiceDraft(
+) -> InvoiceDraft:
+    return InvoiceDraft(
         reference=known["reference"]
         if known
         else reference_of(key, home.currency, home.period, home.sequence, terms.currency),
@@ -217,20 +240,45 @@ def _save(
         period_from=home.period.first,
         period_to=home.period.last,
         days_until_due=terms.days_until_due,
-        purchase_order=terms.purchase_order,
+        purchase_order=terms.purchase_order.number if terms.purchase_order else None,
         memo=terms.memo,
         footer=terms.footer,
         send_to=terms.send_to,
+        tax_words=terms.tax_words,
+        particulars=terms.particulars,
     )
-    blocks = reasons_against(draft, terms)
-    state = "canceled" if not printed else "blocked" if blocks else "draft"
+
+
+def _use_of_order(
+    connection: Connection, home: _Home, draft: InvoiceDraft, terms: Terms
+) -> Use | None:
+    if terms.purchase_order is None or home.currency != terms.currency:
+        return None
+    place = (home.period.first, home.period.schedule, home.sequence)
+    return use_of(connection, terms.purchase_order, draft.customer.key, draft.net, place)
+
+
+def _save(
+    connection: Connection,
+    home: _Home,
+    known: Mapping[str, Any] | None,
+    draft: InvoiceDraft,
+    checked: _Checked,
+    terms: Terms,
+    now: datetime,
+) -> int:
+    state = "canceled" if not draft.lines else "blocked" if checked.reasons else "draft"
     values = {
-        "reasons": blocks if printed else ["nothing is left to bill"],
-        "warnings": warnings_about(lines),
+        "reasons": checked.reasons if draft.lines else ["nothing is left to bill"],
+        "warnings": checked.warnings,
         "content": draft.as_json(),
         "content_hash": draft.content_hash(),
         "total": draft.total.minor,
+        "net": draft.net.minor,
+        "purchase_order": draft.purchase_order,
+        "order_use": checked.use.as_json() if checked.use else None,
         "approval": terms.approval,
+        "approvers": list(terms.approvers),
         "after_push": terms.after_push,
         "due_at": terms.due_at(home.period.last),
         "connector": terms.send_to,
@@ -240,7 +288,7 @@ def _save(
             insert(invoice)
             .values(
                 reference=draft.reference,
-                customer=key,
+                customer=draft.customer.key,
                 currency=home.currency,
                 schedule=home.period.schedule,
                 period_from=home.period.first,
@@ -261,12 +309,13 @@ def _save(
         return int(created)
     is_same = known["state"] == state == "canceled" or (
         known["content_hash"] == values["content_hash"]
+        and known["approvers"] == values["approvers"]
         and (known["state"] == state or (known["state"] == "approved" and state == "draft"))
     )
     if is_same:
         unchanged = {
             name: values[name]
-            for name in ("reasons", "warnings", "approval", "after_push", "due_at")
+            for name in ("reasons", "warnings", "order_use", "approval", "after_push", "due_at")
         }
         connection.execute(update(invoice).where(invoice.c.id == known["id"]).values(unchanged))
         return int(known["id"])
@@ -339,9 +388,22 @@ def reference_of(
     return "-".join(parts)
 
 
-def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
-    """Return why a draft must not go out, each with what to do; empty if nothing is wrong."""
+def reasons_against(
+    draft: InvoiceDraft, terms: Terms, lines: Sequence[NumberedLine], *, is_first: bool
+) -> list[str]:
+    """Return why a draft must not go out, each with what to do; empty if nothing is wrong.
+
+    `is_first` says that nothing was ever billed to the customer.
+    """
     reasons = []
+    if terms.waits_for_agreement and is_first:
+        reasons.append(
+            "nobody has agreed to the terms yet - when somebody has, write agreed: {on: ..., "
+            "by: ...} with the day and the name in the customer's rule file"
+        )
+    if terms.purchase_order:
+        reasons += too_late(terms.purchase_order, [each.line.on for each in lines])
+    reasons += _without_tax(draft, terms, lines)
     if terms.needs_purchase_order and not draft.purchase_order:
         reasons.append(
             "the customer needs a purchase order number - write purchase_order: in its rule file"
@@ -368,6 +430,17 @@ def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
             "for a credit note that a person writes"
         )
     return reasons
+
+
+def _without_tax(draft: InvoiceDraft, terms: Terms, lines: Sequence[NumberedLine]) -> Iterator[str]:
+    """Yield what is wrong with lines that were priced before there were taxes."""
+    count = sum(
+        not each.line.tax and each.line.corrects_id is None and each.line.kind in ("entry", "sum")
+        for each in lines
+    )
+    if terms.tax_words and count:
+        told = f"{count} of its line items were priced before taxes: was written"
+        yield f"{told} - {_REMAP.format(draft.customer.key)}"
 
 
 def _is_vague(line: PrintedLine, vague: set[str]) -> bool:

@@ -7,7 +7,7 @@ written down when it was priced, and the sums are checked on the way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, and_, select
@@ -17,11 +17,12 @@ from .deliveries import event_from_row
 from .errors import BillhookError
 from .events import as_utc_text
 from .facts import fact_from_row
-from .invoices import PrintedLine
+from .invoices import PrintedLine, draft_from_json
 from .listings import event_json, invoice_json, line_json, money_json
 from .printing import NumberedLine, print_lines
 from .subjects import line_from_row
 from .tables import delivery, event, fact, invoice, line_item
+from .taxes import TaxTotal
 
 Explanation = dict[str, Any]
 
@@ -55,21 +56,37 @@ def explain(connection: Connection, reference: str, number: int | None = None) -
             rounding["makes_up_for"] = [
                 {"line": line["number"], "difference": line["difference"]}
                 for line in lines
-                if line["line_items"] and line["difference"]["minor"]
+                if line["line_items"]
+                and line["difference"]["minor"]
+                and line.get("tax") == rounding.get("tax")
             ]
     if number is not None and not 1 <= number <= len(lines):
         raise UnexplainedError(f"{reference}: has {len(lines)} lines - there is no line {number}")
+    draft = replace(draft_from_json(row["content"]), lines=printed)
     sums = {
         "entries": sum(entry.line.amount for entry in entries.values()),
         "printed": sum(line.amount for line in printed),
         "total": row["total"],
     }
+    if draft.taxes:
+        sums |= {"net": draft.net.minor, "taxes": draft.tax.minor}
     return {
         "invoice": invoice_json(row),
         "is_current": [line.as_json() for line in printed] == row["content"]["lines"],
         "sums": {name: money_json(minor, currency) for name, minor in sums.items()},
-        "adds_up": len(set(sums.values())) == 1,
+        "taxes": [_tax(each, currency) for each in draft.taxes],
+        "adds_up": sums["entries"] == sums["printed"] and draft.total.minor == sums["total"],
         "lines": [line for line in lines if number in (None, line["number"])],
+    }
+
+
+def _tax(total: TaxTotal, currency: str) -> Explanation:
+    return {
+        "tax": total.tax.key,
+        "name": total.words.name,
+        "text": total.words.text,
+        "net": money_json(total.net, currency),
+        "amount": money_json(total.amount, currency),
     }
 
 

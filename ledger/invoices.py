@@ -14,6 +14,9 @@ from typing import Any
 
 from .events import canonical_json
 from .money import Money, printed
+from .taxes import TaxTotal, TaxWords, tax_totals
+
+USUAL_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,44 @@ class PrintedLine:
     """Minor units."""
     line_items: tuple[int, ...] = ()
     """The ledger's line items that are summed up here."""
+    tax: str = ""
+    """Its tax, as `taxes.Tax.key` writes it; empty: none is agreed."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the line as JSON, decimals as text."""
-        return {
+        line = {
             "description": self.description,
             "quantity": printed(self.quantity),
             "unit_price": f"{self.unit_price:f}",
             "amount": self.amount,
         }
+        return {**line, "tax": self.tax} if self.tax else line
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a customer has its seat."""
+
+    lines: tuple[str, ...]
+    """Street and number, building, department."""
+    city: str
+    country: str
+    """ISO 3166-1: two capital letters."""
+    postal_code: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the address as JSON."""
+        return {
+            "lines": list(self.lines),
+            "postal_code": self.postal_code,
+            "city": self.city,
+            "country": self.country,
+        }
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Return the address as it stands on paper, line by line."""
+        return (*self.lines, " ".join(filter(None, (self.postal_code, self.city))), self.country)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +79,54 @@ class BilledCustomer:
     """Our stable key of the customer: the `customer:` of its rule file."""
     name: str
     email: str | None = None
+    legal_name: str | None = None
+    """The name in the register of companies, where it is another one."""
+    address: Address | None = None
+    tax_id: str | None = None
+    contact: str | None = None
+    """The person who gets the invoices."""
+    language: str = USUAL_LANGUAGE
+    """The language of invoices: a code like de or pt-BR."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the customer as JSON; what the rules do not say is left out."""
+        said = {
+            "legal_name": self.legal_name,
+            "address": self.address.as_json() if self.address else None,
+            "tax_id": self.tax_id,
+            "contact": self.contact,
+            "language": None if self.language == USUAL_LANGUAGE else self.language,
+        }
+        return {"key": self.key, "name": self.name, "email": self.email, **_said(said)}
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What else was agreed and stands on the invoice."""
+
+    contract: str | None = None
+    """The reference of the contract."""
+    agreed: str | None = None
+    """Who agreed to the terms, and when: "2026-01-15, Jane Doe"."""
+    late_payment: str | None = None
+    """The clause about paying late."""
+    payment_methods: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as JSON; what the rules do not say is left out."""
+        return _said(
+            {
+                "contract": self.contract,
+                "agreed": self.agreed,
+                "late_payment": self.late_payment,
+                "payment_methods": list(self.payment_methods),
+            }
+        )
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what has a value: a draft that says no more than before keeps its fingerprint."""
+    return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +148,43 @@ class InvoiceDraft:
     send_to: str = "file"
     """The connector's name in `workspace.yaml`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    tax_words: Mapping[str, TaxWords] = field(default_factory=dict)
+    """How each tax is called, by its code."""
+    particulars: Particulars = field(default_factory=Particulars)
+
+    @property
+    def taxes(self) -> tuple[TaxTotal, ...]:
+        """Return what each tax comes to; empty if no line has one."""
+        return tax_totals(((line.tax, line.amount) for line in self.lines), self.tax_words)
+
+    @property
+    def tax(self) -> Money:
+        """Return the sum of all taxes."""
+        return Money(sum(each.amount for each in self.taxes), self.currency)
+
+    @property
+    def net(self) -> Money:
+        """Return the total without taxes."""
+        return self.total - self.tax
 
     @property
     def total(self) -> Money:
-        """Return the sum of the printed amounts."""
-        return Money(sum(line.amount for line in self.lines), self.currency)
+        """Return what the customer pays: the printed amounts, and the taxes that are not in them.
+
+        Net and taxes sum to it, to the last minor unit.
+        """
+        beside = sum(each.amount for each in self.taxes if not each.tax.is_included)
+        return Money(sum(line.amount for line in self.lines) + beside, self.currency)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything that an approval signs, as JSON."""
+        particulars = self.particulars.as_json()
         return {
             "reference": self.reference,
-            "customer": {
-                "key": self.customer.key,
-                "name": self.customer.name,
-                "email": self.customer.email,
-            },
+            "customer": self.customer.as_json(),
             "currency": self.currency,
             "lines": [line.as_json() for line in self.lines],
+            **self._taxes_as_json(),
             "total": self.total.minor,
             "period_from": self.period_from.isoformat(),
             "period_to": self.period_to.isoformat(),
@@ -94,7 +194,25 @@ class InvoiceDraft:
             "footer": self.footer,
             "send_to": self.send_to,
             "metadata": dict(self.metadata),
+            **({"particulars": particulars} if particulars else {}),
         }
+
+    def _taxes_as_json(self) -> dict[str, Any]:
+        if not self.taxes:
+            return {}
+        taxes = [
+            {
+                "tax": each.tax.key,
+                "code": each.tax.code,
+                "rate": f"{each.tax.rate.normalize():f}",
+                "name": each.words.name,
+                "text": each.words.text,
+                "net": each.net,
+                "amount": each.amount,
+            }
+            for each in self.taxes
+        ]
+        return {"taxes": taxes, "net": self.net.minor, "tax": self.tax.minor}
 
     def content_hash(self) -> str:
         """Return the SHA-256 that an approval is bound to."""
@@ -105,7 +223,7 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
     """Return the draft that `as_json` wrote down (without the line items behind the lines)."""
     return InvoiceDraft(
         reference=content["reference"],
-        customer=BilledCustomer(**content["customer"]),
+        customer=_customer_from_json(content["customer"]),
         currency=content["currency"],
         lines=tuple(
             PrintedLine(
@@ -113,6 +231,7 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
                 quantity=Decimal(line["quantity"]),
                 unit_price=Decimal(line["unit_price"]),
                 amount=line["amount"],
+                tax=line.get("tax", ""),
             )
             for line in content["lines"]
         ),
@@ -124,4 +243,20 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
         footer=content["footer"],
         send_to=content["send_to"],
         metadata=content["metadata"],
+        tax_words={
+            each["code"]: TaxWords(each["name"], each["text"]) for each in content.get("taxes", ())
+        },
+        particulars=_particulars_from_json(content.get("particulars", {})),
     )
+
+
+def _customer_from_json(said: Mapping[str, Any]) -> BilledCustomer:
+    address = said.get("address")
+    if address is None:
+        return BilledCustomer(**said)
+    lines = tuple(address["lines"])
+    return BilledCustomer(**{**said, "address": Address(**{**address, "lines": lines})})
+
+
+def _particulars_from_json(said: Mapping[str, Any]) -> Particulars:
+    return Particulars(**{**said, "payment_methods": tuple(said.get("payment_methods", ()))})

@@ -6,13 +6,16 @@ seen), so that the thousandth page costs as little as the first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, select
 
+from .approvals import outstanding, who_approved
 from .deliveries import event_from_row
 from .events import as_utc_text
+from .invoices import USUAL_LANGUAGE
 from .money import Money, printed
 from .tables import approval, event, invoice, line_item, payment
 
@@ -89,19 +92,53 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
     if row is None:
         return None
     content, currency = row["content"], row["currency"]
+    payer, particulars = content["customer"], content.get("particulars", {})
     return invoice_json(row) | {
-        "customer_name": content["customer"]["name"],
-        "billing_email": content["customer"]["email"],
+        "net": money_json(content.get("net", content["total"]), currency),
+        "taxes": [_tax_json(each, currency) for each in content.get("taxes", ())],
+        "customer_name": payer["name"],
+        "legal_name": payer.get("legal_name"),
+        "address": payer.get("address"),
+        "tax_id": payer.get("tax_id"),
+        "contact": payer.get("contact"),
+        "language": payer.get("language", USUAL_LANGUAGE),
+        "billing_email": payer["email"],
+        "contract": particulars.get("contract"),
+        "agreed": particulars.get("agreed"),
+        "late_payment": particulars.get("late_payment"),
+        "payment_methods": particulars.get("payment_methods", []),
+        "order_use": _order_use_json(row["order_use"], currency),
         "purchase_order": content["purchase_order"],
         "days_until_due": content["days_until_due"],
         "memo": content["memo"],
         "footer": content["footer"],
         "lines": [
-            {**line, "amount": money_json(line["amount"], currency)} for line in content["lines"]
+            {"tax": None, **line, "amount": money_json(line["amount"], currency)}
+            for line in content["lines"]
         ],
+        "approvers": row["approvers"],
+        "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
     }
+
+
+def _tax_json(each: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    amounts = {name: money_json(each[name], currency) for name in ("net", "amount")}
+    return {**each, **amounts}
+
+
+def _order_use_json(use: Mapping[str, int] | None, currency: str) -> dict[str, Any] | None:
+    if use is None:
+        return None
+    return {name: money_json(minor, currency) for name, minor in use.items()}
+
+
+def _waits_for(connection: Connection, row: RowMapping) -> list[str]:
+    """Return who has yet to approve a draft, the next one first; only where somebody is named."""
+    if row["state"] not in ("draft", "blocked"):
+        return []
+    return outstanding(row["approvers"], who_approved(connection, row["id"], row["revision"]))
 
 
 def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
@@ -113,6 +150,8 @@ def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
             "approved_by": each.approved_by,
             "approved_at": as_utc_text(each.approved_at),
             "content_hash": each.content_hash,
+            "is_void": each.content_hash != row["content_hash"]
+            or each.revision not in (None, row["revision"]),
         }
         for each in found
     ]
@@ -155,6 +194,7 @@ def line_json(row: RowMapping) -> dict[str, Any]:
         "unit_price": f"{row['unit_price']:f}",
         "amount": money_json(row["amount"], row["currency"]),
         "seconds": row["seconds"],
+        "tax": row["tax"] or None,
         "rule": row["rule"],
         "rules_version": row["mapping_version"],
         "steps": row["steps"],

@@ -185,6 +185,45 @@ def to_minor(amount: Decimal, currency: str) -> int:
     return int(minor)
 
 
+def tax_on(net: int, percent: Decimal) -> int:
+    """Return the tax on a net amount, in the same minor units, rounded half up.
+
+    >>> tax_on(10_050, Decimal(19))
+    1910
+    """
+    exact = _EXACT.divide(_EXACT.multiply(Decimal(net), percent), Decimal(100))
+    return int(exact.quantize(Decimal(1), context=_EXACT))
+
+
+def net_within(gross: int, percent: Decimal) -> int:
+    """Return what is left of a gross amount without the tax in it, rounded half up.
+
+    >>> net_within(11_900, Decimal(19))
+    10000
+    """
+    exact = _EXACT.divide(Decimal(gross) * 100, _EXACT.add(Decimal(100), percent))
+    return int(exact.quantize(Decimal(1), context=_EXACT))
+
+
+def apportioned(total: int, shares: Sequence[Fraction]) -> list[int]:
+    """Return whole numbers that sum to `total`, each beside its share: by largest remainder.
+
+    Of equal remainders the first comes first. Raise ValueError if the shares do not sum to about
+    the total.
+
+    >>> apportioned(100, [Fraction(100, 3)] * 3)
+    [34, 33, 33]
+    """
+    whole = [share.numerator // share.denominator for share in shares]
+    missing = total - sum(whole)
+    if not 0 <= missing <= len(shares):
+        raise ValueError(f"the shares do not sum to {total}")
+    remainders = sorted(range(len(shares)), key=lambda at: (whole[at] - shares[at], at))
+    for at in remainders[:missing]:
+        whole[at] += 1
+    return whole
+
+
 def hours(seconds: int) -> Decimal:
     """Return a duration as hours, rounded half up to `HOURS_PLACES`.
 

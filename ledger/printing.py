@@ -45,10 +45,14 @@ def print_lines(
         _print(group, corrected, counted) for group in together.values() if _is_printed(group)
     ]
     currency = lines[0].line.currency if lines else ""
-    difference = sum(each.line.amount for each in lines) - sum(line.amount for line in printed)
-    if difference:
-        unit_price = Decimal(difference).scaleb(-exponent(currency))
-        printed.append(PrintedLine(ROUNDING, Decimal("1.00"), unit_price, difference))
+    # Each tax is calculated on a sum of its own, so each makes up for its own rounding.
+    for tax in sorted({each.line.tax for each in priced}):
+        exact = sum(each.line.amount for each in priced if each.line.tax == tax)
+        difference = exact - sum(line.amount for line in printed if line.tax == tax)
+        if difference:
+            unit_price = Decimal(difference).scaleb(-exponent(currency))
+            line = PrintedLine(ROUNDING, Decimal("1.00"), unit_price, difference, tax=tax)
+            printed.append(line)
     return tuple(printed)
 
 
@@ -88,6 +92,7 @@ def _print(
             *(each.id for each in group),
             *(id_ for each in group for id_ in counted.pop(each.line.pool, ())),
         ),
+        tax=first.tax,
     )
 
 

@@ -115,7 +115,9 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     if approved != row["content_hash"] or printed != row["content"]["lines"]:
         connection.execute(update(line_item).where(line_item.c.id.in_(ids)).values(state="open"))
         connection.execute(
-            update(invoice).where(invoice.c.id == row["id"]).values(state="draft", **released(now))
+            update(invoice)
+            .where(invoice.c.id == row["id"])
+            .values(state="draft", revision=row["revision"] + 1, **released(now))
         )
         note(
             connection,

@@ -273,7 +273,11 @@ invoice = Table(
     Column("content_hash", String(64), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("total", BigInteger, nullable=False),
+    Column("net", BigInteger, nullable=False, server_default="0"),  # without taxes
+    Column("purchase_order", Text),
+    Column("order_use", CanonicalJson),  # how much of its budget is used
     Column("approval", String(16), nullable=False),  # by hand, automatic
+    Column("approvers", CanonicalJson, nullable=False, server_default="[]"),  # in this order
     Column("after_push", String(16), nullable=False),
     Column("due_at", UtcDateTime, nullable=False),  # when its period is over
     Column("connector", String(64), nullable=False),
@@ -346,6 +350,7 @@ approval = Table(
     Column("id", Id, primary_key=True),
     Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
     Column("content_hash", String(64), nullable=False),
+    Column("revision", Integer),  # of the invoice: what was approved before it changed is void
     Column("approved_by", Text, nullable=False),
     Column("approved_at", UtcDateTime, nullable=False),
 )

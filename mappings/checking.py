@@ -69,7 +69,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         mistakes.inside("takes").add(takes.at, "takes nothing - write takes: {project: [...]}")
     names = tuple(rule["rule"] for rule in filled.get("rules", ()) if rule.get("rule"))
     holidays = frozenset(filled.get("holidays", ()))
-    setting = Setting(workspace, filled.get("currency"), names, holidays)
+    setting = Setting(workspace, filled.get("currency"), names, holidays, filled.get("tax"))
     clauses: dict[str, Any] = {
         name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
     }
@@ -94,7 +94,6 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         billing_email=filled.get("billing_email"),
         terms=terms,
         days_until_due=phrases.days_until_due(terms) if terms else None,
-        purchase_order=filled.get("purchase_order"),
         purchase_order_required=filled.get("purchase_order_required") == "yes",
         approval=filled.get("approval", "by hand"),
         after_push=filled.get("after_push", "leave as draft"),
@@ -131,7 +130,9 @@ def _rules(
         fits = conditions(when, setting, inside.inside("when")) if when else ()
         currency = filled.get("currency") or setting.currency or ""
         bill = filled.get("bill")
-        made = _bill(bill, currency, inside.inside("bill")) if isinstance(bill, Filled) else None
+        made = None
+        if isinstance(bill, Filled):
+            made = _bill(bill, currency, setting.tax, inside.inside("bill"))
         if made:
             _check_kinds(filled, made, inside.inside("bill"))
         if made and made.unit_price == "rate" and not prices.has("hour", currency):
@@ -145,7 +146,8 @@ def _rules(
     return tuple(rules.values())
 
 
-def _bill(filled: Filled, currency: str, mistakes: Mistakes) -> Bill | None:
+def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) -> Bill | None:
+    tax = filled.get("tax", tax)
     contract_sum = shares.contract_sum_of(filled, currency or None, mistakes)
     if "contract_sum" in filled.places:
         if contract_sum is None or not filled.is_whole:
@@ -156,6 +158,7 @@ def _bill(filled: Filled, currency: str, mistakes: Mistakes) -> Bill | None:
             unit_price=Decimal(0),
             one_line_per=filled.get("one_line_per", ()),
             contract_sum=contract_sum,
+            tax=tax,
         )
     if not filled.is_whole:
         return None
@@ -198,6 +201,7 @@ def _bill(filled: Filled, currency: str, mistakes: Mistakes) -> Bill | None:
         discount=filled.get("discount"),
         minimum=minimum,
         one_line_per=filled.get("one_line_per", ()),
+        tax=tax,
     )
 
 
@@ -343,6 +347,7 @@ def _expected(expect: Any, customer: str) -> Expected:
         amount=expect.get("amount"),
         description=expect.get("description"),
         currency=expect.get("currency"),
+        tax=expect.get("tax"),
         together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
         invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
     )

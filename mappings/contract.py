@@ -47,6 +47,8 @@ class Bill:
     one_line_per: tuple[str, ...] = ()
     contract_sum: ContractSum | None = None
     """Of which a share is billed, once, in place of quantity and unit price."""
+    tax: str | None = None
+    """The code of its tax: the rule's own, or else the customer's."""
 
     @property
     def names_person(self) -> bool:
@@ -137,6 +139,9 @@ class Expected:
         """Return whether it is about printed lines, rather than about what one event is worth."""
         return self.together is not None or bool(self.invoices)
 
+    tax: str | None = None
+    """The code of the tax."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -167,7 +172,6 @@ class Customer:
     terms: str | None = None
     days_until_due: int | None = None
     """None where no terms are agreed."""
-    purchase_order: str | None = None
     purchase_order_required: bool = False
     approval: str = "by hand"
     after_push: str = "leave as draft"

@@ -14,7 +14,6 @@ from ledger.assembly import Period, Terms
 from ledger.calendar import Due
 from ledger.corrections import LineItem
 from ledger.events import Event
-from ledger.invoices import BilledCustomer
 from ledger.subjects import Verdict
 
 from .periods import period_of
@@ -99,6 +98,10 @@ def terms_of(
     customer = book.customers.get(key) if book else None
     if book is None or customer is None:
         return None
+    parties = customer.parties
+    is_agreed = parties.is_agreed
+    if is_agreed is None:
+        is_agreed = not book.workspace.agreed_terms_required
     zone = ZoneInfo(customer.time_zone)
 
     def current_period(schedule: str) -> Period:
@@ -114,11 +117,11 @@ def terms_of(
         return count.lines(counted) if count else ()
 
     return Terms(
-        customer=BilledCustomer(customer.key, customer.name, customer.billing_email),
+        customer=parties.customer(customer.key, customer.name, customer.billing_email),
         currency=customer.currency,
         send_to=customer.send_to,
         days_until_due=customer.days_until_due,
-        purchase_order=customer.purchase_order,
+        purchase_order=parties.purchase_order,
         needs_purchase_order=customer.purchase_order_required,
         memo=customer.memo,
         footer=customer.footer,
@@ -130,4 +133,8 @@ def terms_of(
         due_at=due_at,
         sum_up=sum_up,
         agreements=customer.agreements.of_version(book.version),
+        tax_words=customer.taxes.words,
+        particulars=parties.particulars,
+        waits_for_agreement=not is_agreed,
+        approvers=parties.approvers,
     )

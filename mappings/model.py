@@ -73,6 +73,8 @@ class Workspace:
     vague_texts: tuple[str, ...] = ()
     billable_when_not_said: str = "yes"
     """What `billable:` takes a silent tool to mean: yes, no or hold."""
+    agreed_terms_required: bool = False
+    """A customer's first draft waits until somebody has agreed to its terms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Priced:
     """"entry", or "counted": it counts into its pool, and has no amount of its own."""
     pool: str = ""
     tax: str = ""
-    """The code of its tax."""
+    """Its tax, as `ledger.taxes.Tax.key` writes it; empty: none is agreed."""
     split: Split | None = None
     """Who pays which share of it."""
 
@@ -204,6 +204,7 @@ class _Ready:
         ):
             quantity, unit_price = least
             amount = _amount(quantity, unit_price, currency, steps)
+        tax = self._tax(bill, event, steps) if bill.tax else ""
         values = _values(rule, bill, seen, factor)
         description = bill.description.filled_in(values)
         if not description:
@@ -220,8 +221,18 @@ class _Ready:
             group=tuple(values[key] for key in bill.one_line_per),
             period=period_of(rule.invoice, event.on),
             steps=tuple(steps),
+            tax=tax,
             split=rule.split,
         )
+
+    def _tax(self, bill: Bill, event: Event, steps: list[str]) -> str:
+        """Return the tax on work of this day."""
+        code = bill.tax or ""
+        entry = self.customer.taxes.on(code, event.on)
+        if entry is None:
+            raise Hold(f"no tax {code} holds on {event.on} - add one under taxes:")
+        steps.append(entry.step)
+        return entry.key
 
     def _unit_price(
         self, rule: Rule, bill: Bill, seen: Seen, steps: list[str]

@@ -299,3 +299,17 @@ class WordOr:
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [OneOf(self.choices).schema(), self.table.schema()]}
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseOr:
+    """One value, or a table that says more: `purchase_order: PO-4471`."""
+
+    phrase: Phrase
+    table: TableOf
+
+    def read(self, node: Node, mistakes: Mistakes) -> Any:
+        return (self.phrase if isinstance(node, Text) else self.table).read(node, mistakes)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.phrase.schema(), self.table.schema()]}

@@ -20,6 +20,7 @@ from ledger.invoices import PrintedLine
 from ledger.money import Money, printed
 from ledger.printing import NumberedLine, print_lines
 from ledger.sums import brought_together
+from ledger.taxes import tax_of
 
 from .contract import Customer, Example, Expected, ExpectedInvoice, ExpectedLine, Given
 from .judging import terms_of, verdict
@@ -242,6 +243,7 @@ def _is_as_expected(outcome: Outcome, expected: Expected) -> bool:
         (expected.amount, Money(outcome.amount, outcome.currency).decimal()),
         (expected.description, outcome.description),
         (expected.currency, outcome.currency),
+        (expected.tax, tax_of(outcome.tax).code if outcome.tax else ""),
     )
     return all(wanted is None or wanted == found for wanted, found in pairs)
 
@@ -262,6 +264,7 @@ def _expected_in_words(expected: Expected) -> str:
         "amount": expected.amount,
         "description": quoted(expected.description) if expected.description else None,
         "currency": expected.currency,
+        "tax": expected.tax,
     }
     parts = [f"{word} {value}" for word, value in said.items() if value is not None]
     return f"{expected.customer}: " + ", ".join(parts)
@@ -278,4 +281,5 @@ def in_words(outcome: Outcome) -> str:
             amount = Money(outcome.amount, outcome.currency)
             price = f"{printed(outcome.quantity)} x {outcome.unit_price:f} = {amount}"
             rule = f"rule {quoted(outcome.rule)}"
-            return f"{outcome.customer}: {rule}, {price}, {quoted(outcome.description)}"
+            tax = f", tax {outcome.tax}" if outcome.tax else ""
+            return f"{outcome.customer}: {rule}, {price}, {quoted(outcome.description)}{tax}"

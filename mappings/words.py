@@ -188,6 +188,7 @@ EXPECT: Final = TableOf(
         "amount": Word(NUMBER, "the amount in the currency of the rule"),
         "currency": Word(CURRENCY, "the currency of the line"),
         "description": Word(Phrase("a text", most=500), "the text of the line"),
+        "tax": Word(taxes.CODE, "the code of its tax"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
         **INVOICED,
         "invoices": Word(
@@ -228,7 +229,6 @@ CUSTOMER: Final = TableOf(
             ),
             "net 30 or due on receipt; drafts are blocked without it",
         ),
-        "purchase_order": Word(Phrase("a text", most=140), "the PO number on every invoice"),
         "purchase_order_required": Word(YES_NO, "yes: drafts without a PO number are blocked"),
         "invoice": Word(SCHEDULE, "at once, weekly, every two weeks or monthly", required=True),
         "approval": Word(
@@ -356,6 +356,9 @@ WORKSPACE: Final = TableOf(
                 }
             ),
             "what billable: means for a tool that does not say; default yes",
+        ),
+        "agreed_terms_required": Word(
+            YES_NO, "yes: a customer's first draft is blocked until its file says agreed:"
         ),
     }
 )

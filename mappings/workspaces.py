@@ -39,6 +39,7 @@ def workspace_of(table: Table, mistakes: Mistakes) -> Workspace | None:
         people=people,
         vague_texts=filled.get("vague_texts", ()),
         billable_when_not_said=filled.get("billable_when_not_said", "yes"),
+        agreed_terms_required=filled.get("agreed_terms_required") == "yes",
     )
 
 

@@ -43,6 +43,7 @@ class FileConnector(BillingConnector):
         key_life=timedelta(0),
         most_lines=10_000,
         quantity_places=28,
+        taxes=True,
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -197,14 +198,11 @@ class FileConnector(BillingConnector):
 def as_content(draft: InvoiceDraft) -> dict[str, Any]:
     """Return what the JSON file says: the draft, amounts also as decimal text."""
     content = draft.as_json()
-    for line, printed_line in zip(content["lines"], draft.lines, strict=True):
-        line["amount_decimal"] = f"{Money(printed_line.amount, draft.currency).decimal():f}"
-    return {
-        "format": FORMAT,
-        "content_hash": draft.content_hash(),
-        **content,
-        "total_decimal": f"{draft.total.decimal():f}",
-    }
+    for amount in (content, *content["lines"], *content.get("taxes", ())):
+        for name in ("net", "tax", "amount", "total"):
+            if isinstance(amount.get(name), int):
+                amount[f"{name}_decimal"] = f"{Money(amount[name], draft.currency).decimal():f}"
+    return {"format": FORMAT, "content_hash": draft.content_hash(), **content}
 
 
 def _amounts(draft: InvoiceDraft, paid: Paid) -> Amounts:

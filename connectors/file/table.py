@@ -12,10 +12,12 @@ from typing import Final
 
 from ledger.invoices import InvoiceDraft
 from ledger.money import Money, printed
+from ledger.taxes import line_taxes, tax_of
 
 COLUMNS: Final = (
     *("reference", "customer", "purchase_order", "period_from", "period_to"),
     *("line", "description", "quantity", "unit_price", "amount", "currency"),
+    *("tax_code", "tax_rate", "tax_amount"),
 )
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -25,6 +27,7 @@ def lines_as_csv(draft: InvoiceDraft) -> str:
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
+    taxes = line_taxes([(line.tax, line.amount) for line in draft.lines])
     for number, line in enumerate(draft.lines, 1):
         rows.writerow(
             [
@@ -40,9 +43,18 @@ def lines_as_csv(draft: InvoiceDraft) -> str:
                 f"{line.unit_price:f}",
                 f"{Money(line.amount, draft.currency).decimal():f}",
                 draft.currency,
+                *_tax_cells(line.tax, taxes[number - 1], draft.currency),
             ]
         )
     return "\ufeff" + text.getvalue()
+
+
+def _tax_cells(key: str, amount: int, currency: str) -> tuple[str, ...]:
+    if not key:
+        return ("", "", "")
+    tax = tax_of(key)
+    rate = f"{tax.rate.normalize():f}"
+    return (safe_text(tax.code), rate, f"{Money(amount, currency).decimal():f}")
 
 
 def safe_text(text: str) -> str:

@@ -66,6 +66,7 @@ class StripeConnector(BillingConnector):
         most_lines=parameters.MOST_LINES,
         quantity_places=parameters.MOST_PLACES,
         finalize=True,
+        taxes=True,
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -89,18 +90,15 @@ class StripeConnector(BillingConnector):
         # because Stripe's search is stale: https://docs.stripe.com/search#data-freshness
         found = found or self._customers(customer.key, email=None)
         if len(found) > 1:
+            ids = " and ".join(one.id for one in found)
             raise PermanentError(
-                f'stripe: {" and ".join(found)} both have metadata {CUSTOMER} "{customer.key}" '
+                f'stripe: {ids} both have metadata {CUSTOMER} "{customer.key}" '
                 "- remove it from one of them"
             )
         if found:
-            return found[0]
-        content: stripe.params.CustomerCreateParams = {
-            "name": customer.name,
-            "metadata": {CUSTOMER: customer.key},
-        }
-        if customer.email:
-            content["email"] = customer.email
+            self._bring_up_to_date(found[0], draft, idempotency_key)
+            return found[0].id
+        content = parameters.customer(customer)
         created = self._api.write(
             f"creating customer {customer.key}",
             lambda: self._api.v1.customers.create(
@@ -110,13 +108,27 @@ class StripeConnector(BillingConnector):
         )
         return created.id
 
-    def _customers(self, key: str, *, email: str | None) -> list[str]:
-        def listed() -> list[str]:
+    def _bring_up_to_date(
+        self, there: stripe.Customer, draft: InvoiceDraft, idempotency_key: str
+    ) -> None:
+        changed = parameters.customer_update(draft.customer, there)
+        if changed:
+            self._api.write(
+                f"updating customer {draft.customer.key}",
+                lambda: self._api.v1.customers.update(
+                    there.id,
+                    params=changed,
+                    options={"idempotency_key": f"{idempotency_key}-customer-update"},
+                ),
+            )
+
+    def _customers(self, key: str, *, email: str | None) -> list[stripe.Customer]:
+        def listed() -> list[stripe.Customer]:
             filters: stripe.params.CustomerListParams = {"limit": PAGE}
             if email:
                 filters["email"] = email
             every = self._api.v1.customers.list(params=filters).auto_paging_iter()
-            return [one.id for one in every if metadata(one).get(CUSTOMER) == key]
+            return [one for one in every if metadata(one).get(CUSTOMER) == key]
 
         return self._api.read(f"looking for customer {key}", listed)
 

@@ -48,6 +48,17 @@ def places(currency: str) -> int:
     return 2
 
 
+def step(currency: str) -> int:
+    """Return the smallest amount of a currency that Stripe takes, in ISO minor units.
+
+    >>> step("EUR"), step("KWD"), step("MGA")
+    (1, 10, 100)
+    """
+    if currency in THREE_DECIMAL:
+        return 10
+    return int(10 ** max(0, exponent(currency) - places(currency)))
+
+
 def to_stripe(minor: int, currency: str) -> int:
     """Return ISO minor units as Stripe's integer amount.
 

@@ -74,7 +74,16 @@ def show(reference: str, as_json: bool) -> None:
         "period": f"{found['period_from']} to {found['period_to']}",
         "state": found["state"],
         "payment": found["payment"],
+        "legal name": found["legal_name"],
+        "address": ", ".join(_address(found["address"])),
+        "tax id": found["tax_id"],
+        "contact": found["contact"],
+        "contract": found["contract"],
+        "agreed": found["agreed"],
         "purchase order": found["purchase_order"],
+        "of its budget": _order_use(found["order_use"]),
+        "payment methods": ", ".join(found["payment_methods"]),
+        "late payment": found["late_payment"],
         "at": " ".join(filter(None, (found["connector"], found["remote_id"], found["remote_url"]))),
         "content hash": found["content_hash"],
         "problem": found["problem"],
@@ -85,18 +94,33 @@ def show(reference: str, as_json: bool) -> None:
     for name, value in about.items():
         if value:
             click.echo(one_line(f"  {name}: {value}"))
+    if found["waits_for"]:
+        click.echo(one_line(f"  waits for: {_in_turn(found['waits_for'])}"))
     for each in found["approvals"]:
-        is_this = "" if each["content_hash"] == found["content_hash"] else " (an earlier content)"
+        is_this = " (an earlier content)" if each["is_void"] else ""
         click.echo(one_line(f"  approved: {each['approved_at']} by {each['approved_by']}{is_this}"))
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
     click.echo()
     rows = [
-        [number, line["description"], line["quantity"], line["unit_price"], line["amount"]["text"]]
+        [
+            number,
+            line["description"],
+            line["quantity"],
+            line["unit_price"],
+            line["amount"]["text"],
+            line["tax"] or "",
+        ]
         for number, line in enumerate(found["lines"], 1)
     ]
-    print_table(["", "description", "quantity", "price", "amount"], rows, empty="No lines.")
+    print_table(["", "description", "quantity", "price", "amount", "tax"], rows, empty="No lines.")
+    for tax in found["taxes"]:
+        click.echo(one_line(f"  {tax['name']}: {tax['tax']}: {_taxed(tax)}"))
+        if tax["text"]:
+            click.echo(one_line(f"    {tax['text']}"))
+    if found["taxes"]:
+        click.echo(f"  net {_money(found['net'])}, to pay {_money(found['total'])}")
 
 
 @invoices.command()
@@ -107,10 +131,10 @@ def show(reference: str, as_json: bool) -> None:
 @with_appcontext
 @without_traceback
 def approve(reference: str, name: str | None, content_hash: str | None, as_json: bool) -> None:
-    """Approve a draft as it stands; it is pushed then."""
+    """Approve a draft as it stands; when all have who must, it is pushed."""
     line = current_line()
     approved_by = name or person_at_the_keyboard()
-    line.database.write(
+    left = line.database.write(
         lambda connection: approve_draft(
             connection,
             reference,
@@ -119,11 +143,13 @@ def approve(reference: str, name: str | None, content_hash: str | None, as_json:
             now=line.clock.now(),
         )
     )
-    line.doorbell.ring("push")
+    if not left:
+        line.doorbell.ring("push")
     if as_json:
         print_json(_found(reference))
     else:
-        click.echo(one_line(f"{reference}: approved by {approved_by}, it is pushed next"))
+        told = f"it waits for {_in_turn(left)}" if left else "it is pushed next"
+        click.echo(one_line(f"{reference}: approved by {approved_by}, {told}"))
 
 
 @invoices.command()
@@ -180,6 +206,26 @@ def _found(reference: str) -> dict[str, Any]:
     if found is None:
         fail(f"{reference}: no such invoice - see `flask invoices list`")
     return found
+
+
+def _in_turn(names: list[str]) -> str:
+    """Return who approves next, and who then."""
+    return ", then ".join(names)
+
+
+def _address(address: dict[str, Any] | None) -> list[str]:
+    if address is None:
+        return []
+    city = " ".join(filter(None, (address["postal_code"], address["city"])))
+    return [*address["lines"], city, address["country"]]
+
+
+def _order_use(use: dict[str, Any] | None) -> str:
+    return f"{_money(use['used'])} of {_money(use['budget'])} are used" if use else ""
+
+
+def _taxed(tax: dict[str, Any]) -> str:
+    return f"{_money(tax['amount'])} on {_money(tax['net'])}"
 
 
 def _money(amount: dict[str, Any]) -> str:

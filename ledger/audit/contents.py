@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, or_, select
 
 from ..events import canonical_json
+from ..invoices import draft_from_json
 from ..printing import NumberedLine, print_lines
 from ..subjects import line_from_row
 from ..tables import customer, invoice, line_item
@@ -46,9 +47,12 @@ def _wrong(connection: Connection, row: Any) -> Iterator[str]:
     names = (content["reference"], content["customer"]["key"], content["currency"])
     if names != (row["reference"], row["customer"], row["currency"]):
         yield "its content names another reference, customer or currency"
-    total = sum(line["amount"] for line in content["lines"])
+    draft = draft_from_json(content)
+    total = draft.total.minor
     if not total == content["total"] == row["total"]:
-        yield f"its lines add up to {total} minor units, its total is {row['total']}"
+        yield f"its lines add up to {total} minor units with taxes, its total is {row['total']}"
+    if content.get("taxes") != draft.as_json().get("taxes"):
+        yield "its taxes are not those on its lines"
     if row["is_at_rest"]:
         printed = [line.as_json() for line in print_lines(*_lines(connection, row["id"]))]
         if printed != content["lines"]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, literal, or_, select
 
+from ..approvals import outstanding, who_approved
 from ..tables import approval, audit_entry, invoice
 from .violations import Violation, stream
 
@@ -83,6 +84,15 @@ def _unapproved(connection: Connection) -> Iterator[Violation]:
     )
     for row in stream(connection, query):
         yield _violation(row, f"invoice:{row['reference']}", "its content is not what was approved")
+    several = select(invoice).where(
+        invoice.c.state.in_(("approved", "pushed")), invoice.c.approvers != []
+    )
+    for row in stream(connection, several):
+        if left := outstanding(
+            row["approvers"], who_approved(connection, row["id"], row["revision"])
+        ):
+            detail = f"went on, and {', '.join(left)} had not approved it"
+            yield _violation(row, f"invoice:{row['reference']}", detail)
 
 
 def _violation(row: Any, entity: str, detail: str) -> Violation:

@@ -24,6 +24,8 @@ class Setting:
     """The names of the customer's rules."""
     holidays: frozenset[date] = frozenset()
     """The days of `holidays:`."""
+    tax: str | None = None
+    """The code of the tax on all lines whose rule says nothing else."""
 
     def check_person(self, name: str, at: Place, mistakes: Mistakes) -> None:
         """Note a mistake if nobody of the firm has this name."""

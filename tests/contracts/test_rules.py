@@ -11,7 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import exchange, factors, fees, rates
+from mappings.clauses import exchange, factors, fees, parties, rates, taxes
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -87,6 +87,11 @@ TABLES = {
     "A person": words.PERSON,
     "A customer's file": words.CUSTOMER,
     "takes": words.TAKES,
+    "taxes": taxes.TAX,
+    "address": parties.ADDRESS,
+    "billing_contact": parties.CONTACT,
+    "agreed": parties.AGREED,
+    "purchase_order": parties.ORDER,
     "rates": rates.RATE,
     "factors": factors.FACTOR,
     "exchange_rates": exchange.EXCHANGE_RATE,
@@ -122,6 +127,7 @@ def test_the_reference_lists_every_choice() -> None:
         *phrases.PRICEABLE,
         *phrases.WEEKDAYS,
         *words.ONE_LINE_PER.choices,
+        *("net", "gross", "not yet"),
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []

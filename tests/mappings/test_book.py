@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ConfigurationError
+from ledger.purchase_orders import PurchaseOrder
 from mappings.book import Book
 
 Files = dict[str, str]
@@ -32,7 +33,8 @@ def test_a_book_cannot_be_changed(book: Book, files: Files) -> None:
 
 def test_what_a_file_says_is_there(book: Book) -> None:
     acme = book.customers["acme"]
-    assert (acme.terms, acme.days_until_due, acme.purchase_order) == ("net 30", 30, "PO-4471")
+    assert (acme.terms, acme.days_until_due) == ("net 30", 30)
+    assert acme.parties.purchase_order == PurchaseOrder("PO-4471")
     assert (acme.approval, acme.after_push, acme.time_zone) == (
         "by hand",
         "leave as draft",

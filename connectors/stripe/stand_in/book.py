@@ -79,6 +79,13 @@ class Book:
         self.emit("customer.created", row)
         return row
 
+    def update_customer(self, customer_id: str, params: Row) -> Row:
+        """Change a customer; invoices that are there already keep what they say."""
+        row = self.get("customers", customer_id)
+        row.update({name: value or None for name, value in params.items() if name in row})
+        self.emit("customer.updated", row)
+        return row
+
     def create_invoice(self, params: Row) -> Row:
         """Create an empty draft."""
         customer = self.get("customers", params.get("customer", ""))
@@ -118,6 +125,9 @@ class Book:
         metadata = row["metadata"] | (params.get("invoice_metadata") or {})
         _metadata_fits(metadata)
         amounts = [self._amount(line, row["currency"]) for line in params["lines"]]
+        for line in params["lines"]:
+            for tax in line.get("tax_amounts") or ():
+                _tax_fits(tax, row["currency"])
         for line, amount in zip(params["lines"], amounts, strict=True):
             present.append(shapes.line(self._new_id("il"), row, line, amount))
         row["metadata"] = metadata
@@ -146,9 +156,7 @@ class Book:
                 if value < 0 or value != round(value, 12):
                     raise Refusal(400, f"Invalid decimal: {value}", param=name)
             amount = int((quantity * unit).quantize(Decimal(1), ROUND_HALF_UP))
-        step = 10 if currency in TENTHS else 100 if currency in HUNDREDTHS else 1
-        if amount % step:
-            raise Refusal(400, f"Amounts in {currency} must be divisible by {step}")
+        _divides(amount, currency)
         return amount
 
     def invoice(self, invoice_id: str) -> Row:
@@ -254,6 +262,24 @@ class Book:
     def _next(self) -> int:
         self._count += 1
         return self._count
+
+
+def _divides(amount: int, currency: str) -> None:
+    step = 10 if currency in TENTHS else 100 if currency in HUNDREDTHS else 1
+    if amount % step:
+        raise Refusal(400, f"Amounts in {currency} must be divisible by {step}")
+
+
+def _tax_fits(tax: Row, currency: str) -> None:
+    """Refuse a tax as the package's own descriptions of its parameters say."""
+    for name in ("amount", "taxable_amount"):
+        _divides(tax[name], currency)
+    data = tax["tax_rate_data"]
+    percentage = Decimal(str(data["percentage"]))
+    if not 0 <= percentage <= 100 or percentage != round(percentage, 4):
+        raise Refusal(400, f"Invalid percentage: {percentage}", param="tax_rate_data[percentage]")
+    if not data["display_name"] or len(data["display_name"]) > 50:
+        raise Refusal(400, "Invalid display_name", param="tax_rate_data[display_name]")
 
 
 def _metadata_fits(metadata: dict[str, str]) -> None:

@@ -126,6 +126,7 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/customers", params.CustomerListParams,
               _listing("customers", "/v1/customers", "email")),
     Operation("GET", "/v1/customers/{}", params.CustomerRetrieveParams, _get("customers")),
+    Operation("POST", "/v1/customers/{}", params.CustomerUpdateParams, Book.update_customer),
     Operation("POST", "/v1/invoices", params.InvoiceCreateParams,
               lambda book, _id, given: book.create_invoice(given)),
     Operation("GET", "/v1/invoices", params.InvoiceListParams,

@@ -22,6 +22,8 @@ def customer(row_id: str, created: int, params: Row) -> Row:
         "livemode": False,
         "email": params.get("email"),
         "name": params.get("name"),
+        "address": params.get("address") or None,
+        "preferred_locales": params.get("preferred_locales") or [],
         "metadata": dict(params.get("metadata") or {}),
     }
 
@@ -39,6 +41,7 @@ def invoice(row_id: str, created: int, params: Row, of: Row) -> Row:
         "currency": params.get("currency", "usd"),
         "custom_fields": params.get("custom_fields") or None,
         "customer": of["id"],
+        "customer_address": of["address"],
         "customer_email": of["email"],
         "customer_name": of["name"],
         "description": params.get("description"),
@@ -47,6 +50,7 @@ def invoice(row_id: str, created: int, params: Row, of: Row) -> Row:
         "hosted_invoice_url": None,
         "metadata": dict(params.get("metadata") or {}),
         "number": None,
+        "payment_settings": params.get("payment_settings") or {"payment_method_types": None},
         "post_payment_credit_notes_amount": 0,
         "pre_payment_credit_notes_amount": 0,
         "status": "draft",
@@ -61,7 +65,10 @@ def invoice(row_id: str, created: int, params: Row, of: Row) -> Row:
 
 def invoice_with_amounts(row: Row, lines: list[Row], parts: list[Row]) -> Row:
     """Return an invoice as Stripe answers it: ten lines at most, and its amounts."""
-    total = sum(one["amount"] for one in lines)
+    subtotal = sum(one["amount"] for one in lines)
+    taxes = [tax for one in lines for tax in one["taxes"]]
+    beside = [tax["amount"] for tax in taxes if tax["tax_behavior"] == "exclusive"]
+    total = subtotal + sum(beside)
     due = max(total - row["pre_payment_credit_notes_amount"], 0)
     paid = sum(part["amount_paid"] or 0 for part in parts if part["status"] == "paid")
     return {
@@ -72,8 +79,10 @@ def invoice_with_amounts(row: Row, lines: list[Row], parts: list[Row]) -> Row:
         "amount_remaining": max(due - paid, 0),
         "lines": page(lines[:10], f"/v1/invoices/{row['id']}/lines", has_more=len(lines) > 10),
         "payments": page(parts, "/v1/invoice_payments"),
-        "subtotal": total,
+        "subtotal": subtotal,
         "total": total,
+        "total_excluding_tax": total - sum(tax["amount"] for tax in taxes),
+        "total_taxes": taxes,
     }
 
 
@@ -95,6 +104,19 @@ def line(row_id: str, of: Row, params: Row, amount: int) -> Row:
         "quantity": int(quantity),
         "quantity_decimal": f"{quantity:f}",
         "subtotal": amount,
+        "taxes": [_tax(one) for one in params.get("tax_amounts") or ()],
+    }
+
+
+def _tax(params: Row) -> Row:
+    data = params["tax_rate_data"]
+    return {
+        "amount": params["amount"],
+        "tax_behavior": "inclusive" if data["inclusive"] else "exclusive",
+        "tax_rate_details": {"tax_rate": f"txr_{data['display_name']}_{data['percentage']}"},
+        "taxability_reason": params.get("taxability_reason", "not_available"),
+        "taxable_amount": params["taxable_amount"],
+        "type": "tax_rate_details",
     }
 
 
