@@ -325,6 +325,10 @@ def reference_of(
     """
     if period.schedule == "monthly":
         label = f"{period.first:%Y-%m}"
+    elif period.schedule == "quarterly":
+        label = f"{period.first:%Y}-Q{(period.first.month + 2) // 3}"
+    elif period.schedule == "yearly":
+        label = f"{period.first:%Y}"
     elif period.schedule == "at once":
         label = f"{period.first:%Y-%m-%d}"
     else:
@@ -335,7 +339,8 @@ def reference_of(
     if currency != usual_currency:
         parts.append(currency)
     if sequence > 1:
-        parts.append(str(sequence))
+        # "acme-2026-10-12" is the 12th of October, never the twelfth invoice of that month.
+        parts.append(str(sequence) if sequence < 10 else f"no-{sequence}")
     return "-".join(parts)
 
 

@@ -216,7 +216,7 @@ CUSTOMER: Final = TableOf(
         ),
         "purchase_order": Word(Phrase("a text", most=140), "the PO number on every invoice"),
         "purchase_order_required": Word(YES_NO, "yes: drafts without a PO number are blocked"),
-        "invoice": Word(SCHEDULE, "at once, weekly, every two weeks or monthly", required=True),
+        "invoice": Word(SCHEDULE, "at once, weekly, every two weeks, monthly, quarterly or yearly", required=True),
         "approval": Word(
             OneOf(
                 {
