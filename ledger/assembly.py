@@ -17,12 +17,25 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 from .auditlog import note
 from .claims import Claim, hold_one, released
 from .errors import StaleClaimError
+from .homes import (
+    NEXT_INVOICE,
+    Home,
+    LatePolicy,
+    OpenLine,
+    Period,
+    homes_of,
+    is_held,
+    no_policy,
+    reference_of,
+)
 from .invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from .layouts import Label, Layout
 from .money import Money
 from .printing import NumberedLine, print_lines
 from .subjects import line_from_row
 from .sums import ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
+from .timesheets import BilledHours, TimesheetRow, timesheet_of
 
 QUIET: Final = timedelta(seconds=5)
 """How long a draft must have stayed as it is before it is approved by rule: deliveries come in
@@ -43,13 +56,9 @@ _REMAP: Final = "activate the rules, then run `flask events remap --customer {}`
 """What is priced already keeps its text and its period until a person asks for new ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A billing period: its schedule's word and its first and last day."""
-
-    schedule: str
-    first: date
-    last: date
+def as_it_is(draft: InvoiceDraft, schedule: str) -> InvoiceDraft:  # noqa: ARG001
+    """Return a draft whose memo and footer have no words to fill in."""
+    return draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +88,18 @@ class Terms:
     """Gives what the counted lines of a pool come to."""
     agreements: tuple[Agreement, ...] = ()
     """What looks at priced lines together, in the order in which it is applied."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """The draft that a line belongs on: there is one for each of these."""
-
-    currency: str
-    period: Period
-    sequence: int
+    order: tuple[str, ...] = ()
+    """What lines are ordered by: of `layouts.ORDERS`."""
+    rules: tuple[str, ...] = ()
+    """The names of the rules as they stand in the file."""
+    late: LatePolicy = no_policy
+    """Says where work of a rule goes whose period was billed already; see `homes.py`."""
+    period_name: Callable[[Period], str] = str
+    """Gives the name of a period in the customer's language: "October 2026"."""
+    billed_hours: BilledHours | None = None
+    """Gives the hours that a line bills; None: no timesheet goes with the invoices."""
+    worded: Callable[[InvoiceDraft, str], InvoiceDraft] = as_it_is
+    """Fills in the words of memo and footer; takes the period's schedule too."""
 
 
 def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: datetime) -> None:
@@ -112,19 +124,22 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
     drafts = _drafts(connection, key)
     frozen = _frozen(connection, key)
-    lines: dict[_Home, list[NumberedLine]] = {home: [] for home in drafts}
+    lines: dict[Home, list[NumberedLine]] = {home: [] for home in drafts}
+    placed = {draft["id"]: home for home, draft in drafts.items()}
     rows = connection.execute(
         select(line_item).where(line_item.c.customer == key, line_item.c.state == "open")
     ).mappings()
-    placed = {draft["id"]: home for home, draft in drafts.items()}
-    moves: dict[_Home, list[int]] = {}
-    for row in rows:
-        line = line_from_row(row)
-        period = Period(line.schedule, line.period_from, line.period_to)
-        home = _home(line.currency, period, frozen, placed.get(row["invoice_id"]), terms)
-        lines.setdefault(home, []).append(NumberedLine(row["id"], line))
-        if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
-            moves.setdefault(home, []).append(row["id"])
+    found = [
+        OpenLine(row["id"], row["subject_id"], line_from_row(row), placed.get(row["invoice_id"]))
+        for row in rows
+    ]
+    homes = homes_of(found, frozen, terms.late, terms.current_period)
+    moves: dict[Home, list[int]] = {}
+    for each in found:
+        home = homes[each.id]
+        lines.setdefault(home, []).append(NumberedLine(each.id, each.line))
+        if each.placed != home:
+            moves.setdefault(home, []).append(each.id)
     corrected = _corrected(connection, [each for some in lines.values() for each in some])
     for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
         invoice_id = _save(connection, key, home, drafts.get(home), some, corrected, terms, now)
@@ -136,31 +151,12 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             )
 
 
-def _home(
-    currency: str,
-    period: Period,
-    frozen: Mapping[tuple[str, str, date], int],
-    placed: _Home | None,
-    terms: Terms,
-) -> _Home:
-    """Return the draft for a line: its own period's, or today's if that was billed already."""
-    billed = frozen.get((currency, period.schedule, period.first), 0)
-    if not billed:
-        return _Home(currency, period, 1)
-    if placed is not None and placed.currency == currency:
-        # It came late, and waits on a draft already: it does not wander on as days go by.
-        return placed
-    current = terms.current_period(period.schedule)
-    later = frozen.get((currency, current.schedule, current.first), 0)
-    return _Home(currency, current, later + 1)
-
-
-def _drafts(connection: Connection, key: str) -> dict[_Home, Mapping[str, Any]]:
+def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:
     rows = connection.execute(
         select(invoice).where(invoice.c.customer == key, invoice.c.is_frozen.is_(False))
     ).mappings()
     return {
-        _Home(
+        Home(
             row["currency"],
             Period(row["schedule"], row["period_from"], row["period_to"]),
             row["sequence"],
@@ -199,14 +195,15 @@ def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[in
 def _save(
     connection: Connection,
     key: str,
-    home: _Home,
+    home: Home,
     known: Mapping[str, Any] | None,
     lines: Sequence[NumberedLine],
     corrected: Mapping[int, str],
     terms: Terms,
     now: datetime,
 ) -> int | None:
-    printed = print_lines(lines, corrected)
+    layout = _layout(home, lines, terms)
+    printed = print_lines(lines, corrected, layout)
     draft = InvoiceDraft(
         reference=known["reference"]
         if known
@@ -221,12 +218,15 @@ def _save(
         memo=terms.memo,
         footer=terms.footer,
         send_to=terms.send_to,
+        layout=layout,
+        timesheet=_timesheet(lines, corrected, terms),
     )
+    draft = terms.worded(draft, home.period.schedule)
     blocks = reasons_against(draft, terms)
     state = "canceled" if not printed else "blocked" if blocks else "draft"
     values = {
         "reasons": blocks if printed else ["nothing is left to bill"],
-        "warnings": warnings_about(lines),
+        "warnings": [*warnings_about(lines), *_late_warnings(home, lines, terms)],
         "content": draft.as_json(),
         "content_hash": draft.content_hash(),
         "total": draft.total.minor,
@@ -291,6 +291,40 @@ def _save(
     return int(known["id"])
 
 
+def _layout(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:
+    here = {each.line.rule for each in lines}
+    late = {
+        (each.line.rule, OpenLine(each.id, None, each.line, None).period)
+        for each in lines
+        if terms.late(each.line.rule) == NEXT_INVOICE
+    }
+    labels = (
+        Label(rule, period.first, terms.period_name(period))
+        for rule, period in late
+        if period != home.period
+    )
+    return Layout(
+        order=terms.order,
+        rules=tuple(rule for rule in terms.rules if rule in here) if "rule" in terms.order else (),
+        labels=tuple(sorted(labels, key=lambda label: (label.rule, label.period_from))),
+    )
+
+
+def _timesheet(
+    lines: Sequence[NumberedLine], corrected: Mapping[int, str], terms: Terms
+) -> tuple[TimesheetRow, ...] | None:
+    if terms.billed_hours is None:
+        return None
+    return timesheet_of([each.line for each in lines], corrected, terms.billed_hours)
+
+
+def _late_warnings(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> list[str]:
+    if not is_held(home, [each.line for each in lines], terms.late):
+        return []
+    period = terms.period_name(home.period)
+    return [f"work of {period} that came after its invoice - late: hold leaves it to a person"]
+
+
 def _tell(
     connection: Connection,
     draft: InvoiceDraft,
@@ -314,36 +348,6 @@ def _tell(
     )
 
 
-def reference_of(
-    key: str, currency: str, period: Period, sequence: int, usual_currency: str
-) -> str:
-    """Return our number of a draft: customer, period and, from the second on, a count.
-
-    >>> october = Period("monthly", date(2026, 10, 1), date(2026, 10, 31))
-    >>> reference_of("acme", "EUR", october, 1, "EUR")
-    'acme-2026-10'
-    """
-    if period.schedule == "monthly":
-        label = f"{period.first:%Y-%m}"
-    elif period.schedule == "quarterly":
-        label = f"{period.first:%Y}-Q{(period.first.month + 2) // 3}"
-    elif period.schedule == "yearly":
-        label = f"{period.first:%Y}"
-    elif period.schedule == "at once":
-        label = f"{period.first:%Y-%m-%d}"
-    else:
-        label = f"{period.first:%G-W%V}"
-        if period.schedule != "weekly":
-            label += f"-{period.last:%V}"
-    parts = [key, label]
-    if currency != usual_currency:
-        parts.append(currency)
-    if sequence > 1:
-        # "acme-2026-10-12" is the 12th of October, never the twelfth invoice of that month.
-        parts.append(str(sequence) if sequence < 10 else f"no-{sequence}")
-    return "-".join(parts)
-
-
 def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
     """Return why a draft must not go out, each with what to do; empty if nothing is wrong."""
     reasons = []
@@ -360,7 +364,7 @@ def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
         f'line {number} says only "{line.description}" - give its rule a description that names '
         f"the work, {_REMAP.format(draft.customer.key)}"
         for number, line in enumerate(draft.lines, 1)
-        if _is_vague(line, vague)
+        if _is_vague(line, vague, draft.layout)
     ]
     if len(draft.lines) > terms.most_lines:
         reasons.append(
@@ -375,8 +379,11 @@ def reasons_against(draft: InvoiceDraft, terms: Terms) -> list[str]:
     return reasons
 
 
-def _is_vague(line: PrintedLine, vague: set[str]) -> bool:
-    text = _plain(line.description)
+def _is_vague(line: PrintedLine, vague: set[str], layout: Layout) -> bool:
+    text = line.description
+    for label in layout.labels:
+        text = text.removeprefix(f"{label.text}: ")
+    text = _plain(text)
     return not text or (text in vague and line.description != ROUNDING)
 
 
@@ -396,5 +403,5 @@ def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
     return []
 
 
-def _sort_key(home: _Home) -> tuple[object, ...]:
+def _sort_key(home: Home) -> tuple[object, ...]:
     return (home.currency, home.period.schedule, home.period.first, home.sequence)

@@ -13,7 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from .events import canonical_json
+from .layouts import Layout, layout_from_json
 from .money import Money, printed
+from .timesheets import TimesheetRow, as_json, timesheet_from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class InvoiceDraft:
     send_to: str = "file"
     """The connector's name in `workspace.yaml`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    """How its lines are arranged."""
+    timesheet: tuple[TimesheetRow, ...] | None = None
+    """The entries behind it, where the customer is shown them."""
 
     @property
     def total(self) -> Money:
@@ -94,6 +100,9 @@ class InvoiceDraft:
             "footer": self.footer,
             "send_to": self.send_to,
             "metadata": dict(self.metadata),
+            # Only where there is one, so that drafts without it keep their hash.
+            **({"layout": layout} if (layout := self.layout.as_json()) else {}),
+            **({} if self.timesheet is None else {"timesheet": as_json(self.timesheet)}),
         }
 
     def content_hash(self) -> str:
@@ -124,4 +133,6 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
         footer=content["footer"],
         send_to=content["send_to"],
         metadata=content["metadata"],
+        layout=layout_from_json(content),
+        timesheet=timesheet_from_json(content),
     )

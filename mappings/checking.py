@@ -16,16 +16,10 @@ from ledger.money import exponent, line_amount
 from . import phrases, words
 from .clauses import agreements, fees, forms, parties, rates, sums, taxes
 from .clauses.setting import Setting, check_known
+from .conditions import conditions as conditions_of
 from .contract import Bill, Customer, Example, Expected, Given, Rule
-from .model import (
-    BillableCondition,
-    Condition,
-    DayCondition,
-    RangeCondition,
-    TextCondition,
-    Workspace,
-)
-from .reading import Mistakes, Place, Table, quoted, suggestion
+from .model import TextCondition, Workspace
+from .reading import Mistakes, Table, quoted, suggestion
 from .shapes import Filled
 
 _CLAUSES: Final[Mapping[str, Any]] = {
@@ -56,7 +50,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
     }
     schedule = filled.get("invoice", "monthly")
-    rules = _rules(filled.get("rules", ()), schedule, filled, workspace, mistakes)
+    rules = _rules(filled.get("rules", ()), schedule, filled, setting, mistakes)
     tests = _tests(filled, mistakes)
     if workspace and workspace.connectors and (send_to := filled.get("send_to")):
         check_known("connector", send_to, workspace.connectors, filled.place("send_to"), mistakes)
@@ -95,7 +89,7 @@ def _rules(
     found: Sequence[Filled],
     schedule: str,
     customer: Filled,
-    workspace: Workspace | None,
+    setting: Setting,
     mistakes: Mistakes,
 ) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
@@ -110,7 +104,7 @@ def _rules(
                 filled.at, f"{problem} - line items name their rule, so call them differently"
             )
         when = filled.get("when")
-        conditions = _conditions(when, workspace, inside.inside("when")) if when else ()
+        conditions = conditions_of(when, setting, inside.inside("when")) if when else ()
         bill = filled.get("bill")
         made = _bill(bill, customer, inside.inside("bill")) if isinstance(bill, Filled) else None
         if made and made.quantity is None:
@@ -118,48 +112,19 @@ def _rules(
         if made and made.unit_price is None and "rates" not in customer.places:
             at = bill.place("unit_price")
             inside.inside("bill").add(at, "rate needs rates: - add them, or write a number here")
-        rules[name] = Rule(name, filled.at, conditions, made, filled.get("invoice", schedule))
+        invoice = filled.get("invoice", schedule)
+        if made:
+            forms.check_text(
+                bill,
+                made.description,
+                made.one_line_per,
+                invoice,
+                customer,
+                inside.inside("bill"),
+            )
+        late = filled.get("late", customer.get("late"))
+        rules[name] = Rule(name, filled.at, conditions, made, invoice, late)
     return tuple(rules.values())
-
-
-def _conditions(
-    when: Filled, workspace: Workspace | None, mistakes: Mistakes
-) -> tuple[Condition, ...]:
-    conditions: list[Condition] = []
-    for key, value in when.values.items():
-        if key == "seconds":
-            conditions.append(RangeCondition(key, value))
-        elif key == "billable":
-            conditions.append(BillableCondition(value == "yes"))
-        elif key == "on":
-            first, last = value.get("from"), value.get("to")
-            if first and last and first > last:
-                mistakes.inside(key).add(value.at, "from is later than to - change them over")
-            elif value.is_whole and not value.places:
-                mistakes.inside(key).add(value.at, "has no day - write from:, to: or both")
-            conditions.append(DayCondition(first, last))
-        elif key.startswith("fields.") and phrases.is_comparison(value[0]):
-            conditions += _compared_field(key, value, when.place(key), mistakes)
-        else:
-            conditions.append(TextCondition(key, value))
-    if workspace:
-        names = [person.name for person in workspace.people]
-        for name in when.get("person", ()):
-            if "*" not in name:
-                check_known("person", name, names, when.place("person"), mistakes.inside("person"))
-    return tuple(conditions)
-
-
-def _compared_field(
-    key: str, value: tuple[str, ...], at: Place, mistakes: Mistakes
-) -> list[Condition]:
-    try:
-        if len(value) > 1:
-            raise ValueError(" - one comparison stands alone, between ... and ... gives two limits")
-        return [RangeCondition(key, phrases.comparison(value[0]))]
-    except ValueError as error:
-        mistakes.inside(key).add(at, f"{quoted(value[0])} is not a comparison{error}")
-        return []
 
 
 def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:

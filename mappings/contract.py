@@ -54,6 +54,8 @@ class Rule:
     bill: Bill | None
     invoice: str
     """The schedule: the rule's own, or else the customer's."""
+    late: str | None = None
+    """Where its late work goes: its own, or else the customer's; see `ledger.homes`."""
 
 
 @dataclass(frozen=True, slots=True)

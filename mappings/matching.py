@@ -64,6 +64,19 @@ def _of_person(text: str | None, seen: Seen) -> Values:
     return () if text is None else (text.casefold(),)
 
 
+def activity_of(event: Event) -> str:
+    """Return the kind of work, "" if the tool does not say.
+
+    Tools that name an activity have it in `fields.activity`, those that book time on tasks of
+    their own in `fields.task`.
+    """
+    for name in ("activity", "task"):
+        told = event.fields.get(name)
+        if isinstance(told, str) and told:
+            return told
+    return ""
+
+
 _LOOK_UP: Final[Mapping[str, Callable[[Seen], Values]]] = {
     "event": lambda seen: (seen.event.kind,),
     "source": lambda seen: (seen.event.source.casefold(),),
@@ -74,6 +87,7 @@ _LOOK_UP: Final[Mapping[str, Callable[[Seen], Values]]] = {
     "person": lambda seen: _of_person(seen.person.name if seen.person else None, seen),
     "role": lambda seen: _of_person(seen.person.role if seen.person else None, seen),
     "labels": lambda seen: tuple(label.casefold() for label in seen.event.labels),
+    "activity": lambda seen: _texts(activity_of(seen.event)),
 }
 
 
@@ -180,6 +194,30 @@ def compiled(condition: Condition) -> Test:
                 (first is None or first <= seen.event.on)
                 and (last is None or seen.event.on <= last)
             )
+
+
+Asked = Sequence[tuple[str, Test]]
+"""Conditions that must all fit, each with the word that may turn out to be not known yet."""
+
+
+def asked(conditions: Iterable[Condition]) -> Asked:
+    """Return conditions ready to be asked together."""
+    return [
+        (condition.key if isinstance(condition, TextCondition) else "billable", compiled(condition))
+        for condition in conditions
+    ]
+
+
+def unknown_word(tests: Asked, seen: Seen) -> str | None:
+    """Return None if they do not fit, "" if they do, else the word that cannot be decided."""
+    unknown = ""
+    for key, test in tests:
+        fits = test(seen)
+        if fits is False:
+            return None
+        if fits is None:
+            unknown = unknown or key
+    return unknown
 
 
 def _is_billable(seen: Seen, wanted: bool) -> bool | None:

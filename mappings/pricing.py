@@ -14,11 +14,13 @@ from ledger.events import Event
 from ledger.money import hours, line_amount, printed, round_seconds
 
 from .contract import Bill, Customer, Rule
+from .holding import Hold
 from .matching import Index, Seen, Test, compiled
 from .model import BillableCondition, Person, TextCondition
 from .periods import Period, period_of
 from .phrases import TIME_KINDS
 from .reading import quoted
+from .texts import PricedAt, Texts, group_of
 
 MOST_SECONDS: Final = 24 * 3600
 """The longest single time entry that is believed."""
@@ -112,6 +114,7 @@ class _Ready:
     def __init__(self, customer: Customer) -> None:
         self.customer = customer
         self.takes = [compiled(condition) for condition in customer.takes]
+        self._texts = Texts(customer)
         self._tests = [_tests_of(rule) for rule in customer.rules]
         self._index = Index([[test for _, test in tests] for tests in self._tests])
         self._asks_billable = [
@@ -134,7 +137,7 @@ class _Ready:
             try:
                 asks_billable = self._asks_billable[position]
                 return self._priced(rule, rule.bill, seen, asks_billable=asks_billable)
-            except _Hold as hold:
+            except (_Hold, Hold) as hold:
                 return self._held(f"rule {quoted(rule.name)}: {hold}")
         event = seen.event
         what = f"{event.kind} in project {quoted(event.project or '')}"
@@ -156,7 +159,11 @@ class _Ready:
             unit_price = self._hourly(seen, steps)
         amount = line_amount(quantity, unit_price, currency)
         steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
+        period = period_of(rule.invoice, event.on)
         values = _values(rule, bill, seen)
+        values |= self._texts.values(
+            rule.name, seen, PricedAt(period, quantity, unit_price, amount)
+        )
         description = bill.description.filled_in(values)
         if not description:
             raise _Hold("nothing that its description names is known - add a text of its own")
@@ -169,8 +176,8 @@ class _Ready:
             currency=currency,
             amount=amount.minor,
             seconds=event.seconds,
-            group=tuple(values[key] for key in bill.one_line_per),
-            period=period_of(rule.invoice, event.on),
+            group=group_of(bill, values, seen),
+            period=period,
             steps=tuple(steps),
         )
 

@@ -16,7 +16,6 @@ from .atoms import (
     DAY,
     EMAIL,
     KEY,
-    LINES,
     NUMBER,
     PATTERNS,
     TEXT,
@@ -26,6 +25,7 @@ from .atoms import (
     ZONE,
 )
 from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .conditions import WHEN
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
 from .periods import SCHEDULES
@@ -43,50 +43,21 @@ TAKES: Final = TableOf(
     }
 )
 
-WHEN: Final = TableOf(
-    {
-        "event": Word(
-            ListOf(Phrase("a kind of event", phrases.event_kind)),
-            "kinds of event: " + ", ".join(phrases.PRICEABLE),
-        ),
-        "source": Word(PATTERNS, "the tool that told us: jira, github, generic"),
-        "endpoint": Word(PATTERNS, "the endpoint that was told"),
-        "project": Word(PATTERNS, "the project as the tool calls it"),
-        "item": Word(PATTERNS, "the key or number of the issue"),
-        "title": Word(PATTERNS, "the title of the issue, milestone or release"),
-        "person": Word(PATTERNS, "the name of the person who worked, from people:"),
-        "role": Word(PATTERNS, "the role of the person who worked"),
-        "labels": Word(PATTERNS, "one of the labels"),
-        "billable": Word(YES_NO, "what the tool says about the entry"),
-        "seconds": Word(
-            Phrase(
-                "a comparison like: at least 900, more than 0, between 900 and 3600",
-                phrases.comparison,
-            ),
-            "the time of the entry",
-        ),
-        "on": Word(
-            TableOf(
-                {
-                    "from": Word(DAY, "the first day, included"),
-                    "to": Word(DAY, "the last day, included"),
-                }
-            ),
-            "the day of the work",
-        ),
-    },
-    open_words={"fields.": Word(PATTERNS, "a field of the tool by its path, or a comparison")},
-)
-
 ONE_LINE_PER: Final = OneOf(
     {
         "item": "a line for each issue",
         "person": "a line for each person",
         "project": "a line for each project",
         "role": "a line for each role",
+        "activity": "a line for each activity",
         "day": "a line for each day",
+        "week": "a line for each week, from Monday to Sunday",
+        "month": "a line for each month",
         "title": "a line for each title",
+        "label": "a line for each label, or each set of labels",
+        "scope": "a line for each text of scope:",
         "rule": "one line for the rule",
+        "all": "one line for everything with the same text and price, also of other rules",
     }
 )
 
@@ -145,6 +116,7 @@ RULE: Final = TableOf(
             required=True,
         ),
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
+        **forms.RULE_WORDS,
     },
     label=("rule", "rule"),
 )
@@ -216,7 +188,11 @@ CUSTOMER: Final = TableOf(
         ),
         "purchase_order": Word(Phrase("a text", most=140), "the PO number on every invoice"),
         "purchase_order_required": Word(YES_NO, "yes: drafts without a PO number are blocked"),
-        "invoice": Word(SCHEDULE, "at once, weekly, every two weeks, monthly, quarterly or yearly", required=True),
+        "invoice": Word(
+            SCHEDULE,
+            "at once, weekly, every two weeks, monthly, quarterly or yearly",
+            required=True,
+        ),
         "approval": Word(
             OneOf(
                 {
@@ -237,8 +213,8 @@ CUSTOMER: Final = TableOf(
             "what happens to the remote draft: leave as draft (default), finalize or send",
         ),
         "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
-        "memo": Word(LINES, "a text on the invoice, above"),
-        "footer": Word(LINES, "a text on the invoice, at the bottom"),
+        "memo": Word(forms.INVOICE_TEXT, "a text on the invoice, above"),
+        "footer": Word(forms.INVOICE_TEXT, "a text on the invoice, at the bottom"),
         "takes": Word(TAKES, "which events are this customer's", required=True),
         **rates.WORDS,
         **sums.WORDS,

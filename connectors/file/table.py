@@ -12,12 +12,12 @@ from typing import Final
 
 from ledger.invoices import InvoiceDraft
 from ledger.money import Money, printed
+from ledger.spreadsheets import safe_text
 
 COLUMNS: Final = (
     *("reference", "customer", "purchase_order", "period_from", "period_to"),
     *("line", "description", "quantity", "unit_price", "amount", "currency"),
 )
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def lines_as_csv(draft: InvoiceDraft) -> str:
@@ -43,12 +43,3 @@ def lines_as_csv(draft: InvoiceDraft) -> str:
             ]
         )
     return "\ufeff" + text.getvalue()
-
-
-def safe_text(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula.
-
-    >>> safe_text("=1+1"), safe_text("Design")
-    ("'=1+1", 'Design')
-    """
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, or_, select
 
 from ..events import canonical_json
+from ..layouts import layout_from_json
 from ..printing import NumberedLine, print_lines
 from ..subjects import line_from_row
 from ..tables import customer, invoice, line_item
@@ -50,7 +51,8 @@ def _wrong(connection: Connection, row: Any) -> Iterator[str]:
     if not total == content["total"] == row["total"]:
         yield f"its lines add up to {total} minor units, its total is {row['total']}"
     if row["is_at_rest"]:
-        printed = [line.as_json() for line in print_lines(*_lines(connection, row["id"]))]
+        layout = layout_from_json(content)
+        printed = [line.as_json() for line in print_lines(*_lines(connection, row["id"]), layout)]
         if printed != content["lines"]:
             yield "printing its line items again does not give its lines"
 

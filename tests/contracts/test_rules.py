@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.events import KINDS
-from mappings import descriptions, periods, phrases, words
+from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
 from mappings.clauses import rates
 from mappings.reading import Items, Mistakes, Table, Text, read
@@ -73,7 +73,7 @@ TABLES = {
     "takes": words.TAKES,
     "rates": rates.RATE,
     "rules": words.RULE,
-    "when": words.WHEN,
+    "when": conditions.WHEN,
     "bill": words.BILL,
     "tests": words.TEST,
     "given": words.GIVEN,

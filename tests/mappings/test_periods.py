@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.assembly import Period as LedgerPeriod
-from ledger.assembly import Terms, reference_of
+from ledger.assembly import Terms
+from ledger.homes import Period as LedgerPeriod
+from ledger.homes import reference_of
 from mappings.book import Book
 from mappings.judging import terms_of
 from mappings.periods import SCHEDULES, Period, period_of
