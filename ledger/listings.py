@@ -15,6 +15,7 @@ from .deliveries import event_from_row
 from .events import as_utc_text
 from .money import Money, printed
 from .tables import approval, event, invoice, line_item, payment
+from .timesheets import TimesheetRow, timesheet_from_json
 
 MOST: Final = 200
 """The longest page."""
@@ -102,6 +103,13 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
     }
+
+
+def find_timesheet(connection: Connection, reference: str) -> tuple[TimesheetRow, ...] | None:
+    """Return the time entries that go with an invoice, None if none do or there is no invoice."""
+    query = select(invoice.c.content).where(invoice.c.reference == reference)
+    content = connection.scalar(query)
+    return None if content is None else timesheet_from_json(content)
 
 
 def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:

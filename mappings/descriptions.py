@@ -37,6 +37,7 @@ WORDS: Final = {
     "amount": "the amount of the entry, with its currency",
     "customer": "the customer's name",
     "purchase_order": "the PO number",
+    "contract": "the reference of the contract",
 }
 """The words that may stand in braces in the text of a line."""
 
@@ -47,6 +48,7 @@ INVOICE_WORDS: Final = {
     "total": "what the invoice comes to, with its currency",
     "number": "our number of the invoice: acme-2026-03",
     "purchase_order": "the PO number",
+    "contract": "the reference of the contract",
     "days": "the days that the customer has to pay: 30",
 }
 """The words that may stand in braces in `memo:` and `footer:`."""

@@ -129,5 +129,5 @@ def terms_of(
         late=lambda rule: late.get(rule, customer.form.late),
         period_name=period_name,
         billed_hours=billed_hours if customer.form.has_timesheet else None,
-        worded=lambda draft, schedule: worded(draft, schedule, customer.form.language),
+        worded=lambda draft, schedule: worded(draft, schedule, customer.form),
     )

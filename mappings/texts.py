@@ -17,6 +17,7 @@ from ledger.money import Money, hours
 from ledger.printing import ALL_IN_ONE
 
 from . import languages
+from .clauses.forms import Form
 from .contract import Bill, Customer
 from .descriptions import fill_in_lines
 from .holding import Hold, why_unknown
@@ -88,6 +89,7 @@ _LOOK_UP: Final[Mapping[str, _Word]] = {
     "amount": lambda texts, _, priced: languages.money_text(texts.code, priced.amount),
     "customer": lambda texts, _, __: texts.customer.name,
     "purchase_order": lambda texts, _, __: texts.customer.purchase_order or "",
+    "contract": lambda texts, _, __: texts.customer.form.contract or "",
 }
 _GROUPS: Final = ("activity", "scope")
 """Words of `one_line_per:` whose values are looked up here."""
@@ -119,11 +121,11 @@ def group_of(bill: Bill, values: Mapping[str, str], seen: Seen) -> tuple[str, ..
     )
 
 
-def worded(draft: InvoiceDraft, schedule: str, code: str) -> InvoiceDraft:
+def worded(draft: InvoiceDraft, schedule: str, form: Form) -> InvoiceDraft:
     """Return a draft with the words of its memo and footer filled in."""
     if "{" not in (draft.memo or "") + (draft.footer or ""):
         return draft
-    period = Period(schedule, draft.period_from, draft.period_to)
+    code, period = form.language, Period(schedule, draft.period_from, draft.period_to)
     values = {
         "customer": draft.customer.name,
         "period": languages.period_text(code, period),
@@ -131,6 +133,7 @@ def worded(draft: InvoiceDraft, schedule: str, code: str) -> InvoiceDraft:
         "total": languages.money_text(code, draft.total),
         "number": draft.reference,
         "purchase_order": draft.purchase_order or "",
+        "contract": form.contract or "",
         "days": "" if draft.days_until_due is None else str(draft.days_until_due),
     }
     return replace(

@@ -78,6 +78,8 @@ class Form:
     has_timesheet: bool = False
     late: str | None = None
     """None: the next invoice, without a label."""
+    contract: str | None = None
+    """The reference of the contract."""
 
 
 def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Form:
@@ -104,6 +106,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Form:
         scopes=tuple(scopes.values()),
         has_timesheet=filled.get("timesheet") == "yes",
         late=filled.get("late"),
+        contract=filled.get("contract"),
     )
 
 
