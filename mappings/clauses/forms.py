@@ -124,9 +124,9 @@ def check_text(
     """
     if ALONE in one_line_per and len(one_line_per) > 1:
         problem = "all puts everything on one line - leave the other words out, or leave out all"
-        mistakes.add(bill.place("one_line_per"), problem)
+        mistakes.inside("one_line_per").add(bill.place("one_line_per"), problem)
     elif problem := differing(description, one_line_per, schedule) or "":
-        mistakes.add(bill.place("description"), problem)
+        mistakes.inside("description").add(bill.place("description"), problem)
     if "scope" not in customer.places:
         for word, names in (
             ("description", description.words),
@@ -134,4 +134,4 @@ def check_text(
         ):
             if "scope" in names:
                 problem = "{scope} needs scope: - list there what was agreed"
-                mistakes.add(bill.place(word), problem)
+                mistakes.inside(word).add(bill.place(word), problem)
