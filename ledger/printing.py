@@ -87,12 +87,17 @@ def _all_in_one(
     """Return the groups, those in one that share their line with whatever reads the same."""
     merged: dict[tuple[object, ...], tuple[list[NumberedLine], str]] = {}
     for group, text in groups:
-        line = group[0].line
-        key: tuple[object, ...] = (group[0].id,)
-        if line.grouping == ALL_IN_ONE and line.kind != "agreement":
-            reference = corrected.get(line.corrects_id or 0, "")
-            key = (text, line.unit_price, line.tax, reference)
-        merged.setdefault(key, ([], text))[0].extend(group)
+        first = group[0].line
+        is_shared = first.grouping == ALL_IN_ONE and first.kind != "agreement"
+        reference = corrected.get(first.corrects_id or 0, "")
+        prefix = text.removesuffix(first.description)
+        for each in group:
+            line = each.line
+            # An agreement has a text of its own, and goes with the first line that it is about.
+            said = first if line.kind == "agreement" else line
+            alike = (said.description, prefix, line.unit_price, line.tax, reference)
+            key, said = (alike, said) if is_shared else ((group[0].id,), first)
+            merged.setdefault(key, ([], prefix + said.description))[0].append(each)
     return list(merged.values())
 
 
