@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 import logs
+from dues import Dues
 from ledger import auditlog, polls
 from ledger.errors import ConfigurationError
 from ledger.heartbeats import beat
@@ -29,8 +30,9 @@ ANCHOR_TICKS: Final = 720
 log = structlog.get_logger("clock")
 
 
-def tick(line: Line, count: int) -> None:
-    """Ring what waits, seal the audit log, show that this clock is alive."""
+def tick(line: Line, count: int, dues: Dues | None = None) -> None:
+    """Tell what has come due, ring what waits, seal the audit log, show that the clock is alive."""
+    (dues or Dues(line)).tell()
     wanted = line.polled()
     with line.database.read() as connection:
         agrees = polls.agrees(connection, wanted)
@@ -60,10 +62,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("clock_started")
-    count = 0
+    count, dues = 0, Dues(line)
     while not stop.is_set():
         try:
-            tick(line, count)
+            tick(line, count, dues)
         except DBAPIError as error:
             # Another clock was quicker with the chain, or the database is away: the next tick.
             log.warning("tick_failed", error=type(error).__name__)

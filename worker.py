@@ -31,6 +31,7 @@ from connectors.registry import billing_connectors, project_connectors
 from ledger import (
     approvals,
     assembly,
+    calendar,
     deliveries,
     facts,
     polls,
@@ -127,7 +128,10 @@ def normalize(line: Line, claimed: Claim) -> None:
 def _read(stored: deliveries.StoredDelivery) -> deliveries.Outcome:
     state, reading, reason = "normalized", Reading(), None
     try:
-        reading = sources()[stored.source].normalize(stored.request)
+        if stored.source == calendar.NAME:
+            reading = calendar.read(stored.request)
+        else:
+            reading = sources()[stored.source].normalize(stored.request)
         if not reading.events:
             state, reason = ("asked", None) if reading.asks else ("ignored", reading.ignored)
     except UnsupportedEventTypeError as error:

@@ -33,7 +33,7 @@ from .layouts import Label, Layout
 from .money import Money
 from .printing import NumberedLine, print_lines
 from .subjects import line_from_row
-from .sums import ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
+from .sums import HELD, HELD_OVER_A_CAP, ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .timesheets import BilledHours, TimesheetRow, timesheet_of
 
@@ -202,7 +202,7 @@ def _save(
     terms: Terms,
     now: datetime,
 ) -> int | None:
-    layout = _layout(home, lines, terms)
+    layout = layout_of(home, lines, terms)
     printed = print_lines(lines, corrected, layout)
     draft = InvoiceDraft(
         reference=known["reference"]
@@ -291,7 +291,8 @@ def _save(
     return int(known["id"])
 
 
-def _layout(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:
+def layout_of(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:
+    """Return how the lines of a draft are arranged by the terms."""
     here = {each.line.rule for each in lines}
     late = {
         (each.line.rule, OpenLine(each.id, None, each.line, None).period)
@@ -394,13 +395,16 @@ def _plain(text: str) -> str:
 
 def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
     """Return why a person should look before it goes out, although nothing is wrong."""
+    warnings = []
     if any(
         each.line.corrects_id is not None
         or (each.line.amount < 0 and each.line.kind != "agreement")
         for each in lines
     ):
-        return ["it takes back what was billed before"]
-    return []
+        warnings.append("it takes back what was billed before")
+    if any(each.line.pool.startswith(HELD) for each in lines):
+        warnings.append(HELD_OVER_A_CAP)
+    return warnings
 
 
 def _sort_key(home: Home) -> tuple[object, ...]:

@@ -25,6 +25,8 @@ KINDS: Final = {
     "expense.logged": "an expense as it now stands",
     "usage.recorded": "a metered quantity as it now stands",
     "invoice.changed": "a billing system's hint that an invoice changed there",
+    "fee.due": "a recurring fee whose period has come",
+    "fee.dropped": "a recurring fee that the rules no longer have for a period",
 }
 """Every event kind and what it means. A new kind starts here."""
 
@@ -32,8 +34,14 @@ UNDOES: Final = {
     "time.removed": ("time.logged",),
     "milestone.reopened": ("milestone.completed",),
     "work.reopened": ("work.completed",),
+    "fee.dropped": ("fee.due",),
 }
 """Kinds whose subject is worth nothing any more, and what they take back."""
+
+OF_THE_CALENDAR: Final = ("fee.due", "fee.dropped")
+"""Kinds that no tool tells: Billhook's own calendar does, see `calendar.py`."""
+TOLD_BY_TOOLS: Final = {kind: told for kind, told in KINDS.items() if kind not in OF_THE_CALENDAR}
+"""Every other kind."""
 
 
 @dataclass(frozen=True, slots=True)

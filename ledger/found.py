@@ -24,14 +24,24 @@ _MOST_NAMES = 500
 """How many names one query asks for."""
 
 
-def store(connection: Connection, source: str, found: Sequence[Delivery], now: datetime) -> int:
-    """Store found things as deliveries that wait to be read; return how many are new."""
+def store(
+    connection: Connection,
+    source: str,
+    found: Sequence[Delivery],
+    now: datetime,
+    *,
+    delivery_id: str | None = None,
+) -> int:
+    """Store found things as deliveries that wait to be read; return how many are new.
+
+    With a delivery id of their own the same bytes are stored once, whenever they are found.
+    """
     rows = {
         (each.endpoint, body_hash): {
             "endpoint": each.endpoint,
             "source": source,
             # Unlike a tool's own id it is not told twice: a state may come back after another.
-            "delivery_id": f"found:{each.received_at.isoformat()}",
+            "delivery_id": delivery_id or f"found:{each.received_at.isoformat()}",
             "body_hash": body_hash,
             "headers": dict(each.headers),
             "body": each.body,

@@ -6,16 +6,20 @@ and unit prices are `Decimal`. Rounding is half up (away from zero), once per li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
+from fractions import Fraction
 from functools import lru_cache
 
 from iso4217 import Currency
 
-# Wide enough that a product of two bounded decimals is always exact before it is rounded.
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+# Wide enough that a product of some bounded decimals is always exact before it is rounded.
+_EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
 HOURS_PLACES = 4
 """Decimal places of a quantity of hours; 0.0001 h is 0.36 s, so two seconds never look equal."""
+_MOST_PLACES = 8
+"""Decimal places that a quantity has at most, as rule files may have."""
 
 
 @lru_cache(maxsize=256)
@@ -75,6 +79,102 @@ def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
     """
     product = _EXACT.multiply(quantity, unit_price).scaleb(exponent(currency), _EXACT)
     return Money(int(product.quantize(Decimal(1), context=_EXACT)), currency)
+
+
+def product(price: Decimal, *factors: Decimal) -> Decimal:
+    """Return a price times some factors: exact, with at least the decimals of the price.
+
+    >>> product(Decimal("120.00"), Decimal("1.5")), product(Decimal("95"), Decimal("1.05"))
+    (Decimal('180.00'), Decimal('99.75'))
+    """
+    exact = price
+    for factor in factors:
+        exact = _EXACT.multiply(exact, factor)
+    whole, _, decimals = f"{exact:f}".partition(".")
+    _, _, kept = f"{price:f}".partition(".")
+    decimals = decimals.rstrip("0").ljust(len(kept), "0")
+    return Decimal(f"{whole}.{decimals}" if decimals else whole)
+
+
+_MOST_CUT_PLACES = 12
+"""Decimal places that the part of a quantity has at most that fills a cap."""
+
+
+def quantity_for(minor: int, unit_price: Decimal, currency: str, *, of: Decimal) -> Decimal:
+    """Return the part of a quantity that costs just so much, with the fewest decimal places.
+
+    What is left of it costs what is left of the amount, wherever rounding allows that.
+
+    >>> str(quantity_for(1000000, Decimal("120.00"), "EUR", of=Decimal("100.00")))
+    '83.3333'
+    """
+    rest = line_amount(of, unit_price, currency).minor - minor
+    exact = _EXACT.divide(Money(minor, currency).decimal(), unit_price)
+    found = None
+    for places in range(_MOST_CUT_PLACES + 1):
+        part = exact.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+        if line_amount(part, unit_price, currency).minor != minor:
+            continue
+        found = part if found is None else found
+        if line_amount(of - part, unit_price, currency).minor == rest:
+            return part
+    return exact.quantize(Decimal(1).scaleb(-_MOST_CUT_PLACES)) if found is None else found
+
+
+def exact_amount(exact: Fraction, currency: str) -> Money:
+    """Return an exact amount in major units, rounded half up to the currency's minor unit.
+
+    >>> str(exact_amount(Fraction(500 * 17, 31), "EUR"))
+    '274.19 EUR'
+    """
+    return Money(_half_up(exact * 10 ** exponent(currency)), currency)
+
+
+def allocate(total: int, shares: Sequence[Fraction]) -> list[int]:
+    """Divide minor units or seconds by shares, none of them negative: the parts add up to `total`.
+
+    Each part is its exact share, cut; what is left goes unit by unit to the largest remainders, of
+    equal ones to the first. A negative total mirrors the positive one. Raise ValueError if the
+    shares come to nothing.
+
+    >>> allocate(100, [Fraction(1), Fraction(1), Fraction(1)])
+    [34, 33, 33]
+    """
+    if total < 0:
+        return [-part for part in allocate(-total, shares)]
+    whole = sum(shares)
+    if not whole:
+        raise ValueError("nothing can be divided by shares of nothing")
+    exact = [total * share / whole for share in shares]
+    parts = [part.numerator // part.denominator for part in exact]
+    # Python's sort is stable, so equal remainders keep their order.
+    by_remainder = sorted(range(len(parts)), key=lambda at: parts[at] - exact[at])
+    for at in by_remainder[: total - sum(parts)]:
+        parts[at] += 1
+    return parts
+
+
+def billed_as(quantity: Fraction, unit_price: Decimal, amount: Money) -> tuple[Decimal, Decimal]:
+    """Return quantity and unit price of a line whose amount is settled, so that they give it.
+
+    The quantity gets the fewest decimal places, from 4 to 8, that give just this amount; where
+    none do, the line says 1 x the amount.
+
+    >>> billed_as(Fraction(17, 31), Decimal("500.00"), Money(27419, "EUR"))
+    (Decimal('0.548387'), Decimal('500.00'))
+    """
+    for places in range(HOURS_PLACES, _MOST_PLACES + 1):
+        rounded = Decimal(_half_up(quantity * 10**places)).scaleb(-places, _EXACT)
+        if line_amount(rounded, unit_price, amount.currency) == amount:
+            return rounded, unit_price
+    return Decimal("1.0000"), amount.decimal()
+
+
+def _half_up(exact: Fraction) -> int:
+    """Return a fraction as a whole number, half of one away from zero."""
+    if exact < 0:
+        return -_half_up(-exact)
+    return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
 
 
 def to_minor(amount: Decimal, currency: str) -> int:

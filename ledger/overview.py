@@ -14,7 +14,19 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func,
 
 from .claims import NEVER
 from .events import as_utc_text
-from .tables import customer, delivery, fact, hint, invoice, poll, refusal, report, subject
+from .sums import HELD, HELD_OVER_A_CAP
+from .tables import (
+    customer,
+    delivery,
+    fact,
+    hint,
+    invoice,
+    line_item,
+    poll,
+    refusal,
+    report,
+    subject,
+)
 
 _WAITS: Final = {
     "poll": (poll, "waiting"),
@@ -84,6 +96,19 @@ class _HeldKind:
     reason: Callable[[RowMapping], str | None]
 
 
+_KEPT_BACK: Final = (
+    select(func.min(line_item.c.id))
+    .where(
+        # The first condition lets the index be used that only lines in a pool are in.
+        line_item.c.pool != "",
+        line_item.c.pool.startswith(HELD),
+        line_item.c.state != "withdrawn",
+    )
+    .group_by(line_item.c.customer, line_item.c.pool)
+    .having(func.sum(line_item.c.amount) != 0)
+)
+"""The first line of each pool of which something is held back, billed or not."""
+
 _HELD: Final = {
     "poll": _HeldKind(
         poll,
@@ -119,6 +144,13 @@ _HELD: Final = {
         where=lambda row: str(row["customer"]),
         what=lambda row: str(row["reference"]),
         reason=lambda row: "; ".join(row["reasons"]),
+    ),
+    "agreement": _HeldKind(
+        line_item,
+        line_item.c.id.in_(_KEPT_BACK),
+        where=lambda row: str(row["customer"]),
+        what=lambda row: str(row["pool"]).removeprefix(HELD),
+        reason=lambda _: HELD_OVER_A_CAP,
     ),
     "push": _HeldKind(
         invoice,

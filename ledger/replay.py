@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from sqlalchemy import Connection, and_, exists, literal, or_, select, update
 
 from .auditlog import note
 from .claims import released
 from .errors import BillhookError
 from .facts import wake
+from .subjects import is_paid_by
 from .tables import delivery, line_item, subject
 
 MOST_TOGETHER: Final = 500
@@ -64,7 +65,7 @@ def remap_held(connection: Connection, *, actor: str, now: datetime) -> int:
 
 def remap_customer(connection: Connection, key: str, *, actor: str, now: datetime) -> int:
     """Have everything of a customer priced again that is not billed; return how many."""
-    return _remap(connection, and_(subject.c.customer == key, _UNBILLED), key, actor, now)
+    return _remap(connection, and_(is_paid_by(literal(key)), _UNBILLED), key, actor, now)
 
 
 def remap_all(connection: Connection, *, actor: str, now: datetime) -> int:
@@ -81,10 +82,11 @@ def _lines(state: str) -> Any:
 
 
 # What stands on an invoice keeps its price. A subject that was billed and then changed has open
-# lines too; those are priced again.
+# lines too; those are priced again. What several customers share keeps its price for all of them
+# once one of them was billed.
 _UNBILLED: Final = and_(
     subject.c.state.in_(("priced", "held", "nothing", "failed")),
-    or_(_lines("open"), ~_lines("billed")),
+    or_(and_(_lines("open"), subject.c.payers.is_(None)), ~_lines("billed")),
 )
 
 

@@ -11,14 +11,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from .claims import Claim, hold, released
 from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
 from .database import insert_for
 from .deliveries import event_from_row
 from .errors import StaleClaimError
-from .events import UNDOES, Event
+from .events import OF_THE_CALENDAR, UNDOES, Event
 from .facts import about_any_of, fact_from_row, wake
 from .tables import customer, event, fact, line_item, subject
 
@@ -34,11 +45,16 @@ class Verdict:
     reason: str | None = None
     lines: tuple[LineItem, ...] = ()
     """Only where priced: one, or one for each payer. Their `event_id` is set here."""
+    payers: tuple[str, ...] = ()
+    """The customers who share it; empty: `customer` pays all of it."""
 
 
 Judge = Callable[[Event], Verdict]
 GONE: Final = Verdict("gone", reason="the tool says that it no longer exists or was opened again")
-_JUDGED: Final = ("state", "reason", "customer", "rule", "held_seconds", "excluded_seconds")
+DROPPED: Final = Verdict("gone", reason="the rules no longer have this fee for these days")
+_JUDGED: Final = (
+    *("state", "reason", "customer", "rule", "payers", "held_seconds", "excluded_seconds"),
+)
 
 
 def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime) -> int:
@@ -128,7 +144,7 @@ def _judged(
     told: Event, found: Any, judge: Judge, known: Sequence[KnownLine], before: int
 ) -> Verdict:
     if told.kind in UNDOES:
-        return GONE
+        return DROPPED if told.kind in OF_THE_CALENDAR else GONE
     if found is not None and found["state"] == "known":
         told = told.filled_in(fact_from_row(found))
     elif told.project is None and told.about is not None:
@@ -211,7 +227,9 @@ def _ending(
     billed = sum(each.line.seconds for each in known if each.is_billed)
     held = row["present"] - billed - before if verdict.state == "held" else 0
     excluded = row["present"] if verdict.state == "nothing" else before
-    return (verdict.state, verdict.reason, verdict.customer, verdict.rule, held, excluded)
+    payers = ",".join(verdict.payers) or None
+    said = (verdict.state, verdict.reason, verdict.customer, verdict.rule, payers)
+    return (*said, held, excluded)
 
 
 def _began_with(
@@ -312,6 +330,12 @@ def _rivals(
     )
     totals = {(row["endpoint"], row["about"]) for row in rows if row["kind"] == "time.total"}
     return {(row.endpoint, row.about) for row in entries} & totals
+
+
+def is_paid_by(customer: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that a customer pays for a subject, alone or with others."""
+    among = (literal(",") + subject.c.payers + ",").contains(literal(",") + customer + ",")
+    return case((subject.c.payers.is_(None), subject.c.customer == customer), else_=among)
 
 
 def withdraw_lines(connection: Connection, ids: Sequence[int]) -> None:

@@ -26,6 +26,13 @@ from .tables import line_item
 
 ROUNDING: Final = "Rounding"
 """The text of a line that makes up for rounding."""
+HELD: Final = "held: "
+"""What the pool of agreement lines begins with that keep work back until a person decides."""
+HELD_OVER_A_CAP: Final = (
+    "what is over a cap is held back - raise at_most: under caps:, or write over_the_cap: show"
+)
+TAKEN_BACK: Final = "Taken back: "
+"""What the text of an agreement line begins with where less of it is wanted than was billed."""
 _MOST_POOLS: Final = 500
 
 SumUp = Callable[[str, Sequence[LineItem]], Sequence[LineItem]]
@@ -133,7 +140,8 @@ def _agree(
     known = [*lines, *_billed(connection, customer, periods, agreements)]
     standing = [each for each in known if each.line.kind == "agreement"]
     billed = [each.line for each in standing if each.is_billed]
-    _store(connection, standing, difference(_wanted(known, agreements), billed), now)
+    due = _told(difference(_wanted(known, agreements), billed), billed)
+    _store(connection, standing, due, now)
 
 
 def _wanted(known: Sequence[KnownLine], agreements: Sequence[Agreement]) -> list[LineItem]:
@@ -144,6 +152,26 @@ def _wanted(known: Sequence[KnownLine], agreements: Sequence[Agreement]) -> list
         seen = [*base, *(KnownLine(0, False, line) for line in wanted)]
         wanted += agreement.wanted(seen)
     return wanted
+
+
+def _told(due: Sequence[LineItem], billed: Sequence[LineItem]) -> list[LineItem]:
+    """Return agreement lines with texts that say where one takes back what was billed before."""
+    before: dict[tuple[object, ...], Decimal] = {}
+    for line in billed:
+        before[_alike(line)] = before.get(_alike(line), Decimal(0)) + line.quantity
+    told = []
+    for line in due:
+        text = line.description.removeprefix(TAKEN_BACK)
+        is_back = before.get(_alike(line), Decimal(0)) * line.quantity < 0
+        told.append(replace(line, description=TAKEN_BACK + text if is_back else text))
+    return told
+
+
+def _alike(line: LineItem) -> tuple[object, ...]:
+    return (
+        *(line.pool, line.rule, line.grouping, line.unit_price),
+        *(line.tax, line.project, line.adjusts_id),
+    )
 
 
 def difference(wanted: Iterable[LineItem], already: Iterable[LineItem]) -> list[LineItem]:

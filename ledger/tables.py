@@ -216,6 +216,7 @@ subject = Table(
     Column("reason", Text),
     Column("customer", String(64)),
     Column("rule", Text),
+    Column("payers", Text),  # keys with commas between them, where several customers share it
     Column("held_seconds", BigInteger, nullable=False, default=0),
     Column("excluded_seconds", BigInteger, nullable=False, default=0),
     *_lease(),

@@ -16,6 +16,7 @@ from ledger.events import UNDOES, Event, canonical_json
 
 from . import trials
 from .checking import customer_of
+from .clauses.shares import check_payers
 from .contract import Customer
 from .model import Workspace
 from .people import People
@@ -71,6 +72,7 @@ class Book:
             if first is not customer:
                 problem = f'customer: "{customer.key}" has a file already, {first.at.file}'
                 mistakes.add(customer.at, f"{problem} - a customer has one file")
+        check_payers(customers, mistakes, are_all_known=not mistakes.found)
         if mistakes.found or workspace is None:
             raise ConfigurationError(mistakes.lines())
         return cls(files, workspace, customers.values())
@@ -124,7 +126,7 @@ class Book:
         return [
             result
             for customer in self.customers.values()
-            for result in trials.results(customer, self._people, self._pricing)
+            for result in trials.results(self, customer, self._people, self._pricing)
         ]
 
     def secret_names(self) -> Mapping[str, str]:

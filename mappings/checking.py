@@ -14,16 +14,39 @@ from typing import Any, Final
 from ledger.money import exponent, line_amount
 
 from . import phrases, words
-from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses import (
+    agreements,
+    exchange,
+    factors,
+    fees,
+    forms,
+    parties,
+    rates,
+    shares,
+    sums,
+    taxes,
+)
+from .clauses.rates import Rates
 from .clauses.setting import Setting, check_known
-from .conditions import conditions as conditions_of
-from .contract import Bill, Customer, Example, Expected, Given, Rule
+from .conditions import conditions
+from .contract import (
+    Bill,
+    Customer,
+    Example,
+    Expected,
+    ExpectedInvoice,
+    ExpectedLine,
+    Given,
+    Rule,
+)
 from .model import TextCondition, Workspace
 from .reading import Mistakes, Table, quoted, suggestion
 from .shapes import Filled
 
 _CLAUSES: Final[Mapping[str, Any]] = {
     "rates": rates,
+    "factors": factors,
+    "exchange": exchange,
     "sums": sums,
     "agreements": agreements,
     "fees": fees,
@@ -45,12 +68,13 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
     if takes is not None and not takes.places:
         mistakes.inside("takes").add(takes.at, "takes nothing - write takes: {project: [...]}")
     names = tuple(rule["rule"] for rule in filled.get("rules", ()) if rule.get("rule"))
-    setting = Setting(workspace, filled.get("currency"), names)
+    holidays = frozenset(filled.get("holidays", ()))
+    setting = Setting(workspace, filled.get("currency"), names, holidays)
     clauses: dict[str, Any] = {
         name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
     }
     schedule = filled.get("invoice", "monthly")
-    rules = _rules(filled.get("rules", ()), schedule, filled, setting, mistakes)
+    rules = _rules(filled.get("rules", ()), schedule, filled, setting, clauses["rates"], mistakes)
     tests = _tests(filled, mistakes)
     if workspace and workspace.connectors and (send_to := filled.get("send_to")):
         check_known("connector", send_to, workspace.connectors, filled.place("send_to"), mistakes)
@@ -90,6 +114,7 @@ def _rules(
     schedule: str,
     customer: Filled,
     setting: Setting,
+    prices: Rates,
     mistakes: Mistakes,
 ) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
@@ -104,14 +129,17 @@ def _rules(
                 filled.at, f"{problem} - line items name their rule, so call them differently"
             )
         when = filled.get("when")
-        conditions = conditions_of(when, setting, inside.inside("when")) if when else ()
+        fits = conditions(when, setting, inside.inside("when")) if when else ()
+        currency = filled.get("currency") or setting.currency or ""
         bill = filled.get("bill")
-        made = _bill(bill, customer, inside.inside("bill")) if isinstance(bill, Filled) else None
-        if made and made.quantity is None:
-            _check_hours(filled, inside)
-        if made and made.unit_price is None and "rates" not in customer.places:
+        made = _bill(bill, currency, inside.inside("bill")) if isinstance(bill, Filled) else None
+        if made:
+            _check_kinds(filled, made, inside.inside("bill"))
+        if made and made.unit_price == "rate" and not prices.has("hour", currency):
             at = bill.place("unit_price")
-            inside.inside("bill").add(at, "rate needs rates: - add them, or write a number here")
+            of = f"in {currency} " if prices.listed else ""
+            problem = f"rate needs rates: {of}- add them, or write a number here"
+            inside.inside("bill").add(at, problem)
         invoice = filled.get("invoice", schedule)
         if made:
             forms.check_text(
@@ -122,32 +150,64 @@ def _rules(
                 customer,
                 inside.inside("bill"),
             )
+        split = shares.split_of(filled, inside)
         late = filled.get("late", customer.get("late"))
-        rules[name] = Rule(name, filled.at, conditions, made, invoice, late)
+        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split, late)
     return tuple(rules.values())
 
 
-def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:
+def _bill(filled: Filled, currency: str, mistakes: Mistakes) -> Bill | None:
+    contract_sum = shares.contract_sum_of(filled, currency or None, mistakes)
+    if "contract_sum" in filled.places:
+        if contract_sum is None or not filled.is_whole:
+            return None
+        return Bill(
+            description=filled["description"],
+            quantity=Decimal("1.00"),
+            unit_price=Decimal(0),
+            one_line_per=filled.get("one_line_per", ()),
+            contract_sum=contract_sum,
+        )
     if not filled.is_whole:
         return None
-    quantity: Decimal | None = filled["quantity"]
-    unit_price: Decimal | None = filled["unit_price"]
-    currency = customer.get("currency")
-    if quantity is not None:
-        if "round" in filled.places:
-            mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
-        if unit_price is None:
-            problem = "a rate is the price of an hour"
-            at = filled.place("unit_price")
-            mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
-        elif currency and not _is_exact(quantity, unit_price, currency):
-            problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
-            mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    missing = [word for word in ("quantity", "unit_price") if word not in filled.places]
+    for word in missing:
+        mistakes.add(filled.at, f'the word "{word}" is missing - {words.BILL.words[word].help}')
+    if missing:
+        return None
+    quantity, unit_price = filled["quantity"], filled["unit_price"]
+    if quantity != "hours" and "round" in filled.places:
+        mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
+    if unit_price == "rate" and quantity != "hours":
+        problem = "a rate is the price of an hour"
+        at = filled.place("unit_price")
+        mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
+    if unit_price == "cost" and quantity != 1:
+        at = filled.place("quantity")
+        mistakes.add(at, "an expense is billed once at its cost - write quantity: 1")
+    if unit_price != "cost" and "markup" in filled.places:
+        at = filled.place("markup")
+        mistakes.add(at, "a markup is on a cost - write unit_price: cost, or another price")
+    if (
+        currency
+        and isinstance(quantity, Decimal)
+        and isinstance(unit_price, Decimal)
+        and not _is_exact(quantity, unit_price, currency)
+    ):
+        problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
+        mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    minimum: Decimal | None = filled.get("minimum")
+    if minimum is not None and currency and not _is_exact(Decimal(1), minimum, currency):
+        problem = f"{minimum} has more decimal places than {currency} allows"
+        mistakes.add(filled.place("minimum"), f"{problem} - write an amount that can be paid")
     return Bill(
         description=filled["description"],
         quantity=quantity,
         unit_price=unit_price,
         rounding=filled.get("round"),
+        markup=filled.get("markup"),
+        discount=filled.get("discount"),
+        minimum=minimum,
         one_line_per=filled.get("one_line_per", ()),
     )
 
@@ -157,14 +217,26 @@ def _is_exact(quantity: Decimal, unit_price: Decimal, currency: str) -> bool:
     return Fraction(amount) == Fraction(quantity) * Fraction(unit_price)
 
 
-def _check_hours(rule: Filled, mistakes: Mistakes) -> None:
-    """Note a mistake if a rule bills the hours of events that have none."""
+_KINDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "hours": ("quantity", phrases.TIME_KINDS),
+    "units": ("quantity", phrases.UNIT_KINDS),
+    "cost": ("unit_price", phrases.COST_KINDS),
+}
+"""Words that only some kinds of event have a number for, and the word that they stand at."""
+
+
+def _check_kinds(rule: Filled, bill: Bill, mistakes: Mistakes) -> None:
+    """Note a mistake if a rule bills the hours of events that have none, and the like."""
     when = rule.get("when")
     kinds = phrases.kinds_named(when.get("event", ())) if when else ()
-    if others := [kind for kind in kinds if kind not in phrases.TIME_KINDS]:
-        problem = f"quantity: hours, but a {others[0]} has none"
-        at = rule["bill"].place("quantity")
-        mistakes.inside("bill").add(at, f"{problem} - write a number, or event: time.logged")
+    for word in (bill.quantity, bill.unit_price):
+        if not isinstance(word, str) or word not in _KINDS:
+            continue
+        at, having = _KINDS[word]
+        if others := [kind for kind in kinds if kind not in having]:
+            problem = f"{at}: {word}, but a {others[0]} has none"
+            advice = f"write a number, or event: {having[0]}"
+            mistakes.add(rule["bill"].place(at), f"{problem} - {advice}")
 
 
 def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
@@ -178,11 +250,14 @@ def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
         if name in tests:
             problem = f"has the same name as the one in line {tests[name].at.line}"
             inside.add(filled.at, f"{problem} - call them differently")
+        for each in given or ():
+            fees.check_given(each, customer, inside.inside("given"))
         if isinstance(expect, Filled):
             _check_expected(expect, customer, rule_names, inside.inside("expect"))
+            _check_invoiced(expect, len(given or ()), customer, inside.inside("expect"))
         if filled.is_whole and given and expect:
             expected = _expected(expect, customer.get("customer", ""))
-            tests[name] = Example(name, filled.at, _given(given), expected)
+            tests[name] = Example(name, filled.at, tuple(map(_given, given)), expected)
     return tuple(tests.values())
 
 
@@ -196,16 +271,52 @@ def _check_expected(
     if rule and not other and rule not in rule_names:
         problem = f"this file has no rule {quoted(rule)}"
         mistakes.add(expect.place("rule"), problem + suggestion(rule, rule_names))
-    amount, currency = expect.get("amount"), customer.get("currency")
-    if amount is not None and currency and not other:
+    if not other:
+        _check_places(expect, "amount", _currency_of(expect, customer), mistakes)
+
+
+def _check_places(expect: Filled, word: str, currency: str | None, mistakes: Mistakes) -> None:
+    """Note a mistake if an amount of money has too many decimal places."""
+    amount = expect.get(word)
+    if amount is not None and currency:
         places = -amount.normalize().as_tuple().exponent
         if places > exponent(currency):
             problem = f"{amount} has more decimal places than {currency} allows"
-            mistakes.add(expect.place("amount"), f"{problem} - write the rounded amount")
+            mistakes.add(expect.place(word), f"{problem} - write the rounded amount")
+
+
+def _check_invoiced(expect: Filled, events: int, customer: Filled, mistakes: Mistakes) -> None:
+    """Note mistakes in what is expected of printed lines, and where nothing is said of them."""
+    of_one = [word for word in expect.places if word in words.OF_ONE_EVENT]
+    of_all = [word for word in expect.places if word in (*words.INVOICED, "invoices")]
+    if of_one and (events > 1 or of_all):
+        problem = f"{of_one[0]} is about one event"
+        mistakes.add(expect.place(of_one[0]), f"{problem} - write it under lines:, or total:")
+    invoices = expect.get("invoices", ())
+    for each in (expect, *invoices):
+        inside = mistakes
+        if each is not expect:
+            inside = mistakes.inside(f"invoice {quoted(each.get('period', ''))}")
+        other = expect.get("customer") not in (None, customer.get("customer"))
+        currency = None if other else customer.get("currency")
+        _check_places(each, "total", currency, inside)
+        for line in (*each.get("lines", ()), *each.get("has_line", ())):
+            _check_places(line, "amount", currency, inside)
+
+
+def _currency_of(expect: Filled, customer: Filled) -> str | None:
+    """Return the currency in which a line is expected: its own, its rule's, or the customer's."""
+    named = (rule for rule in customer.get("rules", ()) if rule.get("rule") == expect.get("rule"))
+    of_rule = next((rule.get("currency") for rule in named), None)
+    found: str | None = expect.get("currency") or of_rule or customer.get("currency")
+    return found
 
 
 def _given(filled: Filled) -> Given:
     billable = filled.get("billable")
+    fields = {name: _field(value) for name, (_, value) in filled.get("fields", {}).items()}
+    if activity := filled.get("activity"):
+        fields["activity"] = activity
     return Given(
         kind=filled["event"],
         on=filled["on"],
@@ -218,7 +329,8 @@ def _given(filled: Filled) -> Given:
         seconds=filled.get("seconds"),
         billable=None if billable is None else billable == "yes",
         labels=filled.get("labels", ()),
-        fields={name: _field(value) for name, (_, value) in filled.get("fields", {}).items()},
+        fields=fields,
+        fee=filled.get("fee"),
     )
 
 
@@ -241,4 +353,17 @@ def _expected(expect: Any, customer: str) -> Expected:
         unit_price=expect.get("unit_price"),
         amount=expect.get("amount"),
         description=expect.get("description"),
+        currency=expect.get("currency"),
+        together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
+        invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
+    )
+
+
+def _invoiced(filled: Filled) -> ExpectedInvoice:
+    lines = filled.get("lines")
+    return ExpectedInvoice(
+        period=filled.get("period", ""),
+        total=filled.get("total"),
+        lines=None if lines is None else tuple(ExpectedLine(**each.values) for each in lines),
+        has_lines=tuple(ExpectedLine(**each.values) for each in filled.get("has_line", ())),
     )

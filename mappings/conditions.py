@@ -11,11 +11,14 @@ from .model import (
     BillableCondition,
     Condition,
     DayCondition,
+    HolidayCondition,
     RangeCondition,
     TextCondition,
 )
 from .reading import Mistakes, Place, quoted
-from .shapes import Filled, ListOf, Phrase, TableOf, Word
+from .shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
+
+WEEKDAYS: Final = OneOf({name: f"the day of the work is a {name}" for name in phrases.WEEKDAYS})
 
 WHEN: Final = TableOf(
     {
@@ -49,6 +52,8 @@ WHEN: Final = TableOf(
             ),
             "the day of the work",
         ),
+        "weekday": Word(ListOf(WEEKDAYS), "the weekday of the work: saturday, sunday"),
+        "holiday": Word(YES_NO, "yes: the day of the work is one of holidays:"),
     },
     open_words={"fields.": Word(PATTERNS, "a field of the tool by its path, or a comparison")},
 )
@@ -62,6 +67,11 @@ def conditions(when: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Cond
             found.append(RangeCondition(key, value))
         elif key == "billable":
             found.append(BillableCondition(value == "yes"))
+        elif key == "holiday":
+            if not setting.holidays:
+                problem = "no holidays are named - list their days under holidays:"
+                mistakes.inside(key).add(when.place(key), problem)
+            found.append(HolidayCondition(value == "yes", setting.holidays))
         elif key == "on":
             first, last = value.get("from"), value.get("to")
             if first and last and first > last:

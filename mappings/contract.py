@@ -12,10 +12,13 @@ from datetime import date
 from decimal import Decimal
 
 from .clauses.agreements import Agreements
+from .clauses.exchange import ExchangeRates
+from .clauses.factors import Factors
 from .clauses.fees import Fees
 from .clauses.forms import Form
 from .clauses.parties import Parties
 from .clauses.rates import Rates
+from .clauses.shares import ContractSum, Split
 from .clauses.sums import Count, Sums
 from .clauses.taxes import Taxes
 from .descriptions import Description
@@ -28,14 +31,22 @@ class Bill:
     """What a rule makes of an event that it fits."""
 
     description: Description
-    quantity: Decimal | None
-    """None: the hours of the entry."""
-    unit_price: Decimal | None
-    """Major units; None: the rate of the person who worked."""
+    quantity: Decimal | str
+    """A number; or "hours" of the entry, or "units" of what was used."""
+    unit_price: Decimal | str
+    """Major units; or "rate" of the work, or "cost" of the expense."""
     rounding: Rounding | None = None
+    markup: Decimal | None = None
+    """The share that is added to a cost: 0.10 is 10 %."""
+    discount: Decimal | None = None
+    """The share that is taken off the unit price: 0.05 is 5 %."""
+    minimum: Decimal | None = None
+    """The least that an entry comes to, in major units."""
     count: Count | None = None
     """What its entries are counted for; None: each entry has its own price."""
     one_line_per: tuple[str, ...] = ()
+    contract_sum: ContractSum | None = None
+    """Of which a share is billed, once, in place of quantity and unit price."""
 
     @property
     def names_person(self) -> bool:
@@ -54,6 +65,10 @@ class Rule:
     bill: Bill | None
     invoice: str
     """The schedule: the rule's own, or else the customer's."""
+    currency: str
+    """ISO 4217: the rule's own, or else the customer's."""
+    split: Split | None = None
+    """Who pays which share; None: the customer pays all of it."""
     late: str | None = None
     """Where its late work goes: its own, or else the customer's; see `ledger.homes`."""
 
@@ -75,6 +90,30 @@ class Given:
     billable: bool | None = None
     labels: tuple[str, ...] = ()
     fields: Mapping[str, str | Decimal] = field(default_factory=dict)
+    fee: str | None = None
+    """Of a `fee.due`: the fee whose period holds the day."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLine:
+    """What a printed line must say; None: it may say anything."""
+
+    description: str | None = None
+    quantity: Decimal | None = None
+    unit_price: Decimal | None = None
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedInvoice:
+    """What an invoice, or all of them together, must say."""
+
+    period: str = ""
+    """As in its number: "2026-10"; empty: all invoices together."""
+    total: Decimal | None = None
+    lines: tuple[ExpectedLine, ...] | None = None
+    """All lines, in order."""
+    has_lines: tuple[ExpectedLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +128,16 @@ class Expected:
     unit_price: Decimal | None = None
     amount: Decimal | None = None
     description: str | None = None
+    currency: str | None = None
+    together: ExpectedInvoice | None = None
+    """What the printed lines of all invoices must say."""
+    invoices: tuple[ExpectedInvoice, ...] = ()
+    """All invoices, where a test says what is on each."""
+
+    @property
+    def is_invoiced(self) -> bool:
+        """Return whether it is about printed lines, rather than about what one event is worth."""
+        return self.together is not None or bool(self.invoices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +146,7 @@ class Example:
 
     name: str
     at: Place
-    given: Given
+    given: tuple[Given, ...]
     expected: Expected
 
 
@@ -127,6 +176,8 @@ class Customer:
     memo: str | None = None
     footer: str | None = None
     rates: Rates = field(default_factory=Rates)
+    factors: Factors = field(default_factory=Factors)
+    exchange: ExchangeRates = field(default_factory=ExchangeRates)
     sums: Sums = field(default_factory=Sums)
     agreements: Agreements = field(default_factory=Agreements)
     fees: Fees = field(default_factory=Fees)

@@ -20,6 +20,7 @@ WORDS: Final = {
     "person": "the name of the person who worked",
     "role": "the role of that person",
     "activity": "the kind of work, as the tool says it",
+    "factor": "the name of the factor that the rate is multiplied by",
     "date": "the day of the work: 2026-03-04",
     "date:long": "the same with the month's name: 4 March 2026",
     "date:short": "the same without the year: 4 Mar",

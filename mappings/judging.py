@@ -5,25 +5,29 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from ledger.assembly import Terms
+from ledger.calendar import Due
 from ledger.corrections import LineItem
 from ledger.events import Event
 from ledger.homes import Period
 from ledger.invoices import BilledCustomer
 from ledger.subjects import Verdict
 
-from .book import Book
 from .languages import period_text
 from .periods import Period as BillingPeriod
 from .periods import period_of
-from .pricing import Held, Nothing
+from .pricing import Held, Nothing, Outcome
 from .texts import worded
+
+if TYPE_CHECKING:
+    # A book runs the tests of its files, and these ask for verdicts.
+    from .book import Book
 
 NO_RULES: Final = "no rules are active yet - run `flask rules activate`"
 _AFTER_PUSH: Final = {"leave as draft": "draft", "finalize": "finalize", "send": "send"}
@@ -33,7 +37,11 @@ def judge(book: Book | None, event: Event) -> Verdict:
     """Return what an event is worth by the rules of a book; without rules everything is held."""
     if book is None:
         return Verdict("held", reason=NO_RULES)
-    outcome = book.price(event)
+    return verdict(book, event, book.price(event), book.person_name(event))
+
+
+def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None) -> Verdict:
+    """Return what the ledger keeps of an event that was priced by a book."""
     if isinstance(outcome, Held):
         return Verdict("held", customer=outcome.customer, reason=outcome.reason)
     if isinstance(outcome, Nothing):
@@ -42,7 +50,7 @@ def judge(book: Book | None, event: Event) -> Verdict:
         customer=outcome.customer,
         project=event.project,
         item=event.item,
-        person=book.person_name(event),
+        person=person_name,
         on=event.on,
         description=outcome.description,
         quantity=outcome.quantity,
@@ -62,7 +70,23 @@ def judge(book: Book | None, event: Event) -> Verdict:
         pool=outcome.pool,
         tax=outcome.tax,
     )
-    return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    if outcome.split is None:
+        return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    return Verdict(
+        "priced",
+        outcome.customer,
+        outcome.rule,
+        lines=outcome.split.divided(line, book.customers),
+        payers=tuple(payer.customer for payer in outcome.split.payers),
+    )
+
+
+def due_by(book: Book, now: datetime) -> Iterator[Due]:
+    """Yield everything that has ever come due by the calendar under the rules of a book."""
+    for customer in book.customers.values():
+        today = now.astimezone(ZoneInfo(customer.time_zone)).date()
+        for fee in customer.fees.by_name.values():
+            yield from fee.due(customer.key, customer.time_zone, today)
 
 
 def terms_of(
@@ -100,7 +124,7 @@ def terms_of(
         """Return the hours that a line bills, None if it bills something else."""
         rules = book_of(line.mapping_version).customers[key].rules
         bills = (rule.bill for rule in rules if rule.name == line.rule)
-        is_hours = any(bill is not None and bill.quantity is None for bill in bills)
+        is_hours = any(bill is not None and bill.quantity == "hours" for bill in bills)
         return line.quantity if is_hours else None
 
     def sum_up(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:

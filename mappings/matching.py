@@ -7,6 +7,7 @@ false: the event waits, nothing is guessed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +20,15 @@ from .model import (
     BillableCondition,
     Condition,
     DayCondition,
+    HolidayCondition,
     Person,
     Range,
     RangeCondition,
     TextCondition,
 )
-from .phrases import TIME_KINDS
+from .phrases import TIME_KINDS, WEEKDAYS
+
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:[.][0-9]{1,15})?(?:E[+-][0-9])?", re.ASCII)
 
 Values = tuple[str, ...] | None
 """What an event says about a key, folded to one case; None: it is not known yet."""
@@ -88,6 +92,7 @@ _LOOK_UP: Final[Mapping[str, Callable[[Seen], Values]]] = {
     "role": lambda seen: _of_person(seen.person.role if seen.person else None, seen),
     "labels": lambda seen: tuple(label.casefold() for label in seen.event.labels),
     "activity": lambda seen: _texts(activity_of(seen.event)),
+    "weekday": lambda seen: (WEEKDAYS[seen.event.on.weekday()],),
 }
 
 
@@ -104,6 +109,17 @@ def field_at(fields: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def number_of(value: Any) -> Decimal | None:
+    """Return the number that a tool's own field says, None if it says none that is bearable.
+
+    A stored number with a fraction comes back as text, and scripts may send texts to begin with.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        return None
+    text = str(value)
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
 def _field_texts(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = field_at(fields, key)
     members = value if isinstance(value, list | tuple) else [value]
@@ -114,13 +130,14 @@ def _texts(value: Any) -> tuple[str, ...]:
     """Return how an admin may write a JSON value: 3.0 is also 3, true is also yes."""
     if isinstance(value, bool):
         return ("yes", "true") if value else ("no", "false")
-    if isinstance(value, str):
+    if isinstance(value, str) and not value[:1].isdecimal():
         return (value.casefold(),)
     if isinstance(value, int):
         return (str(value),)
-    if isinstance(value, Decimal):
-        return (f"{value:f}", f"{value.normalize():f}")
-    return ()
+    number = number_of(value)
+    if number is not None:
+        return (str(value).casefold(), f"{number:f}", f"{number.normalize():f}")
+    return (value.casefold(),) if isinstance(value, str) else ()
 
 
 class TextTest:
@@ -164,7 +181,8 @@ def fits_wildcard(pieces: Sequence[str], value: str) -> bool:
 
 def is_within(limits: Range, value: Any) -> bool:
     """Return whether a number lies in a range; what is not a number does not."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    value = number_of(value)
+    if value is None:
         return False
     if limits.low is not None and not (
         value > limits.low or (limits.is_low_included and value == limits.low)
@@ -194,6 +212,8 @@ def compiled(condition: Condition) -> Test:
                 (first is None or first <= seen.event.on)
                 and (last is None or seen.event.on <= last)
             )
+        case HolidayCondition(is_holiday=wanted, days=days):
+            return lambda seen: (seen.event.on in days) is wanted
 
 
 Asked = Sequence[tuple[str, Test]]

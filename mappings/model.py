@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from ledger.money import round_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -115,7 +117,16 @@ class DayCondition:
     last: date | None
 
 
-Condition = TextCondition | RangeCondition | BillableCondition | DayCondition
+@dataclass(frozen=True, slots=True)
+class HolidayCondition:
+    """The day of the work must be a holiday, or must not be one."""
+
+    is_holiday: bool
+    days: frozenset[date]
+    """The customer's holidays."""
+
+
+Condition = TextCondition | RangeCondition | BillableCondition | DayCondition | HolidayCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +139,13 @@ class Rounding:
     """"up", "down" or "nearest"."""
     step: int
     """Seconds."""
+    least: int = 0
+    """The seconds that are billed at least, of what took any time."""
+
+    def rounded(self, seconds: int) -> int:
+        """Return the seconds that are billed. What takes time back mirrors what was billed."""
+        if seconds < 0:
+            return -self.rounded(-seconds)
+        if not seconds:
+            return 0
+        return max(round_seconds(seconds, self.step, self.direction), self.least)

@@ -47,3 +47,13 @@ def period_of(schedule: str, on: date) -> Period:
     days = {"weekly": 7, "every two weeks": 14}[schedule]
     into = (on - _FORTNIGHTS_START).days % days
     return Period(schedule, on - timedelta(into), on + timedelta(days - 1 - into))
+
+
+def months_later(day: date, months: int) -> date:
+    """Return the same day some months later, or the last one of a month that is shorter.
+
+    >>> str(months_later(date(2026, 12, 31), 2))
+    '2027-02-28'
+    """
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

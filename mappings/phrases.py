@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import available_timezones
 
-from ledger.events import KINDS, UNDOES
+from ledger.events import TOLD_BY_TOOLS, UNDOES
 from ledger.money import exponent
 
 from .model import Range, Rounding
@@ -22,13 +22,29 @@ from .reading import suggestion
 
 NUMBER: Final = r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,8})?"
 """A number as people write it: ASCII digits and a decimal point; no sign, exponent or commas."""
-ROUND: Final = r"(up to|down to|to the nearest) ([1-9][0-9]{0,3}) (minutes?|hours?) per entry"
+_TIME: Final = r"([1-9][0-9]{0,3}) (minutes?|hours?)"
+ROUND: Final = (
+    rf"(up to|down to|to the nearest|half up to) {_TIME} per entry(?:, at least {_TIME})?"
+)
 NET: Final = r"net ([1-9][0-9]{0,2})"
+PERCENT: Final = r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
-PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
+PRICEABLE: Final = tuple(
+    kind for kind in TOLD_BY_TOOLS if kind not in UNDOES and kind != "invoice.changed"
+)
 """Event kinds that a rule may name. What undoes something is the ledger's own work."""
 TIME_KINDS: Final = ("time.logged", "time.total")
+UNIT_KINDS: Final = ("usage.recorded",)
+"""Events that have units, in `fields.quantity`."""
+COST_KINDS: Final = ("expense.logged",)
+"""Events that have a cost, in `fields.amount` and `fields.currency`."""
+
+WEEKDAYS: Final = (
+    *("monday", "tuesday", "wednesday", "thursday", "friday"),
+    *("saturday", "sunday"),
+)
+"""In the order of `date.weekday()`."""
 
 _COMPARISON: Final = re.compile(
     rf"(?P<word>at least|at most|more than|less than) (?P<limit>{NUMBER})"
@@ -46,12 +62,35 @@ def number(text: str) -> Decimal:
     raise ValueError("")
 
 
+def signed(text: str) -> Decimal:
+    """Return a number that may be below zero, as quantities and amounts of a line may be."""
+    return -number(text[1:]) if text.startswith("-") else number(text)
+
+
 def positive(text: str) -> Decimal:
     """Return a number above zero."""
     value = number(text)
     if not value:
         raise ValueError(" above zero")
     return value
+
+
+def percentage(text: str) -> Decimal:
+    """Return a percentage as a factor: "2.5 %" is 0.025."""
+    found = re.fullmatch(PERCENT, text)
+    if not found:
+        raise ValueError("")
+    value = Decimal(found[1])
+    if not 0 < value <= 100:
+        raise ValueError(": it is above 0 and at most 100")
+    return value.scaleb(-2)
+
+
+def word_or(
+    words: tuple[str, ...], understand: Callable[[str], Decimal]
+) -> Callable[[str], str | Decimal]:
+    """Return a function that takes one of some words as it is, and other texts for numbers."""
+    return lambda text: text if text in words else understand(text)
 
 
 def whole(text: str) -> int:
@@ -100,11 +139,16 @@ def rounding(text: str) -> Rounding:
     found = re.fullmatch(ROUND, text)
     if not found:
         raise ValueError("")
-    direction = {"up to": "up", "down to": "down", "to the nearest": "nearest"}[found[1]]
-    step = int(found[2]) * (60 if found[3].startswith("minute") else 3600)
-    if step > 24 * 3600:
+    direction = {"up to": "up", "down to": "down"}.get(found[1], "nearest")
+    step = _seconds(found[2], found[3])
+    least = _seconds(found[4], found[5]) if found[4] else 0
+    if max(step, least) > 24 * 3600:
         raise ValueError(": more than a day")
-    return Rounding(text, direction, step)
+    return Rounding(text, direction, step, least)
+
+
+def _seconds(count: str, unit: str) -> int:
+    return int(count) * (60 if unit.startswith("minute") else 3600)
 
 
 def days_until_due(terms: str) -> int:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from ledger import calendar
 from ledger.events import Event
-from ledger.money import hours, line_amount, printed, round_seconds
+from ledger.money import Money, hours, line_amount, printed
 
+from .clauses import prices
+from .clauses.factors import Factor
+from .clauses.shares import ContractSum, Split
 from .contract import Bill, Customer, Rule
-from .holding import Hold
-from .matching import Index, Seen, Test, compiled
-from .model import BillableCondition, Person, TextCondition
+from .holding import Hold, unknown_person, why_unknown
+from .matching import Index, Seen, activity_of, asked, compiled, unknown_word
+from .model import BillableCondition, Person
 from .periods import Period, period_of
 from .phrases import TIME_KINDS
 from .reading import quoted
@@ -55,6 +60,8 @@ class Priced:
     pool: str = ""
     tax: str = ""
     """The code of its tax."""
+    split: Split | None = None
+    """Who pays which share of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +84,6 @@ class Nothing:
 Outcome = Priced | Held | Nothing
 
 
-class _Hold(Exception):
-    """A rule fits, but the event cannot be priced; the reason says why."""
-
-
 class Pricing:
     """The rules of all customers, ready to be asked."""
 
@@ -88,9 +91,12 @@ class Pricing:
         self._billable_when_not_said = billable_when_not_said
         self._customers = [_Ready(customer) for customer in customers]
         self._takers = Index([ready.takes for ready in self._customers])
+        self._by_key = {customer.key: customer for customer in customers}
 
     def outcome(self, event: Event, person: Person | None) -> Outcome:
         """Return what an event is worth that `person` worked, None if unknown."""
+        if event.endpoint == calendar.NAME:
+            return self._of_the_calendar(event)
         if event.project is None:
             return Held(None, "which project is not known - it is filled in when the tool tells it")
         seen = Seen(event, person, self._billable_when_not_said)
@@ -107,6 +113,44 @@ class Pricing:
         names = " and ".join(ready.customer.key for ready in takers)
         return Held(None, f"{project} is taken by {names} - leave it under takes: of one of them")
 
+    def _of_the_calendar(self, event: Event) -> Outcome:
+        """Return what is due of a fee for the days that the event names."""
+        fields = event.fields
+        key, name = fields["customer"], fields["fee"]
+        first, last = date.fromisoformat(fields["from"]), date.fromisoformat(fields["to"])
+        customer = self._by_key.get(key)
+        if customer is None:
+            return Held(None, f"no rule file is about {key} any more - add it, or leave it so")
+        fee = customer.fees.by_name.get(name)
+        charge = fee.charge(first, last) if fee else None
+        if fee is None or charge is None:
+            gone = f"the rules have no fee {quoted(name)} for {first} to {last} any more"
+            return Held(key, f"{gone} - the clock takes it off the list")
+        if not charge.quantity:
+            reason = f"fee {quoted(name)} ({fee.at}): there are none from {first} to {last}"
+            return Nothing(key, name, reason)
+        values = {
+            "fee": name,
+            "month": f"{_MONTHS[first.month - 1]} {first.year}",
+            "quarter": f"Q{(first.month + 2) // 3} {first.year}",
+            "year": str(first.year),
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+        }
+        return Priced(
+            customer=key,
+            rule=name,
+            description=fee.description.filled_in(values),
+            quantity=charge.quantity,
+            unit_price=charge.unit_price,
+            currency=customer.currency,
+            amount=charge.amount,
+            seconds=None,
+            group=(),
+            period=period_of(fee.schedule, event.on),
+            steps=(f"fee {quoted(name)} ({fee.at})", *charge.steps),
+        )
+
 
 class _Ready:
     """One customer, compiled."""
@@ -115,7 +159,7 @@ class _Ready:
         self.customer = customer
         self.takes = [compiled(condition) for condition in customer.takes]
         self._texts = Texts(customer)
-        self._tests = [_tests_of(rule) for rule in customer.rules]
+        self._tests = [asked(rule.when) for rule in customer.rules]
         self._index = Index([[test for _, test in tests] for tests in self._tests])
         self._asks_billable = [
             any(isinstance(condition, BillableCondition) for condition in rule.when)
@@ -126,18 +170,19 @@ class _Ready:
         """Return what the first rule that fits makes of an event."""
         for position in self._index.candidates(seen):
             rule = self.customer.rules[position]
-            unknown = _unknown(self._tests[position], seen)
+            unknown = unknown_word(self._tests[position], seen)
             if unknown is None:
                 continue
             if unknown:
-                return self._held(_why_unknown(unknown, rule, seen))
+                asks = f"rule {quoted(rule.name)}"
+                return self._held(why_unknown(unknown, asks, seen.event))
             if rule.bill is None:
                 reason = f"rule {quoted(rule.name)} ({rule.at}) says that there is nothing to bill"
                 return Nothing(self.customer.key, rule.name, reason)
             try:
                 asks_billable = self._asks_billable[position]
                 return self._priced(rule, rule.bill, seen, asks_billable=asks_billable)
-            except (_Hold, Hold) as hold:
+            except Hold as hold:
                 return self._held(f"rule {quoted(rule.name)}: {hold}")
         event = seen.event
         what = f"{event.kind} in project {quoted(event.project or '')}"
@@ -147,26 +192,28 @@ class _Ready:
         return Held(self.customer.key, reason)
 
     def _priced(self, rule: Rule, bill: Bill, seen: Seen, *, asks_billable: bool) -> Priced:
-        """Return what a rule makes of an event that it fits; raise _Hold with the reason if not."""
-        event, currency = seen.event, self.customer.currency
+        """Return what a rule makes of an event that it fits; raise Hold with the reason if not."""
+        event, currency = seen.event, rule.currency
         steps = [f"rule {quoted(rule.name)} ({rule.at})"]
         if asks_billable and event.billable is None:
             word = seen.billable_when_not_said
             steps.append(f"{event.source} does not say whether this is billable: counted as {word}")
-        quantity = _hours(bill, event, steps) if bill.quantity is None else bill.quantity
-        unit_price = bill.unit_price
-        if unit_price is None:
-            unit_price = self._hourly(seen, steps)
-        amount = line_amount(quantity, unit_price, currency)
-        steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
+        quantity = _quantity(bill, event, steps)
+        unit_price, factor = self._unit_price(rule, bill, seen, steps)
+        amount = _amount(quantity, unit_price, currency, steps)
+        if bill.minimum is not None and (
+            least := prices.at_least(bill.minimum, quantity, amount, steps)
+        ):
+            quantity, unit_price = least
+            amount = _amount(quantity, unit_price, currency, steps)
         period = period_of(rule.invoice, event.on)
-        values = _values(rule, bill, seen)
+        values = _values(rule, bill, seen, factor)
         values |= self._texts.values(
             rule.name, seen, PricedAt(period, quantity, unit_price, amount)
         )
         description = bill.description.filled_in(values)
         if not description:
-            raise _Hold("nothing that its description names is known - add a text of its own")
+            raise Hold("nothing that its description names is known - add a text of its own")
         return Priced(
             customer=self.customer.key,
             rule=rule.name,
@@ -179,92 +226,101 @@ class _Ready:
             group=group_of(bill, values, seen),
             period=period,
             steps=tuple(steps),
+            split=rule.split,
         )
 
-    def _hourly(self, seen: Seen, steps: list[str]) -> Decimal:
-        person, on = seen.person, seen.event.on
-        if person is None:
-            raise _Hold(_unknown_person(seen.event))
-        rate = self.customer.rates.on(person, on)
+    def _unit_price(
+        self, rule: Rule, bill: Bill, seen: Seen, steps: list[str]
+    ) -> tuple[Decimal, Factor | None]:
+        """Return the price of a unit, and the factor in it; raise Hold if there is none."""
+        factor = None
+        if bill.contract_sum is not None:
+            return _share(bill.contract_sum, seen.event, steps), None
+        if isinstance(bill.unit_price, Decimal):
+            price = bill.unit_price
+        elif bill.unit_price == "cost":
+            price = prices.cost_of(seen.event, rule.currency, self.customer.exchange, steps)
+            if bill.markup is not None:
+                price = prices.marked_up(price, bill.markup, steps)
+        else:
+            price = self._rate(rule.currency, seen, steps)
+            factor = self.customer.factors.of(seen)
+            if factor is not None:
+                price = factor.applied(price, steps)
+        if bill.discount is not None:
+            price = prices.discounted(price, bill.discount, steps)
+        return price, factor
+
+    def _rate(self, currency: str, seen: Seen, steps: list[str]) -> Decimal:
+        rate = self.customer.rates.of(seen, "hour", currency)
         if rate is None:
-            who = person.name + (f" ({person.role})" if person.role else ", who has no role")
-            raise _Hold(f"no rate for {who} holds on {on} - add one under rates:")
-        owner = f"person {rate.person}" if rate.person else f"role {rate.role}"
-        price = f"rate {rate.hourly:f} {self.customer.currency} per hour"
-        steps.append(f"{price}: {owner}, from {rate.from_on} ({rate.at})")
-        return rate.hourly
+            person, on = seen.person, seen.event.on
+            who = "this work"
+            if person is not None:
+                who = person.name + (f" ({person.role})" if person.role else ", who has no role")
+            if currency != self.customer.currency:
+                who += f" in {currency}"
+            raise Hold(f"no rate for {who} holds on {on} - add one under rates:")
+        price = f"rate {rate.price:f} {currency} per {rate.per}"
+        steps.append(f"{price}: {rate.words}, from {rate.from_on} ({rate.at})")
+        return rate.price
 
 
-def _tests_of(rule: Rule) -> list[tuple[str, Test]]:
-    return [
-        (condition.key if isinstance(condition, TextCondition) else "billable", compiled(condition))
-        for condition in rule.when
-    ]
+def _amount(quantity: Decimal, unit_price: Decimal, currency: str, steps: list[str]) -> Money:
+    amount = line_amount(quantity, unit_price, currency)
+    steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
+    return amount
 
 
-def _unknown(tests: Sequence[tuple[str, Test]], seen: Seen) -> str | None:
-    """Return None if a rule does not fit, "" if it does, else the word that cannot be decided."""
-    unknown = ""
-    for key, test in tests:
-        fits = test(seen)
-        if fits is False:
-            return None
-        if fits is None:
-            unknown = unknown or key
-    return unknown
+def _quantity(bill: Bill, event: Event, steps: list[str]) -> Decimal:
+    if bill.quantity == "hours":
+        return _hours(bill, event, steps)
+    if bill.quantity == "units":
+        return prices.units_of(event, steps)
+    return Decimal(bill.quantity)
 
 
-def _why_unknown(key: str, rule: Rule, seen: Seen) -> str:
-    asks = f"rule {quoted(rule.name)} asks for it"
-    if key in ("person", "role"):
-        return f"{_unknown_person(seen.event)} ({asks})"
-    if key == "billable":
-        tool = seen.event.source or "the tool"
-        return f"{tool} does not say whether this is billable, and {asks} - decide it in the tool"
-    return f"its {key} is not known yet, and {asks} - it is filled in when the tool tells it"
-
-
-def _unknown_person(event: Event) -> str:
-    if event.person is None:
-        return "the tool does not say who worked - name a person there, or bill without a rate"
-    shown = quoted(event.person)
-    if event.person_name and event.person_name != event.person:
-        shown += f" ({quoted(event.person_name)})"
-    where = event.endpoint or event.source
-    who = f"unknown person {shown}" + (f" of {where}" if where else "")
-    return f"{who} - add the account under people: in workspace.yaml"
+def _share(contract_sum: ContractSum, event: Event, steps: list[str]) -> Decimal:
+    """Return the share of a contract sum that an event bills; raise Hold if that is not clear."""
+    try:
+        share = contract_sum.share(event.title)
+    except ValueError as error:
+        raise Hold(str(error)) from None
+    of = f"{contract_sum.total:f} ({contract_sum.at})"
+    steps.append(f"{share.percent:f} % of the contract sum {of} = {share.amount:f}")
+    return share.amount
 
 
 def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:
-    """Return the hours of an entry, rounded as the bill says; raise _Hold if they are not sound."""
+    """Return the hours of an entry, rounded as the bill says; raise Hold if they are not sound."""
     seconds = event.seconds
     if event.kind not in TIME_KINDS:
-        raise _Hold(f"bills hours, but a {event.kind} has none - name its events under when:")
+        raise Hold(f"bills hours, but a {event.kind} has none - name its events under when:")
     if seconds is None:
-        raise _Hold("the tool does not say how long it took - log the time there")
+        raise Hold("the tool does not say how long it took - log the time there")
     if seconds < 0:
-        raise _Hold(f"{seconds} s is less than no time - correct the entry in the tool")
+        raise Hold(f"{seconds} s is less than no time - correct the entry in the tool")
     if event.kind == "time.logged" and seconds > MOST_SECONDS:
-        raise _Hold(f"{seconds} s in one entry is more than 24 hours - split it in the tool")
+        raise Hold(f"{seconds} s in one entry is more than 24 hours - split it in the tool")
     if bill.rounding is None:
         quantity = hours(seconds)
         steps.append(f"{seconds} s as logged = {printed(quantity)} h")
         return quantity
-    rounded = round_seconds(seconds, bill.rounding.step, bill.rounding.direction)
+    rounded = bill.rounding.rounded(seconds)
     quantity = hours(rounded)
     steps.append(f"{seconds} s as logged")
     steps.append(f"rounded {bill.rounding.words}: {rounded} s = {printed(quantity)} h")
     return quantity
 
 
-def _values(rule: Rule, bill: Bill, seen: Seen) -> dict[str, str]:
+def _values(rule: Rule, bill: Bill, seen: Seen, factor: Factor | None) -> dict[str, str]:
     """Return what stands for the words of descriptions and of `one_line_per`.
 
-    Raise _Hold if they name the person, and an account that nobody has is at work.
+    Raise Hold if they name the person, and an account that nobody has is at work.
     """
     event, person = seen.event, seen.person
     if person is None and event.person is not None and bill.names_person:
-        raise _Hold(_unknown_person(event))
+        raise Hold(unknown_person(event))
     on = event.on.isoformat()
     return {
         "title": event.title or "",
@@ -272,6 +328,8 @@ def _values(rule: Rule, bill: Bill, seen: Seen) -> dict[str, str]:
         "project": event.project or "",
         "person": person.name if person else "",
         "role": (person.role or "") if person else "",
+        "activity": activity_of(event),
+        "factor": factor.name if factor else "",
         "date": on,
         "day": on,
         "month": f"{_MONTHS[event.on.month - 1]} {event.on.year}",

@@ -6,8 +6,10 @@ docs/mapping.md against it. A new word starts here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from ledger.calendar import DUE as FEE_DUE
 from ledger.events import KINDS
 
 from . import phrases
@@ -18,13 +20,26 @@ from .atoms import (
     KEY,
     NUMBER,
     PATTERNS,
+    SIGNED,
     TEXT,
     TOOL,
     WHOLE,
     YES_NO,
     ZONE,
 )
-from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses import (
+    agreements,
+    exchange,
+    factors,
+    fees,
+    forms,
+    parties,
+    prices,
+    rates,
+    shares,
+    sums,
+    taxes,
+)
 from .conditions import WHEN
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
@@ -74,19 +89,17 @@ BILL: Final = TableOf(
         ),
         "quantity": Word(
             Phrase(
-                'a number above zero, or the word "hours"',
-                lambda text: None if text == "hours" else phrases.positive(text),
+                'a number above zero, or the word "hours" or "units"',
+                phrases.word_or(("hours", "units"), phrases.positive),
             ),
-            "hours (of the entry), or a number",
-            required=True,
+            "hours (of the entry), units (of what was used), or a number",
         ),
         "unit_price": Word(
             Phrase(
-                'a number like 120.00, or the word "rate"',
-                lambda text: None if text == "rate" else phrases.number(text),
+                'a number like 120.00, or the word "rate" or "cost"',
+                phrases.word_or(("rate", "cost"), phrases.number),
             ),
-            "rate (of the person, from rates:), or a number in the customer's currency",
-            required=True,
+            "rate (from rates:), cost (of an expense), or a number in the rule's currency",
         ),
         "round": Word(
             Phrase(
@@ -99,7 +112,8 @@ BILL: Final = TableOf(
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
         ),
-        **rates.BILL_WORDS,
+        **shares.BILL_WORDS,
+        **prices.BILL_WORDS,
         **sums.BILL_WORDS,
         **taxes.BILL_WORDS,
         **forms.BILL_WORDS,
@@ -116,6 +130,8 @@ RULE: Final = TableOf(
             required=True,
         ),
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
+        "currency": Word(CURRENCY, "the currency of this rule's lines, if not the customer's"),
+        **shares.RULE_WORDS,
         **forms.RULE_WORDS,
     },
     label=("rule", "rule"),
@@ -124,7 +140,7 @@ RULE: Final = TableOf(
 GIVEN: Final = TableOf(
     {
         "event": Word(
-            OneOf({kind: KINDS[kind] for kind in phrases.PRICEABLE}),
+            OneOf({kind: KINDS[kind] for kind in (*phrases.PRICEABLE, FEE_DUE)}),
             "the kind of event",
             required=True,
         ),
@@ -138,8 +154,31 @@ GIVEN: Final = TableOf(
         "seconds": Word(WHOLE, "the time of the entry"),
         "billable": Word(YES_NO, "what the tool says; without it, the tool is silent"),
         "labels": Word(ListOf(TEXT), "the labels"),
+        "activity": Word(TEXT, "the kind of work: short for the field of that name"),
         "fields": Word(Named(TEXT, TEXT, "field"), "fields of the tool by their path"),
+        "fee": Word(TEXT, "of fee.due: the fee whose period holds the day"),
     }
+)
+
+LINE: Final = TableOf(
+    {
+        "description": Word(Phrase("a text", most=500), "the text of the line"),
+        "quantity": Word(SIGNED, "the quantity"),
+        "unit_price": Word(SIGNED, "the unit price"),
+        "amount": Word(SIGNED, "the amount in the customer's currency"),
+    }
+)
+INVOICED: Final[Mapping[str, Word]] = {
+    "total": Word(SIGNED, "what all lines come to"),
+    "lines": Word(ListOf(LINE, needs_brackets=True), "all lines as they are printed, in order"),
+    "has_line": Word(ListOf(LINE), "lines that are among the printed ones"),
+}
+INVOICE: Final = TableOf(
+    {
+        "period": Word(TEXT, "the period as our number has it: 2026-10, 2026-W41", required=True),
+        **INVOICED,
+    },
+    label=("invoice", "period"),
 )
 
 OUTCOMES: Final = {
@@ -151,16 +190,24 @@ EXPECT: Final = TableOf(
         "rule": Word(TEXT, "the rule that fits"),
         "quantity": Word(NUMBER, "the quantity"),
         "unit_price": Word(NUMBER, "the unit price"),
-        "amount": Word(NUMBER, "the amount in the customer's currency"),
+        "amount": Word(NUMBER, "the amount in the currency of the rule"),
+        "currency": Word(CURRENCY, "the currency of the line"),
         "description": Word(Phrase("a text", most=500), "the text of the line"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
+        **INVOICED,
+        "invoices": Word(
+            ListOf(INVOICE, needs_brackets=True), "all invoices, by period", names_entries=True
+        ),
     }
 )
+
+OF_ONE_EVENT: Final = ("rule", "quantity", "unit_price", "amount", "description")
+"""The words of `expect:` that say what one event is worth."""
 
 TEST: Final = TableOf(
     {
         "test": Word(TEXT, "the promise, as a sentence", required=True),
-        "given": Word(GIVEN, "an event", required=True),
+        "given": Word(ListOf(GIVEN), "an event, or a list of events", required=True),
         "expect": Word(WordOr(OUTCOMES, EXPECT), "what comes of it", required=True),
     },
     label=("test", "test"),
@@ -217,6 +264,8 @@ CUSTOMER: Final = TableOf(
         "footer": Word(forms.INVOICE_TEXT, "a text on the invoice, at the bottom"),
         "takes": Word(TAKES, "which events are this customer's", required=True),
         **rates.WORDS,
+        **factors.WORDS,
+        **exchange.WORDS,
         **sums.WORDS,
         **agreements.WORDS,
         **fees.WORDS,

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 
 from ..deliveries import HINT
 from ..events import UNDOES
+from ..subjects import is_paid_by
 from ..tables import event, line_item, subject
 from .violations import Violation, stream
 
@@ -107,8 +108,7 @@ def _with_a_former_customer(connection: Connection) -> Iterator[Violation]:
     """Yield subjects of which something is left with a customer whose work it is not."""
     seconds, amount = func.sum(line_item.c.seconds), func.sum(line_item.c.amount)
     is_present = and_(
-        subject.c.state == "priced",
-        line_item.c.customer == func.coalesce(subject.c.customer, ""),
+        subject.c.state == "priced", func.coalesce(is_paid_by(line_item.c.customer), False)
     )
     query = (
         select(

@@ -119,6 +119,8 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
 
     Where several customers share one fact, each has a line of it.
     """
+    payers = func.coalesce(subject.c.payers, "")
+    sharing = func.length(payers) - func.length(func.replace(payers, ",", "")) + 1
     of_payers = (
         select(
             line_item.c.subject_id,
@@ -133,7 +135,8 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
     lines = (
         select(
             of_payers.c.subject_id,
-            func.max(of_payers.c.standing).label("standing"),
+            func.sum(of_payers.c.standing).label("standing"),
+            func.max(of_payers.c.standing).label("most"),
             func.sum(of_payers.c.amount).label("amount"),
             func.min(of_payers.c.currency).label("currency"),
         )
@@ -141,7 +144,7 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
         .subquery()
     )
     standing = func.coalesce(lines.c.standing, 0)
-    expected = case((subject.c.state == "priced", 1), else_=0)
+    expected = case((subject.c.state == "priced", sharing), else_=0)
     query = (
         select(subject.c.id, standing.label("standing"), lines.c.amount, lines.c.currency, expected)
         .outerjoin(lines, lines.c.subject_id == subject.c.id)
@@ -149,7 +152,7 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
         .where(
             subject.c.kind != "time.total",
             subject.c.state.in_(("priced", "nothing", "gone")),
-            standing != expected,
+            or_(standing != expected, lines.c.most > 1),
         )
     )
     for row in stream(connection, query):

@@ -1,45 +1,106 @@
-"""Rates: what an hour costs, by whom and from which day on."""
+"""Rates: what an hour costs, for whom and for what, from which day on."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import combinations
 from typing import Final
 
-from ..atoms import DAY, POSITIVE, TEXT
-from ..model import Person
+from ..atoms import CURRENCY, DAY, PATTERNS, POSITIVE
+from ..holding import Hold, unknown_person
+from ..matching import Index, Seen, TextTest
+from ..model import TextCondition
 from ..reading import Mistakes, Place
 from ..shapes import Filled, ListOf, TableOf, Word
 from .setting import Setting
 
 RATE: Final = TableOf(
     {
-        "role": Word(TEXT, "whose rate: everybody's in this role"),
-        "person": Word(TEXT, "whose rate: this person's; it comes before the role's"),
+        "person": Word(PATTERNS, "only the work of this person"),
+        "labels": Word(PATTERNS, "only work with one of these labels"),
+        "activity": Word(PATTERNS, "only this kind of work"),
+        "project": Word(PATTERNS, "only work in this project"),
+        "role": Word(PATTERNS, "only the work of people in this role"),
         "from": Word(DAY, "the first day on which it holds", required=True),
-        "hourly": Word(POSITIVE, "the price of an hour in the customer's currency", required=True),
+        "hourly": Word(POSITIVE, "the price of an hour", required=True),
+        "currency": Word(CURRENCY, "its currency, if not the customer's"),
     },
     label=("rate", "role"),
 )
 WORDS: Final[Mapping[str, Word]] = {
     "rates": Word(ListOf(RATE, needs_brackets=True, least=0), "hourly prices", names_entries=True),
 }
-BILL_WORDS: Final[Mapping[str, Word]] = {}
+
+CRITERIA: Final = ("person", "labels", "activity", "project", "role")
+"""What a rate may go by, the most specific first."""
+UNITS: Final = {"hourly": "hour"}
+"""The words of a price, and what it is the price of."""
+_BY_NAME, _BY_PATTERN = 2, 1
+
+Rank = tuple[int, ...]
+"""How specific a rate is for an event, criterion by criterion: by name, by a pattern, or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """An hourly price of a role or a person from a day on, until a newer one holds."""
+    """What a unit of work costs from a day on, until a newer rate holds."""
 
-    role: str | None
-    person: str | None
+    criteria: tuple[TextCondition, ...]
+    """What it goes by, in the order of `CRITERIA`; without any, it is everybody's."""
     from_on: date
-    hourly: Decimal
+    per: str
+    """One of `UNITS`: "hour"."""
+    price: Decimal
+    """Major units of the currency."""
+    currency: str
     at: Place
+
+    @property
+    def words(self) -> str:
+        """Return whose it is: `role senior, project ACME`."""
+        said = (f"{each.key} {' or '.join(each.patterns)}" for each in self.criteria)
+        return ", ".join(said) or "everybody"
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Return the labels that it goes by: several may stand on one entry."""
+        found = (_folded(each) for each in self.criteria if each.key == "labels")
+        return next(found, frozenset())
+
+
+class _Listed:
+    """Rates of one unit and currency, ready to be asked."""
+
+    def __init__(self, rates: Sequence[Rate]) -> None:
+        self._rates = rates
+        self._tests = [
+            [(CRITERIA.index(each.key), TextTest(each)) for each in rate.criteria] for rate in rates
+        ]
+        self._index = Index([[test for _, test in tests] for tests in self._tests])
+
+    def holding(self, seen: Seen) -> Iterator[tuple[Rank, bool, Rate]]:
+        """Yield the rates that hold: how specific each is, and whether that is known for sure."""
+        for position in self._index.candidates(seen):
+            rate = self._rates[position]
+            if rate.from_on <= seen.event.on:
+                rank = [0] * len(CRITERIA)
+                is_sure = True
+                for criterion, test in self._tests[position]:
+                    fits = test(seen)
+                    if fits is False:
+                        break
+                    is_sure = is_sure and fits is not None
+                    rank[criterion] = _BY_NAME if _is_by_name(test, seen) else _BY_PATTERN
+                else:
+                    yield tuple(rank), is_sure, rate
+
+
+def _is_by_name(test: TextTest, seen: Seen) -> bool:
+    values = seen.values(test.key)
+    return bool(test.exact) if values is None else not test.exact.isdisjoint(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,47 +108,97 @@ class Rates:
     """All rates of a customer."""
 
     listed: tuple[Rate, ...] = ()
-    _by_owner: Mapping[tuple[str, str | None], tuple[Sequence[date], Sequence[Rate]]] = field(
-        default_factory=dict
+    _by_unit: Mapping[tuple[str, str], _Listed] = field(
+        default_factory=dict, compare=False, repr=False
     )
 
-    def on(self, person: Person, on: date) -> Rate | None:
-        """Return the newest rate that holds on a day: the person's own, or else the role's."""
-        for owner in (("person", person.name), ("role", person.role)):
-            days, rates = self._by_owner.get(owner, ((), ()))
-            if position := bisect_right(days, on):
-                return rates[position - 1]
-        return None
+    def has(self, per: str, currency: str) -> bool:
+        """Return whether any rate is the price of such a unit in a currency."""
+        return (per, currency) in self._by_unit
+
+    def of(self, seen: Seen, per: str, currency: str) -> Rate | None:
+        """Return the rate of an event: the most specific, and of equally specific ones the newest.
+
+        None if none holds on the day of the work. Raise Hold if who worked decides and is not
+        known, or if two that fit equally well have different prices.
+        """
+        listed = self._by_unit.get((per, currency))
+        found = list(listed.holding(seen)) if listed else []
+        if not found:
+            return None
+        best = max(rank for rank, _, _ in found)
+        if not all(is_sure for rank, is_sure, _ in found if rank == best):
+            raise Hold(unknown_person(seen.event))
+        return _newest([rate for rank, _, rate in found if rank == best], seen)
+
+
+def _newest(rates: Sequence[Rate], seen: Seen) -> Rate:
+    """Return the newest of equally specific rates; raise Hold if it is one of several prices.
+
+    A newer rate replaces an older one unless they go by different labels: then both are meant.
+    What a customer's own file says comes before what it takes over from other files.
+    """
+    own = [rate for rate in rates if rate.at.file == rates[0].at.file]
+    newest: dict[frozenset[str], date] = {}
+    for rate in own:
+        newest[rate.labels] = max(rate.from_on, newest.get(rate.labels, rate.from_on))
+    first, *others = [rate for rate in own if rate.from_on == newest[rate.labels]]
+    for other in others:
+        if other.price != first.price:
+            both = f"the rates for {first.words} ({first.at}) and for {other.words} ({other.at})"
+            advice = "add one that names more of what they have in common, or change one of them"
+            raise Hold(f"{both} fit equally well on {seen.event.on} - {advice}")
+    return first
 
 
 def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Rates:
     """Return the rates of a customer's file, with every mistake noted."""
-    rates: dict[tuple[str | None, str | None, date], Rate] = {}
-    for entry in filled.get("rates", ()):
-        inside = mistakes.inside("rate")
-        if ("role" in entry.places) == ("person" in entry.places):
-            inside.add(entry.at, "belongs to a role or to a person - write one of the two")
-            continue
-        if not entry.is_whole:
-            continue
-        rate = Rate(
-            entry.get("role"), entry.get("person"), entry["from"], entry["hourly"], entry.at
-        )
-        if rate.person:
-            setting.check_person(rate.person, entry.place("person"), inside)
-        first = rates.setdefault((rate.role, rate.person, rate.from_on), rate)
-        if first is not rate:
-            problem = (
-                f"{rate.role or rate.person} has a rate from {rate.from_on} in line {first.at.line}"
-            )
-            inside.add(entry.at, f"{problem} already - keep one of them")
-    return Rates(tuple(rates.values()), _by_owner(rates.values()))
+    inside = mistakes.inside("rate")
+    rates = [
+        rate for entry in filled.get("rates", ()) for rate in _rates_of(entry, setting, inside)
+    ]
+    _check_collisions(rates, inside)
+    by_unit: dict[tuple[str, str], list[Rate]] = {}
+    for rate in rates:
+        by_unit.setdefault((rate.per, rate.currency), []).append(rate)
+    return Rates(tuple(rates), {unit: _Listed(listed) for unit, listed in by_unit.items()})
 
 
-def _by_owner(
-    rates: Iterable[Rate],
-) -> Mapping[tuple[str, str | None], tuple[Sequence[date], Sequence[Rate]]]:
-    by_owner: dict[tuple[str, str | None], list[Rate]] = defaultdict(list)
-    for rate in sorted(rates, key=lambda rate: rate.from_on):
-        by_owner["person" if rate.person else "role", rate.person or rate.role].append(rate)
-    return {owner: ([rate.from_on for rate in held], held) for owner, held in by_owner.items()}
+def _rates_of(entry: Filled, setting: Setting, mistakes: Mistakes) -> Iterable[Rate]:
+    if not entry.is_whole:
+        return
+    for name in entry.get("person", ()):
+        if "*" not in name:
+            setting.check_person(name, entry.place("person"), mistakes)
+    criteria = tuple(TextCondition(key, entry[key]) for key in CRITERIA if key in entry.places)
+    currency = entry.get("currency") or setting.currency or ""
+    for word, unit in UNITS.items():
+        if word in entry.places:
+            yield Rate(criteria, entry["from"], unit, entry[word], currency, entry.at)
+
+
+def _check_collisions(rates: Sequence[Rate], mistakes: Mistakes) -> None:
+    """Note where two rates surely fit the same work from the same day on."""
+    alike: dict[tuple[object, ...], list[Rate]] = {}
+    for rate in rates:
+        keys = tuple(each.key for each in rate.criteria)
+        same = (rate.at.file, rate.per, rate.currency, rate.from_on, keys)
+        alike.setdefault(same, []).append(rate)
+    for group in alike.values():
+        named = [[_folded(each) for each in rate.criteria] for rate in group]
+        for earlier, later in combinations(range(len(group)), 2):
+            first, second = group[earlier], group[later]
+            line = f"from {second.from_on} in line {first.at.line} already"
+            if named[earlier] == named[later]:
+                owner = second.words.removeprefix("role ").removeprefix("person ")
+                mistakes.add(second.at, f"{owner} has a rate {line} - keep one of them")
+            elif first.price != second.price and all(
+                not one.isdisjoint(other)
+                for one, other in zip(named[earlier], named[later], strict=True)
+            ):
+                problem = f"some of the work for {second.words} has another rate {line}"
+                mistakes.add(second.at, f"{problem} - name nothing in both of them")
+
+
+def _folded(condition: TextCondition) -> frozenset[str]:
+    return frozenset(pattern.casefold() for pattern in condition.patterns)

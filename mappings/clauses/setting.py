@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
+
+from ledger.money import to_minor
 
 from ..model import Workspace
 from ..reading import Mistakes, Place, quoted, suggestion
+from ..shapes import Filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,8 @@ class Setting:
     currency: str | None
     rules: tuple[str, ...] = ()
     """The names of the customer's rules."""
+    holidays: frozenset[date] = frozenset()
+    """The days of `holidays:`."""
 
     def check_person(self, name: str, at: Place, mistakes: Mistakes) -> None:
         """Note a mistake if nobody of the firm has this name."""
@@ -31,3 +37,31 @@ def check_known(what: str, name: str, known: Iterable[str], at: Place, mistakes:
     if name not in known:
         problem = f"no {what} {quoted(name)} in workspace.yaml"
         mistakes.add(at, problem + suggestion(name, known))
+
+
+def unique_names(what: str, entries: Iterable[Filled], mistakes: Mistakes) -> Iterator[Filled]:
+    """Yield the entries of a list that have a name; note a mistake where one stands twice."""
+    first: dict[str, Filled] = {}
+    for entry in entries:
+        name = entry.get(what)
+        if name is None:
+            continue
+        if name in first:
+            problem = f"has the same name as the one in line {first[name].at.line}"
+            mistakes.inside(f"{what} {quoted(name)}").add(
+                entry.at, f"{problem} - call them differently"
+            )
+        first.setdefault(name, entry)
+        yield entry
+
+
+def amount_of(entry: Filled, word: str, setting: Setting, mistakes: Mistakes) -> int:
+    """Return a sum of money in minor units; 0 with a mistake noted if it cannot be paid."""
+    amount = entry.get(word)
+    if amount is None or setting.currency is None:
+        return 0
+    try:
+        return to_minor(amount, setting.currency)
+    except ValueError as error:
+        mistakes.inside(word).add(entry.place(word), f"{error} - write an amount that can be paid")
+        return 0

@@ -11,7 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import forms, rates
+from mappings.clauses import exchange, factors, fees, forms, rates
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -35,6 +35,17 @@ def is_customers(text: str) -> bool:
 
 
 EXAMPLES = dict(examples())
+SPLIT = re.compile(r"^ +split: (.*)$", re.MULTILINE)
+PAYER = """\
+format: 1
+customer: {0}
+name: {0}
+currency: EUR
+send_to: file
+invoice: monthly
+takes: {{project: only {0}}}
+rules: [{{rule: Nothing, bill: nothing}}]
+"""
 FIRM = next(text for text in BLOCK.findall(REFERENCE.read_text()) if not is_customers(text))
 
 
@@ -61,6 +72,11 @@ def test_a_fresh_clone_needs_no_secret() -> None:
 def test_an_example_in_the_docs_loads_and_passes_its_own_tests(where: str) -> None:
     text = EXAMPLES[where]
     files = {WORKSPACE: FIRM, "customer.yaml": text} if is_customers(text) else {WORKSPACE: text}
+    for payer in set(re.findall(r"([a-z0-9-]+): [0-9.]+ %", "".join(re.findall(SPLIT, text)))):
+        # Whoever pays a share is a customer too.
+        files.setdefault(f"{payer}.yaml", PAYER.format(payer))
+        if f"customer: {payer}\n" in text:
+            del files[f"{payer}.yaml"]
     assert fails(Book.load(files)) == []
 
 
@@ -72,6 +88,11 @@ TABLES = {
     "A customer's file": words.CUSTOMER,
     "takes": words.TAKES,
     "rates": rates.RATE,
+    "factors": factors.FACTOR,
+    "exchange_rates": exchange.EXCHANGE_RATE,
+    "fees": fees.FEE,
+    "seats": fees.SEATS,
+    "prices": fees.PRICE,
     "rules": words.RULE,
     "when": conditions.WHEN,
     "bill": words.BILL,
@@ -103,6 +124,7 @@ def test_the_reference_lists_every_choice() -> None:
         *forms.LATE.choices,
         *periods.SCHEDULES,
         *phrases.PRICEABLE,
+        *phrases.WEEKDAYS,
         *words.ONE_LINE_PER.choices,
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]

@@ -74,9 +74,9 @@ def test_the_pool_of_a_correction_stays_together() -> None:
 
 
 def test_an_agreement_follows_what_it_is_about() -> None:
-    agreement = replace(line(2, kind="agreement"), subject_id=None)
-    assert homes(agreement, line(1)) == {1: OWN, 2: OWN}
-    back = line(1, subject=7, corrects_id=99)
+    agreement = replace(line(1, kind="agreement"), subject_id=None)
+    assert homes(agreement, line(2)) == {1: OWN, 2: OWN}
+    back = line(2, subject=7, corrects_id=99)
     assert homes(agreement, back) == {1: TODAY, 2: TODAY}
 
 

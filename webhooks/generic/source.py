@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, Final, cast
 
 from ledger.errors import PayloadError
-from ledger.events import KINDS, Delivery, Event, Reading
+from ledger.events import TOLD_BY_TOOLS, Delivery, Event, Reading
 
 from ..payload import Payload, milliseconds, quoted
 from ..signatures import AnyOf, Hmac, Signature, StandardWebhooks
@@ -85,9 +85,9 @@ def _event(payload: Payload, delivery: Delivery) -> Event:
 
 def _kind(payload: Payload) -> str:
     kind = payload.text("kind")
-    if kind not in KINDS:
+    if kind not in TOLD_BY_TOOLS:
         raise PayloadError(
-            payload.path_of("kind"), f"{quoted(kind)} is no event kind{_meant(kind, KINDS)}"
+            payload.path_of("kind"), f"{quoted(kind)} is no event kind{_meant(kind, TOLD_BY_TOOLS)}"
         )
     return kind
 
@@ -160,11 +160,11 @@ class GenericSource(Source):
         origin="https://github.com/standard-webhooks/standard-webhooks, "
         "libraries/python/tests/test_webhooks.py",
     )
-    kinds = tuple(KINDS)
+    kinds = tuple(TOLD_BY_TOOLS)
     replay = "the signed webhook-id; with the plain HMAC the subject and its version"
     proven = "the published vectors of Standard Webhooks and its Python package, 2026-11-22"
     readers: ClassVar[Mapping[str, Reader]] = {
-        **dict.fromkeys(KINDS, read_one),
+        **dict.fromkeys(TOLD_BY_TOOLS, read_one),
         "events": read_many,
     }
 

@@ -1,0 +1,46 @@
+"""What is due by the calendar, told to the ledger. Called by the clock at each tick.
+
+What the rules say comes due is compared with what the ledger has heard of; the difference comes
+in as deliveries, see `ledger/calendar.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from ledger import calendar
+from line import Line
+from mappings.judging import due_by
+
+_EVERY: Final = timedelta(minutes=15)
+"""Days begin at whole quarters of an hour, whatever the time zone."""
+
+
+class Dues:
+    """Tells the ledger what has come due by the active rules. One for each clock."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._settled: tuple[str, datetime] | None = None
+        """The rules and the quarter of an hour for which nothing is left to tell."""
+
+    def tell(self) -> int:
+        """Store what the ledger has not heard of; return how much there was to tell.
+
+        It is looked at once under the same rules in a quarter of an hour, and again while there is
+        anything to tell.
+        """
+        line, book = self._line, self._line.book()
+        if book is None:
+            return 0
+        now = line.clock.now()
+        present = (book.version, now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % _EVERY)
+        if present == self._settled:
+            return 0
+        due = list(due_by(book, now))
+        news = line.database.write(
+            lambda connection: calendar.tell(connection, due, book.customers, now)
+        )
+        self._settled = present if not news else None
+        return news
