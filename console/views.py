@@ -23,7 +23,7 @@ from ledger.access import (
 )
 from ledger.database import is_unavailable
 from ledger.events import as_utc_text
-from ledger.listings import list_invoices
+from ledger.listings import find_timesheet, list_invoices
 from ledger.overview import (
     HELD_KINDS,
     Refused,
@@ -34,6 +34,7 @@ from ledger.overview import (
     refused,
     waiting,
 )
+from ledger.timesheets import as_csv
 
 from .current import current_line
 from .texts import clipped
@@ -110,6 +111,26 @@ def overview() -> Response:
             refused_days=REFUSED_DAYS,
         )
     return make_response(page)
+
+
+@blueprint.get("/invoices/<reference>/timesheet.csv")
+def timesheet(reference: str) -> Response:
+    """Give out the time entries that go with an invoice, to people who are signed in."""
+    line = current_line()
+    session = request.cookies.get(COOKIE)
+    if not is_session(line.settings.secret_key, session, line.clock.now()):
+        return make_response(render_template("welcome.html", problem=None), 401)
+    rows = None
+    # PostgreSQL stores no NUL, so nothing is called by one.
+    if "\x00" not in reference:
+        with line.database.read() as connection:
+            rows = find_timesheet(connection, reference)
+    if rows is None:
+        return make_response("There is no such timesheet.\n", 404, {"Content-Type": "text/plain"})
+    told = make_response(as_csv(rows))
+    told.headers["Content-Type"] = "text/csv; charset=utf-8"
+    told.headers.set("Content-Disposition", "attachment", filename=f"{reference}-timesheet.csv")
+    return told
 
 
 def _boxes(

@@ -17,7 +17,19 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 from .auditlog import note
 from .claims import Claim, hold_one, released
 from .errors import StaleClaimError
+from .homes import (
+    NEXT_INVOICE,
+    Home,
+    LatePolicy,
+    OpenLine,
+    Period,
+    homes_of,
+    is_held,
+    no_policy,
+    reference_of,
+)
 from .invoices import BilledCustomer, InvoiceDraft, Particulars, PrintedLine
+from .layouts import Label, Layout
 from .money import Money
 from .printing import NumberedLine, print_lines
 from .purchase_orders import PurchaseOrder, Use, too_late, use_of
@@ -25,6 +37,7 @@ from .subjects import line_from_row
 from .sums import HELD, HELD_OVER_A_CAP, ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
+from .timesheets import BilledHours, TimesheetRow, timesheet_of
 
 QUIET: Final = timedelta(seconds=5)
 """How long a draft must have stayed as it is before it is approved by rule: deliveries come in
@@ -45,13 +58,9 @@ _REMAP: Final = "activate the rules, then run `flask events remap --customer {}`
 """What is priced already keeps its text and its period until a person asks for new ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A billing period: its schedule's word and its first and last day."""
-
-    schedule: str
-    first: date
-    last: date
+def as_it_is(draft: InvoiceDraft, schedule: str) -> InvoiceDraft:  # noqa: ARG001
+    """Return a draft whose memo and footer have no words to fill in."""
+    return draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +98,18 @@ class Terms:
     approvers: tuple[str, ...] = ()
     """Who approves each draft, in this order; empty: anybody who may."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """The draft that a line belongs on: there is one for each of these."""
-
-    currency: str
-    period: Period
-    sequence: int
+    order: tuple[str, ...] = ()
+    """What lines are ordered by: of `layouts.ORDERS`."""
+    rules: tuple[str, ...] = ()
+    """The names of the rules as they stand in the file."""
+    late: LatePolicy = no_policy
+    """Says where work of a rule goes whose period was billed already; see `homes.py`."""
+    period_name: Callable[[Period], str] = str
+    """Gives the name of a period in the customer's language: "October 2026"."""
+    billed_hours: BilledHours | None = None
+    """Gives the hours that a line bills; None: no timesheet goes with the invoices."""
+    worded: Callable[[InvoiceDraft, str], InvoiceDraft] = as_it_is
+    """Fills in the words of memo and footer; takes the period's schedule too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,28 +143,33 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
     drafts = _drafts(connection, key)
     frozen = _frozen(connection, key)
-    lines: dict[_Home, list[NumberedLine]] = {home: [] for home in drafts}
+    lines: dict[Home, list[NumberedLine]] = {home: [] for home in drafts}
+    placed = {draft["id"]: home for home, draft in drafts.items()}
     rows = connection.execute(
         select(line_item).where(line_item.c.customer == key, line_item.c.state == "open")
     ).mappings()
-    placed = {draft["id"]: home for home, draft in drafts.items()}
-    moves: dict[_Home, list[int]] = {}
-    for row in rows:
-        line = line_from_row(row)
-        period = Period(line.schedule, line.period_from, line.period_to)
-        home = _home(line.currency, period, frozen, placed.get(row["invoice_id"]), terms)
-        lines.setdefault(home, []).append(NumberedLine(row["id"], line))
-        if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
-            moves.setdefault(home, []).append(row["id"])
+    found = [
+        OpenLine(row["id"], row["subject_id"], line_from_row(row), placed.get(row["invoice_id"]))
+        for row in rows
+    ]
+    homes = homes_of(found, frozen, terms.late, terms.current_period)
+    moves: dict[Home, list[int]] = {}
+    for each in found:
+        home = homes[each.id]
+        lines.setdefault(home, []).append(NumberedLine(each.id, each.line))
+        if each.placed != home:
+            moves.setdefault(home, []).append(each.id)
     corrected = _corrected(connection, [each for some in lines.values() for each in some])
     for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
         known = drafts.get(home)
-        draft = _draft(key, home, known, print_lines(some, corrected), terms)
+        draft = _draft(key, home, known, some, corrected, terms)
         use = _use_of_order(connection, home, draft, terms)
         checked = _Checked(
             reasons_against(draft, terms, some, is_first=not frozen)
             + (use.reasons() if use else []),
-            warnings_about(some) + (use.warnings() if use else []),
+            warnings_about(some)
+            + _late_warnings(home, some, terms)
+            + (use.warnings() if use else []),
             use,
         )
         invoice_id = _save(connection, home, known, draft, checked, terms, now)
@@ -163,31 +181,12 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             )
 
 
-def _home(
-    currency: str,
-    period: Period,
-    frozen: Mapping[tuple[str, str, date], int],
-    placed: _Home | None,
-    terms: Terms,
-) -> _Home:
-    """Return the draft for a line: its own period's, or today's if that was billed already."""
-    billed = frozen.get((currency, period.schedule, period.first), 0)
-    if not billed:
-        return _Home(currency, period, 1)
-    if placed is not None and placed.currency == currency:
-        # It came late, and waits on a draft already: it does not wander on as days go by.
-        return placed
-    current = terms.current_period(period.schedule)
-    later = frozen.get((currency, current.schedule, current.first), 0)
-    return _Home(currency, current, later + 1)
-
-
-def _drafts(connection: Connection, key: str) -> dict[_Home, Mapping[str, Any]]:
+def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:
     rows = connection.execute(
         select(invoice).where(invoice.c.customer == key, invoice.c.is_frozen.is_(False))
     ).mappings()
     return {
-        _Home(
+        Home(
             row["currency"],
             Period(row["schedule"], row["period_from"], row["period_to"]),
             row["sequence"],
@@ -225,18 +224,20 @@ def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[in
 
 def _draft(
     key: str,
-    home: _Home,
+    home: Home,
     known: Mapping[str, Any] | None,
-    printed: tuple[PrintedLine, ...],
+    lines: Sequence[NumberedLine],
+    corrected: Mapping[int, str],
     terms: Terms,
 ) -> InvoiceDraft:
-    return InvoiceDraft(
+    layout = layout_of(home, lines, terms)
+    draft = InvoiceDraft(
         reference=known["reference"]
         if known
         else reference_of(key, home.currency, home.period, home.sequence, terms.currency),
         customer=terms.customer,
         currency=home.currency,
-        lines=printed,
+        lines=print_lines(lines, corrected, layout),
         period_from=home.period.first,
         period_to=home.period.last,
         days_until_due=terms.days_until_due,
@@ -246,11 +247,14 @@ def _draft(
         send_to=terms.send_to,
         tax_words=terms.tax_words,
         particulars=terms.particulars,
+        layout=layout,
+        timesheet=_timesheet(lines, corrected, terms),
     )
+    return terms.worded(draft, home.period.schedule)
 
 
 def _use_of_order(
-    connection: Connection, home: _Home, draft: InvoiceDraft, terms: Terms
+    connection: Connection, home: Home, draft: InvoiceDraft, terms: Terms
 ) -> Use | None:
     if terms.purchase_order is None or home.currency != terms.currency:
         return None
@@ -260,7 +264,7 @@ def _use_of_order(
 
 def _save(
     connection: Connection,
-    home: _Home,
+    home: Home,
     known: Mapping[str, Any] | None,
     draft: InvoiceDraft,
     checked: _Checked,
@@ -340,6 +344,41 @@ def _save(
     return int(known["id"])
 
 
+def layout_of(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:
+    """Return how the lines of a draft are arranged by the terms."""
+    here = {each.line.rule for each in lines}
+    late = {
+        (each.line.rule, OpenLine(each.id, None, each.line, None).period)
+        for each in lines
+        if terms.late(each.line.rule) == NEXT_INVOICE
+    }
+    labels = (
+        Label(rule, period.first, terms.period_name(period))
+        for rule, period in late
+        if period != home.period
+    )
+    return Layout(
+        order=terms.order,
+        rules=tuple(rule for rule in terms.rules if rule in here) if "rule" in terms.order else (),
+        labels=tuple(sorted(labels, key=lambda label: (label.rule, label.period_from))),
+    )
+
+
+def _timesheet(
+    lines: Sequence[NumberedLine], corrected: Mapping[int, str], terms: Terms
+) -> tuple[TimesheetRow, ...] | None:
+    if terms.billed_hours is None:
+        return None
+    return timesheet_of([each.line for each in lines], corrected, terms.billed_hours)
+
+
+def _late_warnings(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> list[str]:
+    if not is_held(home, [each.line for each in lines], terms.late):
+        return []
+    period = terms.period_name(home.period)
+    return [f"work of {period} that came after its invoice - late: hold leaves it to a person"]
+
+
 def _tell(
     connection: Connection,
     draft: InvoiceDraft,
@@ -361,31 +400,6 @@ def _tell(
         total=draft.total.minor,
         currency=draft.currency,
     )
-
-
-def reference_of(
-    key: str, currency: str, period: Period, sequence: int, usual_currency: str
-) -> str:
-    """Return our number of a draft: customer, period and, from the second on, a count.
-
-    >>> october = Period("monthly", date(2026, 10, 1), date(2026, 10, 31))
-    >>> reference_of("acme", "EUR", october, 1, "EUR")
-    'acme-2026-10'
-    """
-    if period.schedule == "monthly":
-        label = f"{period.first:%Y-%m}"
-    elif period.schedule == "at once":
-        label = f"{period.first:%Y-%m-%d}"
-    else:
-        label = f"{period.first:%G-W%V}"
-        if period.schedule != "weekly":
-            label += f"-{period.last:%V}"
-    parts = [key, label]
-    if currency != usual_currency:
-        parts.append(currency)
-    if sequence > 1:
-        parts.append(str(sequence))
-    return "-".join(parts)
 
 
 def reasons_against(
@@ -417,7 +431,7 @@ def reasons_against(
         f'line {number} says only "{line.description}" - give its rule a description that names '
         f"the work, {_REMAP.format(draft.customer.key)}"
         for number, line in enumerate(draft.lines, 1)
-        if _is_vague(line, vague)
+        if _is_vague(line, vague, draft.layout)
     ]
     if len(draft.lines) > terms.most_lines:
         reasons.append(
@@ -443,8 +457,11 @@ def _without_tax(draft: InvoiceDraft, terms: Terms, lines: Sequence[NumberedLine
         yield f"{told} - {_REMAP.format(draft.customer.key)}"
 
 
-def _is_vague(line: PrintedLine, vague: set[str]) -> bool:
-    text = _plain(line.description)
+def _is_vague(line: PrintedLine, vague: set[str], layout: Layout) -> bool:
+    text = line.description
+    for label in layout.labels:
+        text = text.removeprefix(f"{label.text}: ")
+    text = _plain(text)
     return not text or (text in vague and line.description != ROUNDING)
 
 
@@ -467,5 +484,5 @@ def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
     return warnings
 
 
-def _sort_key(home: _Home) -> tuple[object, ...]:
+def _sort_key(home: Home) -> tuple[object, ...]:
     return (home.currency, home.period.schedule, home.period.first, home.sequence)

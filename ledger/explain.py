@@ -18,6 +18,7 @@ from .errors import BillhookError
 from .events import as_utc_text
 from .facts import fact_from_row
 from .invoices import PrintedLine, draft_from_json
+from .layouts import layout_from_json
 from .listings import event_json, invoice_json, line_json, money_json
 from .printing import NumberedLine, print_lines
 from .subjects import line_from_row
@@ -49,6 +50,7 @@ def explain(connection: Connection, reference: str, number: int | None = None) -
     printed = print_lines(
         [NumberedLine(line_id, entry.line) for line_id, entry in entries.items()],
         _corrected(entries),
+        layout_from_json(row["content"]),
     )
     lines = [_line(position, line, entries, currency) for position, line in enumerate(printed, 1)]
     for rounding in lines:

@@ -13,8 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 from .events import canonical_json
+from .layouts import Layout, layout_from_json
 from .money import Money, printed
 from .taxes import TaxTotal, TaxWords, tax_totals
+from .timesheets import TimesheetRow, as_json, timesheet_from_json
 
 USUAL_LANGUAGE = "en"
 
@@ -167,6 +169,11 @@ class InvoiceDraft:
         """Return the total without taxes."""
         return self.total - self.tax
 
+    layout: Layout = field(default_factory=Layout)
+    """How its lines are arranged."""
+    timesheet: tuple[TimesheetRow, ...] | None = None
+    """The entries behind it, where the customer is shown them."""
+
     @property
     def total(self) -> Money:
         """Return what the customer pays: the printed amounts, and the taxes that are not in them.
@@ -195,6 +202,9 @@ class InvoiceDraft:
             "send_to": self.send_to,
             "metadata": dict(self.metadata),
             **({"particulars": particulars} if particulars else {}),
+            # Only where there is one, so that drafts without it keep their hash.
+            **({"layout": layout} if (layout := self.layout.as_json()) else {}),
+            **({} if self.timesheet is None else {"timesheet": as_json(self.timesheet)}),
         }
 
     def _taxes_as_json(self) -> dict[str, Any]:
@@ -247,6 +257,8 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
             each["code"]: TaxWords(each["name"], each["text"]) for each in content.get("taxes", ())
         },
         particulars=_particulars_from_json(content.get("particulars", {})),
+        layout=layout_from_json(content),
+        timesheet=timesheet_from_json(content),
     )
 
 

@@ -18,6 +18,7 @@ from .events import as_utc_text
 from .invoices import USUAL_LANGUAGE
 from .money import Money, printed
 from .tables import approval, event, invoice, line_item, payment
+from .timesheets import TimesheetRow, timesheet_from_json
 
 MOST: Final = 200
 """The longest page."""
@@ -139,6 +140,13 @@ def _waits_for(connection: Connection, row: RowMapping) -> list[str]:
     if row["state"] not in ("draft", "blocked"):
         return []
     return outstanding(row["approvers"], who_approved(connection, row["id"], row["revision"]))
+
+
+def find_timesheet(connection: Connection, reference: str) -> tuple[TimesheetRow, ...] | None:
+    """Return the time entries that go with an invoice, None if none do or there is no invoice."""
+    query = select(invoice.c.content).where(invoice.c.reference == reference)
+    content = connection.scalar(query)
+    return None if content is None else timesheet_from_json(content)
 
 
 def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:

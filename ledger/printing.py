@@ -8,14 +8,23 @@ however entries are spread over invoices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from .corrections import LineItem
 from .invoices import PrintedLine
+from .layouts import Layout
 from .money import exponent, line_amount
 from .sums import ROUNDING
+
+ALL_IN_ONE: Final = ("all in one",)
+"""The grouping of entries that share a line with everything else of the same text and price."""
+PLAIN: Final = Layout()
+_NUMBER: Final = re.compile(r"([^0-9]*)([0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,9 @@ class NumberedLine:
 
 
 def print_lines(
-    lines: Sequence[NumberedLine], corrected: Mapping[int, str]
+    lines: Sequence[NumberedLine],
+    corrected: Mapping[int, str],
+    layout: Layout = PLAIN,
 ) -> tuple[PrintedLine, ...]:
     """Return the lines of an invoice, in an order that does not depend on arrival.
 
@@ -41,9 +52,16 @@ def print_lines(
     for each in sorted(lines, key=lambda each: each.id):
         if each.line.kind == "counted":
             counted.setdefault(each.line.pool, []).append(each.id)
-    printed = [
-        _print(group, corrected, counted) for group in together.values() if _is_printed(group)
+    texts = {(each.rule, each.period_from): each.text for each in layout.labels}
+    groups = [
+        (group, _text(group[0].line, corrected, texts))
+        for group in together.values()
+        if _is_printed(group)
     ]
+    groups = _all_in_one(groups, corrected)
+    if layout.order:
+        groups.sort(key=_sort_key(layout))
+    printed = [_print(group, text, counted) for group, text in groups]
     currency = lines[0].line.currency if lines else ""
     # Each tax is calculated on a sum of its own, so each makes up for its own rounding.
     for tax in sorted({each.line.tax for each in priced}):
@@ -61,7 +79,40 @@ def _printed_together(each: NumberedLine, corrected: Mapping[int, str]) -> tuple
     reference = corrected.get(line.corrects_id or 0, "")
     # What an agreement takes off is printed with the line that it takes it off.
     own = () if line.grouping else (line.adjusts_id or each.id,)
-    return (line.rule, line.grouping, line.unit_price, line.project, line.tax, reference, *own)
+    # What came late keeps its own line: its text may name its own month.
+    period = line.period_from
+    price = (line.unit_price, line.tax)
+    return (line.rule, line.grouping, price, line.project, period, reference, *own)
+
+
+def _all_in_one(
+    groups: Sequence[tuple[list[NumberedLine], str]], corrected: Mapping[int, str]
+) -> list[tuple[list[NumberedLine], str]]:
+    """Return the groups, those in one that share their line with whatever reads the same."""
+    merged: dict[tuple[object, ...], tuple[list[NumberedLine], str]] = {}
+    for group, text in groups:
+        first = group[0].line
+        is_shared = first.grouping == ALL_IN_ONE and first.kind != "agreement"
+        reference = corrected.get(first.corrects_id or 0, "")
+        prefix = text.removesuffix(first.description)
+        for each in group:
+            line = each.line
+            # An agreement has a text of its own, and goes with the first line that it is about.
+            said = first if line.kind == "agreement" else line
+            alike = (said.description, prefix, line.unit_price, line.tax, reference)
+            key, said = (alike, said) if is_shared else ((group[0].id,), first)
+            merged.setdefault(key, ([], prefix + said.description))[0].append(each)
+    return list(merged.values())
+
+
+def _text(
+    line: LineItem, corrected: Mapping[int, str], labels: Mapping[tuple[str, date], str]
+) -> str:
+    """Return the text of a line: what it corrects, or its own period where it came late, first."""
+    if line.corrects_id is not None:
+        return f"Correction to {corrected[line.corrects_id]}: {line.description}"
+    label = labels.get((line.rule, line.period_from))
+    return f"{label}: {line.description}" if label else line.description
 
 
 def _is_printed(group: Sequence[NumberedLine]) -> bool:
@@ -72,19 +123,12 @@ def _is_printed(group: Sequence[NumberedLine]) -> bool:
     return bool(quantity or sum(each.line.amount for each in group))
 
 
-def _print(
-    group: Sequence[NumberedLine],
-    corrected: Mapping[int, str],
-    counted: dict[str, list[int]],
-) -> PrintedLine:
+def _print(group: Sequence[NumberedLine], text: str, counted: dict[str, list[int]]) -> PrintedLine:
     """Return a group as one line. The entries counted in its pool are named on its first line."""
     first = group[0].line
     quantity = sum((each.line.quantity for each in group), Decimal(0))
-    description = first.description
-    if first.corrects_id is not None:
-        description = f"Correction to {corrected[first.corrects_id]}: {description}"
     return PrintedLine(
-        description=description,
+        description=text,
         quantity=quantity,
         unit_price=first.unit_price,
         amount=line_amount(quantity, first.unit_price, first.currency).minor,
@@ -94,6 +138,34 @@ def _print(
         ),
         tax=first.tax,
     )
+
+
+def _sort_key(layout: Layout) -> Callable[[tuple[list[NumberedLine], str]], tuple[object, ...]]:
+    """Return what groups are sorted by; where that is equal they stay as they would be without."""
+    rank = {rule: position for position, rule in enumerate(layout.rules)}
+    keys: dict[str, Callable[[Sequence[NumberedLine], str], object]] = {
+        "project": lambda group, _: _natural(group[0].line.project),
+        "day": lambda group, _: min(each.line.on for each in group),
+        "item": lambda group, _: min(_natural(each.line.item) for each in group),
+        "person": lambda group, _: min(_natural(each.line.person) for each in group),
+        "rule": lambda group, _: rank.get(group[0].line.rule, len(rank)),
+        "description": lambda _, text: _natural(text),
+        "amount": lambda group, _: -sum(each.line.amount for each in group),
+    }
+    chosen = [keys[word] for word in layout.order]
+
+    def sort_key(printed: tuple[list[NumberedLine], str]) -> tuple[object, ...]:
+        group, text = printed
+        is_agreement = group[0].line.kind == "agreement"
+        return (is_agreement, *(key(group, text) for key in chosen))
+
+    return sort_key
+
+
+def _natural(text: str | None) -> tuple[tuple[str, int, str], ...]:
+    """Return what a text sorts by, its numbers by their value: ACME-9 comes before ACME-10."""
+    parts = _NUMBER.findall((text or "").casefold())
+    return tuple((words, len(digits.lstrip("0")), digits.lstrip("0")) for words, digits in parts)
 
 
 def _order(each: NumberedLine) -> tuple[object, ...]:

@@ -19,6 +19,7 @@ from .auditlog import note
 from .claims import NEVER, Claim, hold_one, postponed, released
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
+from .layouts import layout_from_json
 from .printing import NumberedLine, print_lines
 from .subjects import changed, line_from_row
 from .tables import approval, intent, invoice, line_item, subject
@@ -111,7 +112,8 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
             .where(line_item.c.id.in_(corrected_ids))
         )
     }
-    printed = [line.as_json() for line in print_lines(lines, corrected)]
+    layout = layout_from_json(row["content"])
+    printed = [line.as_json() for line in print_lines(lines, corrected, layout)]
     if approved != row["content_hash"] or printed != row["content"]["lines"]:
         connection.execute(update(line_item).where(line_item.c.id.in_(ids)).values(state="open"))
         connection.execute(

@@ -74,7 +74,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
     }
     schedule = filled.get("invoice", "monthly")
-    rules = _rules(filled.get("rules", ()), schedule, setting, clauses["rates"], mistakes)
+    rules = _rules(filled.get("rules", ()), schedule, filled, setting, clauses["rates"], mistakes)
     tests = _tests(filled, mistakes)
     if workspace and workspace.connectors and (send_to := filled.get("send_to")):
         check_known("connector", send_to, workspace.connectors, filled.place("send_to"), mistakes)
@@ -111,6 +111,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
 def _rules(
     found: Sequence[Filled],
     schedule: str,
+    customer: Filled,
     setting: Setting,
     prices: Rates,
     mistakes: Mistakes,
@@ -141,8 +142,18 @@ def _rules(
             problem = f"rate needs rates: {of}- add them, or write a number here"
             inside.inside("bill").add(at, problem)
         invoice = filled.get("invoice", schedule)
+        if made:
+            forms.check_text(
+                bill,
+                made.description,
+                made.one_line_per,
+                invoice,
+                customer,
+                inside.inside("bill"),
+            )
         split = shares.split_of(filled, inside)
-        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split)
+        late = filled.get("late", customer.get("late"))
+        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split, late)
     return tuple(rules.values())
 
 

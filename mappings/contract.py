@@ -71,6 +71,8 @@ class Rule:
     """ISO 4217: the rule's own, or else the customer's."""
     split: Split | None = None
     """Who pays which share; None: the customer pays all of it."""
+    late: str | None = None
+    """Where its late work goes: its own, or else the customer's; see `ledger.homes`."""
 
 
 @dataclass(frozen=True, slots=True)

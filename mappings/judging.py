@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from ledger.assembly import Period, Terms
+from ledger.assembly import Terms
 from ledger.calendar import Due
 from ledger.corrections import LineItem
 from ledger.events import Event
+from ledger.homes import Period
 from ledger.subjects import Verdict
 
+from .languages import period_text
+from .periods import Period as BillingPeriod
 from .periods import period_of
 from .pricing import Held, Nothing, Outcome
+from .texts import worded
 
 if TYPE_CHECKING:
     # A book runs the tests of its files, and these ask for verdicts.
@@ -112,6 +117,19 @@ def terms_of(
         midnight = datetime.combine(last + timedelta(days=1), time(), zone)
         return midnight.astimezone(UTC)
 
+    late = {rule.name: rule.late for rule in customer.rules}
+
+    def period_name(period: Period) -> str:
+        billing = BillingPeriod(period.schedule, period.first, period.last)
+        return period_text(customer.form.language, billing)
+
+    def billed_hours(line: LineItem) -> Decimal | None:
+        """Return the hours that a line bills, None if it bills something else."""
+        rules = book_of(line.mapping_version).customers[key].rules
+        bills = (rule.bill for rule in rules if rule.name == line.rule)
+        is_hours = any(bill is not None and bill.quantity == "hours" for bill in bills)
+        return line.quantity if is_hours else None
+
     def sum_up(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
         count = book_of(version).customers[key].counts(counted[0].rule)
         return count.lines(counted) if count else ()
@@ -137,4 +155,10 @@ def terms_of(
         particulars=parties.particulars,
         waits_for_agreement=not is_agreed,
         approvers=parties.approvers,
+        order=customer.form.order,
+        rules=tuple(rule.name for rule in customer.rules),
+        late=lambda rule: late.get(rule, customer.form.late),
+        period_name=period_name,
+        billed_hours=billed_hours if customer.form.has_timesheet else None,
+        worded=lambda draft, schedule: worded(draft, schedule, customer.form),
     )

@@ -12,10 +12,13 @@ SCHEDULES: Final = {
     "weekly": "Monday to Sunday",
     "every two weeks": "two weeks from a Monday, counted from Monday 2024-01-01",
     "monthly": "a calendar month",
+    "quarterly": "three calendar months, from January, April, July or October",
+    "yearly": "a calendar year",
 }
 """The words that `invoice:` knows."""
 
 _FORTNIGHTS_START: Final = date(2024, 1, 1)
+_MONTHS: Final = {"monthly": 1, "quarterly": 3, "yearly": 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,11 @@ def period_of(schedule: str, on: date) -> Period:
     """
     if schedule == "at once":
         return Period(schedule, on, on)
-    if schedule == "monthly":
-        last = calendar.monthrange(on.year, on.month)[1]
-        return Period(schedule, on.replace(day=1), on.replace(day=last))
+    if months := _MONTHS.get(schedule):
+        first = on.month - (on.month - 1) % months
+        last = first + months - 1
+        last_day = calendar.monthrange(on.year, last)[1]
+        return Period(schedule, date(on.year, first, 1), date(on.year, last, last_day))
     days = {"weekly": 7, "every two weeks": 14}[schedule]
     into = (on - _FORTNIGHTS_START).days % days
     return Period(schedule, on - timedelta(into), on + timedelta(days - 1 - into))

@@ -25,6 +25,7 @@ from .model import BillableCondition, Person
 from .periods import Period, period_of
 from .phrases import TIME_KINDS
 from .reading import quoted
+from .texts import PricedAt, Texts, group_of
 
 MOST_SECONDS: Final = 24 * 3600
 """The longest single time entry that is believed."""
@@ -157,6 +158,7 @@ class _Ready:
     def __init__(self, customer: Customer) -> None:
         self.customer = customer
         self.takes = [compiled(condition) for condition in customer.takes]
+        self._texts = Texts(customer)
         self._tests = [asked(rule.when) for rule in customer.rules]
         self._index = Index([[test for _, test in tests] for tests in self._tests])
         self._asks_billable = [
@@ -205,7 +207,11 @@ class _Ready:
             quantity, unit_price = least
             amount = _amount(quantity, unit_price, currency, steps)
         tax = self._tax(bill, event, steps) if bill.tax else ""
+        period = period_of(rule.invoice, event.on)
         values = _values(rule, bill, seen, factor)
+        values |= self._texts.values(
+            rule.name, seen, PricedAt(period, quantity, unit_price, amount)
+        )
         description = bill.description.filled_in(values)
         if not description:
             raise Hold("nothing that its description names is known - add a text of its own")
@@ -218,8 +224,8 @@ class _Ready:
             currency=currency,
             amount=amount.minor,
             seconds=event.seconds,
-            group=tuple(values[key] for key in bill.one_line_per),
-            period=period_of(rule.invoice, event.on),
+            group=group_of(bill, values, seen),
+            period=period,
             steps=tuple(steps),
             tax=tax,
             split=rule.split,

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, ClassVar
 
-from ledger.assembly import Period, reference_of
+from ledger.assembly import layout_of
 from ledger.corrections import KnownLine, LineItem
 from ledger.events import Event
+from ledger.homes import Home, Period, reference_of
 from ledger.invoices import PrintedLine
 from ledger.money import Money, printed
 from ledger.printing import NumberedLine, print_lines
@@ -160,8 +161,11 @@ def invoiced(book: Book, key: str, lines: Sequence[LineItem]) -> list[Invoiced]:
         drafts, key=lambda draft: (draft[0].first, draft[0].last, draft[0].schedule, draft[1])
     ):
         numbered = [NumberedLine(each.id, each.line) for each in drafts[period, currency]]
+        layout = layout_of(Home(currency, period, 1), numbered, terms)
         reference = reference_of(key, currency, period, 1, terms.currency)
-        said = Invoiced(reference.removeprefix(f"{key}-"), currency, print_lines(numbered, {}))
+        said = Invoiced(
+            reference.removeprefix(f"{key}-"), currency, print_lines(numbered, {}, layout)
+        )
         if said.lines:
             found.append(said)
     return found

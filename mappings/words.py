@@ -18,7 +18,6 @@ from .atoms import (
     DAY,
     EMAIL,
     KEY,
-    LINES,
     NUMBER,
     PATTERNS,
     SIGNED,
@@ -67,8 +66,13 @@ ONE_LINE_PER: Final = OneOf(
         "role": "a line for each role",
         "activity": "a line for each activity",
         "day": "a line for each day",
+        "week": "a line for each week, from Monday to Sunday",
+        "month": "a line for each month",
         "title": "a line for each title",
+        "label": "a line for each label, or each set of labels",
+        "scope": "a line for each text of scope:",
         "rule": "one line for the rule",
+        "all": "one line for everything with the same text and price, also of other rules",
     }
 )
 
@@ -128,6 +132,7 @@ RULE: Final = TableOf(
         "invoice": Word(SCHEDULE, "when this rule's lines are invoiced, if not like the others"),
         "currency": Word(CURRENCY, "the currency of this rule's lines, if not the customer's"),
         **shares.RULE_WORDS,
+        **forms.RULE_WORDS,
     },
     label=("rule", "rule"),
 )
@@ -230,7 +235,11 @@ CUSTOMER: Final = TableOf(
             "net 30 or due on receipt; drafts are blocked without it",
         ),
         "purchase_order_required": Word(YES_NO, "yes: drafts without a PO number are blocked"),
-        "invoice": Word(SCHEDULE, "at once, weekly, every two weeks or monthly", required=True),
+        "invoice": Word(
+            SCHEDULE,
+            "at once, weekly, every two weeks, monthly, quarterly or yearly",
+            required=True,
+        ),
         "approval": Word(
             OneOf(
                 {
@@ -251,8 +260,8 @@ CUSTOMER: Final = TableOf(
             "what happens to the remote draft: leave as draft (default), finalize or send",
         ),
         "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
-        "memo": Word(LINES, "a text on the invoice, above"),
-        "footer": Word(LINES, "a text on the invoice, at the bottom"),
+        "memo": Word(forms.INVOICE_TEXT, "a text on the invoice, above"),
+        "footer": Word(forms.INVOICE_TEXT, "a text on the invoice, at the bottom"),
         "takes": Word(TAKES, "which events are this customer's", required=True),
         **rates.WORDS,
         **factors.WORDS,

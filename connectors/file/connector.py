@@ -1,8 +1,9 @@
 """Drafts as files in a folder: for people who have no billing system yet.
 
-Each draft becomes `<reference>.json` (everything) and `<reference>.csv` (its lines, for a
-spreadsheet). What was paid is read from `payments.csv` in the same folder, which people
-keep by hand. The worker calls it through `connectors.connector.BillingConnector`.
+Each draft becomes `<reference>.json` (everything), `<reference>.csv` (its lines, for a
+spreadsheet) and, where one goes with it, `<reference>.timesheet.csv`. What was paid is read from
+`payments.csv` in the same folder, which people keep by hand. The worker calls it through
+`connectors.connector.BillingConnector`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ledger.errors import PermanentError, RejectedError, TransientError, Unsuppo
 from ledger.invoices import InvoiceDraft, draft_from_json
 from ledger.money import Money
 from ledger.payments import Amounts
+from ledger.timesheets import as_csv
 
 from .payments import PAYMENTS_FILE, Paid, payments_of, references
 from .table import lines_as_csv
@@ -92,6 +94,8 @@ class FileConnector(BillingConnector):
             text = json.dumps(as_content(draft), indent=2, ensure_ascii=False)
             # The JSON is written last: where it stands, the draft is complete.
             self._write(f"{draft.reference}.csv", lines_as_csv(draft))
+            if draft.timesheet is not None:
+                self._write(f"{draft.reference}.timesheet.csv", as_csv(draft.timesheet))
             self._write(f"{draft.reference}.json", f"{text}\n")
         elif found.content_hash() != draft.content_hash():
             raise PermanentError(
@@ -108,7 +112,7 @@ class FileConnector(BillingConnector):
         )
 
     def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
-        for ending in ("json", "csv"):
+        for ending in ("json", "csv", "timesheet.csv"):
             path = self._path(f"{_safe(remote_id)}.{ending}")
             try:
                 path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Final
 
 from ledger.invoices import InvoiceDraft
 from ledger.money import Money, printed
+from ledger.spreadsheets import safe_text
 from ledger.taxes import line_taxes, tax_of
 
 COLUMNS: Final = (
@@ -19,7 +20,6 @@ COLUMNS: Final = (
     *("line", "description", "quantity", "unit_price", "amount", "currency"),
     *("tax_code", "tax_rate", "tax_amount"),
 )
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def lines_as_csv(draft: InvoiceDraft) -> str:
@@ -55,12 +55,3 @@ def _tax_cells(key: str, amount: int, currency: str) -> tuple[str, ...]:
     tax = tax_of(key)
     rate = f"{tax.rate.normalize():f}"
     return (safe_text(tax.code), rate, f"{Money(amount, currency).decimal():f}")
-
-
-def safe_text(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula.
-
-    >>> safe_text("=1+1"), safe_text("Design")
-    ("'=1+1", 'Design')
-    """
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

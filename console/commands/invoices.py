@@ -13,9 +13,10 @@ from console.terminal import AS_JSON, fail, print_json, print_table, without_tra
 from console.texts import one_line
 from ledger.approvals import approve as approve_draft
 from ledger.explain import explain as explained
-from ledger.listings import MOST, find_invoice, list_invoices
+from ledger.listings import MOST, find_invoice, find_timesheet, list_invoices
 from ledger.pushing import try_again
 from ledger.subjects import changed
+from ledger.timesheets import as_csv
 
 _STATES = ("draft", "blocked", "approved", "pushed", "canceled")
 
@@ -198,6 +199,20 @@ def explain(reference: str, number: int | None, as_json: bool) -> None:
         return
     for text in drawn(found):
         click.echo(text)
+
+
+@invoices.command()
+@click.argument("reference")
+@with_appcontext
+@without_traceback
+def timesheet(reference: str) -> None:
+    """Print the time entries that go with an invoice, as CSV: what was worked, what is billed."""
+    _found(reference)
+    with current_line().database.read() as connection:
+        rows = find_timesheet(connection, reference)
+    if rows is None:
+        fail(f"{reference}: has no timesheet - write timesheet: yes in the customer's rule file")
+    click.echo(as_csv(rows), nl=False)
 
 
 def _found(reference: str) -> dict[str, Any]:

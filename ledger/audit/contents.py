@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from ..events import canonical_json
 from ..invoices import draft_from_json
+from ..layouts import layout_from_json
 from ..printing import NumberedLine, print_lines
 from ..subjects import line_from_row
 from ..tables import customer, invoice, line_item
@@ -54,7 +55,8 @@ def _wrong(connection: Connection, row: Any) -> Iterator[str]:
     if content.get("taxes") != draft.as_json().get("taxes"):
         yield "its taxes are not those on its lines"
     if row["is_at_rest"]:
-        printed = [line.as_json() for line in print_lines(*_lines(connection, row["id"]))]
+        layout = layout_from_json(content)
+        printed = [line.as_json() for line in print_lines(*_lines(connection, row["id"]), layout)]
         if printed != content["lines"]:
             yield "printing its line items again does not give its lines"
 

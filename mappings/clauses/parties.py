@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from babel import Locale, localedata
+from babel import Locale
 
 from ledger.invoices import USUAL_LANGUAGE, Address, BilledCustomer, Particulars
 from ledger.money import to_minor
@@ -15,6 +15,7 @@ from ledger.purchase_orders import WARN_AT, PurchaseOrder
 
 from .. import phrases
 from ..atoms import DAY, EMAIL, LINES, POSITIVE, TEXT
+from ..languages import language
 from ..reading import Mistakes
 from ..shapes import Filled, ListOf, Phrase, PhraseOr, TableOf, Word, WordOr
 from .setting import Setting
@@ -35,14 +36,6 @@ def country(text: str) -> str:
     if text not in _countries():
         raise ValueError(" - two capital letters: DE, FR, GB, US")
     return text
-
-
-def language(text: str) -> str:
-    """Return the code of a language that dates and numbers can be written in."""
-    known = phrases.form(r"[a-z]{2,3}(-[A-Z]{2})?")(text)
-    if not localedata.exists(known.replace("-", "_")):
-        raise ValueError(" that is known - write de, fr, en-GB, pt-BR")
-    return known
 
 
 NAME: Final = Phrase("a text", most=140)
@@ -100,7 +93,7 @@ WORDS: Final[Mapping[str, Word]] = {
         ListOf(NAME), "how invoices may be paid: bank transfer, card, SEPA direct debit, PayPal"
     ),
     "language": Word(
-        Phrase("a language like de", language, "^[a-z]{2,3}(-[A-Z]{2})?$"),
+        Phrase("a language like de or pt-BR", language, "^[a-z]{2,3}(-[A-Za-z]{2,4})*$"),
         "the language of dates and numbers: de, fr, pt-BR; default en",
     ),
     "approvers": Word(ListOf(NAME), "who approves every draft: each of them, in this order"),

@@ -17,7 +17,9 @@ from connectors.file.connector import FileConnector
 from connectors.http import Request, Response
 from ledger.errors import ConnectorError, PermanentError, RejectedError
 from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.layouts import Layout
 from ledger.payments import payment_of
+from ledger.timesheets import TimesheetRow
 
 DRAFT = InvoiceDraft(
     reference="acme-2026-03",
@@ -243,3 +245,29 @@ def test_only_what_changed_is_listed(connector: FileConnector, folder: Path) -> 
     assert (changed, cursor) == (["acme-2026-04"], "1001")
     pay(folder, "reference,date,amount\nacme-2026-03,,120\n")
     assert connector.changes_since(cursor)[0] == ["acme-2026-04", "acme-2026-03"]
+
+
+def test_a_timesheet_is_written_beside_the_draft_and_goes_with_it(
+    connector: FileConnector, folder: Path
+) -> None:
+    row = TimesheetRow(date(2026, 3, 4), "Ana", "A-1", "=1+1", Decimal("0.5"), Decimal("1"))
+    draft = replace(DRAFT, timesheet=(row,))
+    push(connector, draft)
+    push(connector, draft)
+    text = (folder / "acme-2026-03.timesheet.csv").read_text(encoding="utf-8-sig")
+    assert text.splitlines()[1:] == ["2026-03-04,Ana,A-1,'=1+1,0.50,1.00"]
+    connector.delete_draft("acme-2026-03", idempotency_key="key")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_draft_without_a_timesheet_is_another_one(connector: FileConnector) -> None:
+    push(connector, replace(DRAFT, timesheet=()))
+    with pytest.raises(PermanentError, match="other content"):
+        push(connector, DRAFT)
+
+
+def test_the_layout_is_a_part_of_what_is_written(connector: FileConnector) -> None:
+    draft = replace(DRAFT, layout=Layout(order=("day",)))
+    push(connector, draft)
+    push(connector, draft)
+    assert draft.content_hash() != DRAFT.content_hash()

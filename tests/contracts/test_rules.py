@@ -11,7 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import exchange, factors, fees, parties, rates, taxes
+from mappings.clauses import exchange, factors, fees, forms, parties, rates, taxes
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -104,6 +104,7 @@ TABLES = {
     "tests": words.TEST,
     "given": words.GIVEN,
     "expect": words.EXPECT,
+    "scope": forms.SCOPE,
 }
 
 
@@ -123,6 +124,9 @@ def test_the_reference_lists_every_choice() -> None:
     text = REFERENCE.read_text()
     choices = [
         *descriptions.WORDS,
+        *descriptions.INVOICE_WORDS,
+        *forms.ORDER.choices,
+        *forms.LATE.choices,
         *periods.SCHEDULES,
         *phrases.PRICEABLE,
         *phrases.WEEKDAYS,

@@ -19,6 +19,7 @@ from ledger.claims import Claim, claim
 from ledger.corrections import LineItem
 from ledger.database import Database, insert_for
 from ledger.events import Delivery, Event, Fact, Reading, canonical_json
+from ledger.homes import Period
 from ledger.invoices import BilledCustomer
 from ledger.money import hours, line_amount
 from ledger.payments import Amounts
@@ -108,7 +109,7 @@ def judge(event: Event) -> Verdict:
 
 def terms_of(key: str) -> assembly.Terms:
     """Return how a customer of this firm is billed."""
-    month = assembly.Period("monthly", NOW.date().replace(day=1), date(2026, 11, 30))
+    month = Period("monthly", NOW.date().replace(day=1), date(2026, 11, 30))
     return assembly.Terms(
         customer=BilledCustomer(key, key.title(), f"ap@{key}.example"),
         currency="JPY" if key == "beta" else "EUR",

@@ -8,13 +8,15 @@ from datetime import date
 from decimal import Decimal
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.corrections import KnownLine, LineItem, taking_back
 from ledger.invoices import PrintedLine
+from ledger.layouts import ORDERS, Label, Layout, layout_from_json
 from ledger.money import line_amount
-from ledger.printing import NumberedLine, print_lines
+from ledger.printing import ALL_IN_ONE, NumberedLine, print_lines
 from ledger.sums import ROUNDING
 
 
@@ -150,3 +152,126 @@ def test_entries_without_grouping_are_lines_of_their_own() -> None:
 def test_a_correction_names_the_invoice_that_it_corrects() -> None:
     (line,) = print_lines([entry(1, "-1", corrects_id=7)], {7: "acme-2026-09"})
     assert (line.description, line.amount) == ("Correction to acme-2026-09: work", -10000)
+
+
+LAYOUTS = st.builds(
+    Layout,
+    order=st.lists(st.sampled_from(sorted(ORDERS)), unique=True).map(tuple),
+    rules=st.permutations(["Hours", "Travel"]).map(tuple),
+    labels=st.sampled_from([(), (Label("Hours", date(2026, 10, 1), "October 2026"),)]),
+)
+GROUPINGS = st.sampled_from([(), ALL_IN_ONE, ("ACME-1",), ("ana",)])
+
+
+@given(invoices(), LAYOUTS, st.data())
+def test_every_layout_prints_the_same_money_in_an_order_of_its_own(
+    lines: list[NumberedLine], layout: Layout, data: st.DataObject
+) -> None:
+    grouped = [
+        replace(each, line=replace(each.line, grouping=data.draw(GROUPINGS))) for each in lines
+    ]
+    printed = print_lines(grouped, CORRECTED, layout)
+    assert total(printed) == sum(each.line.amount for each in grouped)
+    behind = [number for line in printed for number in line.line_items]
+    assert sorted(behind) == sorted(each.id for each in grouped)
+    shuffled = data.draw(st.permutations(grouped))
+    assert print_lines(shuffled, CORRECTED, layout) == printed
+    as_ever = print_lines(grouped, CORRECTED, replace(layout, order=()))
+    assert sorted(map(repr, printed)) == sorted(map(repr, as_ever))
+
+
+@given(invoices(), LAYOUTS, st.randoms(use_true_random=False))
+def test_no_layout_depends_on_arrival(
+    lines: list[NumberedLine], layout: Layout, random: Random
+) -> None:
+    entries_only = [each for each in lines if each.line.corrects_id is None]
+    shuffled = random.sample(entries_only, len(entries_only))
+    renumbered = [replace(each, id=number) for number, each in enumerate(shuffled, 1)]
+    assert [line.as_json() for line in print_lines(renumbered, {}, layout)] == [
+        line.as_json() for line in print_lines(entries_only, {}, layout)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "texts"),
+    [
+        ("day", ["c", "a", "b"]),
+        ("item", ["a", "c", "b"]),
+        ("person", ["b", "c", "a"]),
+        ("rule", ["c", "b", "a"]),
+        ("project", ["b", "a", "c"]),
+        ("description", ["a", "b", "c"]),
+        ("amount", ["b", "c", "a"]),
+    ],
+)
+def test_lines_come_in_the_order_that_is_asked_for(order: str, texts: list[str]) -> None:
+    def line(number: int, text: str, day: int, hours: str, **said: object) -> NumberedLine:
+        on = date(2026, 10, day)
+        return entry(number, hours, description=text, grouping=(), on=on, **said)
+
+    lines = [
+        line(1, "a", 7, hours="1", item="ACME-9", person="cem", rule="Z", project="SITE 2"),
+        line(2, "b", 9, hours="3", item="ACME-10", person="Ana", rule="Y", project="SITE 1"),
+        line(3, "c", 5, hours="2", item="ACME-09x", person="ben", rule="X", project="SITE 10"),
+    ]
+    layout = Layout(order=(order,), rules=("X", "Y", "Z"))
+    assert [line.description for line in print_lines(lines, {}, layout)] == texts
+
+
+def test_the_second_word_orders_what_is_equal_in_the_first() -> None:
+    lines = [
+        entry(1, "1", description="x", grouping=(), item="ACME-2"),
+        entry(2, "2", description="y", grouping=(), item="ACME-1"),
+        entry(3, "3", description="z", grouping=(), item="ACME-2"),
+    ]
+    printed = print_lines(lines, {}, Layout(order=("item", "amount")))
+    assert [line.description for line in printed] == ["y", "z", "x"]
+
+
+def test_an_agreement_that_stands_alone_comes_last_in_every_order() -> None:
+    fee = entry(1, "9", kind="agreement", pool="Fee", grouping=(), rule="A", description="a fee")
+    lines = [fee, entry(2, "1", grouping=())]
+    for order in ORDERS:
+        assert print_lines(lines, {}, Layout(order=(order,)))[-1].description == "a fee"
+
+
+def test_what_came_late_names_its_period_and_keeps_a_line_of_its_own() -> None:
+    september = {"period_from": date(2026, 9, 1), "on": date(2026, 9, 5)}
+    lines = [entry(1, "1"), entry(2, "1", **september), entry(3, "1", rule="Other", **september)]
+    taken_back = entry(4, "-1", corrects_id=7, **september)
+    layout = Layout(labels=(Label("Hours", date(2026, 9, 1), "September 2026"),))
+    printed = print_lines([*lines, taken_back], {7: "acme-2026-09"}, layout)
+    assert sorted(line.description for line in printed) == [
+        "Correction to acme-2026-09: work",
+        "September 2026: work",
+        "work",
+        "work",
+    ]
+
+
+def test_all_in_one_takes_several_rules_and_projects_but_one_text_and_price() -> None:
+    alike = {"grouping": ALL_IN_ONE}
+    lines = [
+        entry(1, "1", **alike),
+        entry(2, "2", rule="Other", project="SITE", **alike),
+        entry(3, "4", description="else", **alike),
+        entry(4, "8", unit_price=Decimal("90.00"), amount=72000, **alike),
+        entry(5, "-1", corrects_id=7, **alike),
+        entry(6, "16", tax="DE7", **alike),
+        entry(7, "-3", kind="agreement", pool="Cap", description="over the cap", **alike),
+    ]
+    printed = print_lines(lines, {7: "acme-2026-09"})
+    assert sorted((line.description, str(line.quantity)) for line in printed) == [
+        ("Correction to acme-2026-09: work", "-1"),
+        ("else", "1"),
+        ("work", "16"),
+        ("work", "3"),
+        ("work", "8"),
+    ]
+
+
+@given(LAYOUTS)
+def test_a_layout_is_read_back_as_it_was_written(layout: Layout) -> None:
+    assert layout_from_json({"layout": layout.as_json()}) == layout
+    assert layout_from_json({}) == Layout()
+    assert Layout().as_json() == {}

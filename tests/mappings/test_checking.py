@@ -32,7 +32,7 @@ def test_a_sound_file_has_no_mistakes(mistakes: Change) -> None:
             "invoice: monthly",
             "invoice: montly",
             'acme.yaml:9:10: invoice: "montly" is not one of: at once, weekly, every two weeks,'
-            ' monthly - did you mean "monthly"?',
+            ' monthly, quarterly, yearly - did you mean "monthly"?',
         ),
         ("customer: acme", "customer: ACME", '"ACME" is not a short name of small letters'),
         ("customer: acme\n", "", 'acme.yaml:1:1: the word "customer" is missing'),
