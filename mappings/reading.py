@@ -28,6 +28,10 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 
+    def seen_from(self, other: Place) -> str:
+        """Return how a message at another place names this one: "line 12", or with its file."""
+        return f"line {self.line}" if self.file == other.file else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -76,7 +80,9 @@ class Mistakes:
     def lines(self) -> list[str]:
         """Return one line a mistake, by file and position, none twice."""
         ordered = sorted(set(self.found))
-        return [f"{at.file}:{at.line}:{at.column}: {problem}" for at, problem in ordered]
+        return [
+            f"{_printable(at.file)}:{at.line}:{at.column}: {problem}" for at, problem in ordered
+        ]
 
 
 def quoted(text: str) -> str:

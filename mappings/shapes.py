@@ -141,6 +141,8 @@ class Word:
     required: bool = False
     names_entries: bool = False
     """Each entry names itself in messages: `rule "Travel"` says more than `rules`."""
+    is_own: bool = False
+    """It says who the customer is or what was agreed with him: never in a shared file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ docs/mapping.md against it. A new word starts here.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ledger.events import KINDS
@@ -34,6 +35,8 @@ from .shapes import ListOf, Named, OneOf, Phrase, TableOf, Word, WordOr
 SCHEDULE: Final = OneOf(SCHEDULES)
 
 FORMAT: Final = Word(OneOf({"1": "this format"}), "the version of the format: 1", required=True)
+
+EXTENDS: Final = Word(ListOf(KEY), "shared files whose words hold here too, the nearest first")
 
 TAKES: Final = TableOf(
     {
@@ -197,9 +200,12 @@ TEST: Final = TableOf(
 CUSTOMER: Final = TableOf(
     {
         "format": FORMAT,
-        "customer": Word(KEY, "the customer's key, stable for ever", required=True),
-        "name": Word(TEXT, "the name on the invoice", required=True),
-        "billing_email": Word(EMAIL, "where invoices go; drafts are blocked without it"),
+        "customer": Word(KEY, "the customer's key, stable for ever", required=True, is_own=True),
+        "name": Word(TEXT, "the name on the invoice", required=True, is_own=True),
+        "extends": EXTENDS,
+        "billing_email": Word(
+            EMAIL, "where invoices go; drafts are blocked without it", is_own=True
+        ),
         "currency": Word(
             CURRENCY,
             "ISO 4217: EUR, USD, JPY",
@@ -214,7 +220,9 @@ CUSTOMER: Final = TableOf(
             ),
             "net 30 or due on receipt; drafts are blocked without it",
         ),
-        "purchase_order": Word(Phrase("a text", most=140), "the PO number on every invoice"),
+        "purchase_order": Word(
+            Phrase("a text", most=140), "the PO number on every invoice", is_own=True
+        ),
         "purchase_order_required": Word(YES_NO, "yes: drafts without a PO number are blocked"),
         "invoice": Word(SCHEDULE, "at once, weekly, every two weeks or monthly", required=True),
         "approval": Word(
@@ -239,7 +247,7 @@ CUSTOMER: Final = TableOf(
         "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
         "memo": Word(LINES, "a text on the invoice, above"),
         "footer": Word(LINES, "a text on the invoice, at the bottom"),
-        "takes": Word(TAKES, "which events are this customer's", required=True),
+        "takes": Word(TAKES, "which events are this customer's", required=True, is_own=True),
         **rates.WORDS,
         **sums.WORDS,
         **agreements.WORDS,
@@ -261,10 +269,31 @@ CUSTOMER: Final = TableOf(
             ListOf(TEXT, least=0), "line texts that block a draft, beside the workspace's"
         ),
         "tests": Word(
-            ListOf(TEST, needs_brackets=True, least=0), "tests of this file", names_entries=True
+            ListOf(TEST, needs_brackets=True, least=0),
+            "tests of this file",
+            names_entries=True,
+            is_own=True,
         ),
     }
 )
+
+PARTIAL: Final = TableOf(
+    {name: replace(word, required=False) for name, word in CUSTOMER.words.items()}
+)
+"""A customer's file of which a part is elsewhere, so nothing counts as missing."""
+
+SHARED: Final = TableOf(
+    {
+        "format": FORMAT,
+        "shared": Word(KEY, "the name by which customers extend it", required=True),
+        **{
+            name: word
+            for name, word in PARTIAL.words.items()
+            if name != "format" and not word.is_own
+        },
+    }
+)
+"""A shared file: what a customer's file may say, without what makes it one customer's."""
 
 SECRET: Final = Phrase(
     "a name like ${JIRA_ACME_SECRET}", phrases.environment_name, r"^\$\{", is_secret=True

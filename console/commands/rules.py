@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy import Connection
 
 from console.current import current_line, person_at_the_keyboard
-from console.terminal import without_traceback
+from console.terminal import fail, print_json, without_traceback
 from ledger import versions
 from ledger.errors import ConfigurationError
 from ledger.facts import ask_again
 from ledger.sync import ask_held
 from mappings.book import Book
+from mappings.origins import origins, printed
+from mappings.reading import quoted, suggestion
 from mappings.schema import TABLES, schema_of
 from mappings.trials import TestResult
 
@@ -114,6 +116,44 @@ def activate(folder: Path, as_json: bool) -> None:
         return
     done = "is active now" if is_new else "is the active one already"
     click.echo(f"Version {book.version[:12]} {done}.")
+
+
+@rules.command()
+@click.argument("customer")
+@FOLDER
+@click.option("--active", "is_active", is_flag=True, help="Show the active rules, not DIR.")
+@AS_JSON
+def show(customer: str, folder: Path, is_active: bool, as_json: bool) -> None:
+    """Print a customer's contract as it is with all that it extends, each value with its place.
+
+    The files are those in DIR (default: BILLHOOK_RULES).
+    """
+    book = _active() if is_active else _loaded(folder, as_json=as_json)
+    found = {contract.key: contract for contract in book.joined()[1]}
+    if customer not in found:
+        fail(f"{quoted(customer)} has no file{suggestion(customer, found)}")
+    contract = found[customer]
+    if as_json:
+        values = [origin.as_json() for origin in origins(contract.table)]
+        extends = list(contract.shared)
+        print_json(
+            {"customer": customer, "file": contract.file, "extends": extends} | {"values": values}
+        )
+        return
+    files = ", then ".join((contract.file, *contract.shared))
+    click.echo(f"# The contract of {customer}: what {files} say. Version {book.version[:12]}.")
+    for line in printed(contract.table):
+        click.echo(line)
+
+
+@without_traceback
+def _active() -> Book:
+    """Return the rules that are active; end with one line if there are none."""
+    with click.get_current_context().ensure_object(ScriptInfo).load_app().app_context():
+        book = current_line().book()
+    if book is None:
+        fail("no rules are active yet - run `flask rules activate`")
+    return book
 
 
 @rules.command()

@@ -78,7 +78,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Rates:
         first = rates.setdefault((rate.role, rate.person, rate.from_on), rate)
         if first is not rate:
             problem = (
-                f"{rate.role or rate.person} has a rate from {rate.from_on} in line {first.at.line}"
+                f"{rate.role or rate.person} has a rate from {rate.from_on} "
+                f"in {first.at.seen_from(entry.at)}"
             )
             inside.add(entry.at, f"{problem} already - keep one of them")
     return Rates(tuple(rates.values()), _by_owner(rates.values()))

@@ -17,7 +17,7 @@ from mappings.shapes import TableOf
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "mapping.md"
-FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob("*.yaml")})
+FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob(WORKSPACE)})
 BLOCK = re.compile(r"^```yaml\n(format:.*?)^```", re.DOTALL | re.MULTILINE)
 
 
