@@ -17,7 +17,7 @@ from ledger.events import UNDOES, Event, canonical_json
 from . import trials, words
 from .checking import customer_of
 from .contract import Customer
-from .model import Workspace
+from .model import Person, Workspace
 from .people import People
 from .phrases import environment_names
 from .pricing import Outcome, Pricing
@@ -101,7 +101,7 @@ class Book:
                 customer = customer_of(contract.table, found, workspace)
             else:
                 words.PARTIAL.read(contract.table, found)
-            blame.sort(found, contract, mistakes)
+            blame.sort(found, contract.file, contract.key, mistakes)
             if customer is None:
                 continue
             first = customers.setdefault(customer.key, customer)
@@ -163,6 +163,14 @@ class Book:
         if event.kind in UNDOES:
             raise ValueError(f"{event.kind} has no price: it takes back what was earned")
         return self._pricing.outcome(event, self._people.of(event))
+
+    def price_as(self, event: Event, person: Person | None) -> Outcome:
+        """Return what an event would be worth if a person had worked it; None: a stranger."""
+        return self._pricing.outcome(event, person)
+
+    def knows_person(self, event: Event) -> bool:
+        """Return whether an event names nobody, or an account of one of our people."""
+        return event.person is None or self._people.of(event) is not None
 
     def person_name(self, event: Event) -> str | None:
         """Return the name of who worked: ours, else the tool's, else the tool's id."""

@@ -238,14 +238,14 @@ class Blame:
     """What is wrong with shared files whoever extends them."""
     customers: dict[tuple[Place, str], list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def sort(self, found: Mistakes, contract: Contract, into: Mistakes) -> None:
+    def sort(self, found: Mistakes, file: str, customer: str, into: Mistakes) -> None:
         """Note a customer's mistakes: those in his own file at once, the others under his name."""
         alone = set(self.shared.found)
         for at, problem in found.found:
-            if at.file == contract.file:
+            if at.file == file:
                 into.found.append((at, problem))
             elif (at, problem) not in alone:
-                self.customers[at, problem].append(contract.key)
+                self.customers[at, problem].append(customer)
 
     def tell(self, into: Mistakes) -> None:
         """Note each mistake of the shared files once, with the customers that it concerns."""

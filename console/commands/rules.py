@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -12,12 +13,15 @@ from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy import Connection
 
 from console.current import current_line, person_at_the_keyboard
+from console.stored import ledger_at_hand, print_falling, print_falling_json, strangers
 from console.terminal import fail, print_json, without_traceback
+from console.texts import one_line
 from ledger import versions
-from ledger.errors import ConfigurationError
+from ledger.errors import BillhookError, ConfigurationError
 from ledger.facts import ask_again
 from ledger.sync import ask_held
 from mappings.book import Book
+from mappings.notes import notes_of
 from mappings.origins import origins, printed
 from mappings.reading import quoted, suggestion
 from mappings.schema import TABLES, schema_of
@@ -40,23 +44,62 @@ def rules() -> None:
 
 @rules.command()
 @FOLDER
+@click.option("--strict", "is_strict", is_flag=True, help="End with exit code 1 on notes, too.")
+@click.option("--stored", "is_stored", is_flag=True, help="List stored events that would wait.")
 @AS_JSON
-def check(folder: Path, as_json: bool) -> None:
-    """Report all mistakes of all rule files in DIR (default: BILLHOOK_RULES)."""
+def check(folder: Path, is_strict: bool, is_stored: bool, as_json: bool) -> None:
+    """Report all mistakes of all rule files in DIR (default: BILLHOOK_RULES), and notes.
+
+    A note names what the files may say and hardly mean: rules that are never used, people
+    without a rate, rules without a test. Where there is a database, projects that no customer
+    takes and accounts that nobody has are noted, too.
+    """
     book = _loaded(folder, as_json=as_json)
-    summary = {
-        "version": book.version,
-        "files": len(book.files),
-        "customers": len(book.customers),
-        "rules": sum(len(customer.rules) for customer in book.customers.values()),
-        "tests": sum(len(customer.tests) for customer in book.customers.values()),
-        "mistakes": [],
-    }
-    if as_json:
-        click.echo(json.dumps(summary, indent=2))
-        return
-    counts = ", ".join(f"{what}: {summary[what]}" for what in ("files", "customers", "rules"))
-    click.echo(f"No mistakes. {counts.capitalize()}. Version {book.version[:12]}.")
+    notes = notes_of(book)
+    with ExitStack() as stack:
+        ledger = _ledger(stack, is_asked_for=is_stored)
+        if ledger:
+            notes += strangers(ledger, book)
+        summary = {
+            "version": book.version,
+            "files": len(book.files),
+            "customers": len(book.customers),
+            "rules": sum(len(customer.rules) for customer in book.customers.values()),
+            "tests": sum(len(customer.tests) for customer in book.customers.values()),
+            "mistakes": [],
+            "notes": notes,
+        }
+        if as_json:
+            text = json.dumps(summary, indent=2, ensure_ascii=False)
+            if is_stored and ledger:
+                click.echo(text.removesuffix("\n}") + ',\n  "stored": ', nl=False)
+                print_falling_json(ledger, book)
+                text = "\n}"
+            click.echo(text)
+        else:
+            for note in notes:
+                click.echo(f"note: {one_line(note)}", err=True)
+            named = ("files", "customers", "rules")
+            counts = ", ".join(f"{what}: {summary[what]}" for what in named).capitalize()
+            noted = f" Notes: {len(notes)}." if notes else ""
+            click.echo(f"No mistakes. {counts}. Version {book.version[:12]}.{noted}")
+            if is_stored and ledger:
+                print_falling(ledger, book)
+    if notes and is_strict:
+        sys.exit(1)
+
+
+def _ledger(stack: ExitStack, *, is_asked_for: bool) -> Connection | None:
+    """Return the ledger to look into: if it is asked for, or if one is at hand."""
+    info = click.get_current_context().find_object(ScriptInfo)
+    if info is None:
+        # Not called by `flask`: there is no installation whose ledger could be meant.
+        return fail("flask alone knows the database") if is_asked_for else None
+    try:
+        line = info.load_app().extensions["billhook"]
+        return stack.enter_context(ledger_at_hand(line.database))
+    except BillhookError as error:
+        return fail(str(error)) if is_asked_for else None
 
 
 @rules.command()

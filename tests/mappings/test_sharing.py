@@ -15,6 +15,7 @@ from console.commands.rules import rules
 from ledger.errors import ConfigurationError
 from mappings.book import Book
 from mappings.origins import origins, printed
+from mappings.pricing import Priced
 from mappings.reading import Items, Mistakes, Node, Table, Text, read
 from mappings.sharing import joined
 
@@ -91,6 +92,7 @@ def test_what_a_shared_file_says_names_that_file_where_it_prices(
     shared: Files, logged: Any
 ) -> None:
     outcome = Book.load(shared).price(logged(project="BETA"))
+    assert isinstance(outcome, Priced)
     assert outcome.steps[0] == 'rule "Engineering hours" (rates/standard.yaml:9)'
     assert "role senior, from 2026-01-01 (rates/standard.yaml:6)" in outcome.steps[2]
 
