@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 from typing import Final
 
@@ -201,7 +201,12 @@ class _Look:
         """Return why an hour of a person that a rule fits is held; "" if it is not."""
         for kind in TIME_KINDS:
             scene = scene_of(self._conditions[position], [person], on=day, kind=kind)
-            if scene is None or not self._is_first(position, Scene(scene.event, person)):
+            if scene is None:
+                continue
+            # An hour of real work has an issue, which descriptions name.
+            item, title = scene.event.item or "ITEM-1", scene.event.title or "Some work"
+            scene = Scene(replace(scene.event, item=item, title=title), person)
+            if not self._is_first(position, scene):
                 continue
             outcome = self._book.price_as(scene.event, person)
             if isinstance(outcome, Held) and outcome.customer == self._customer.key:
