@@ -101,8 +101,10 @@ class OneOf:
 
     def schema(self) -> dict[str, Any]:
         # `format: 1` is a number to an editor and a text to us.
-        numbers = [int(choice) for choice in self.choices if choice.isdecimal()]
-        return {"enum": [*self.choices, *numbers]}
+        numbers = {int(choice): told for choice, told in self.choices.items() if choice.isdecimal()}
+        # Editors show the meanings beside the choices; JSON Schema itself has no word for them.
+        meanings = [*self.choices.values(), *numbers.values()]
+        return {"enum": [*self.choices, *numbers], "enumDescriptions": meanings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,10 @@ def _hint(unknown: str, known: list[str]) -> str:
 
 
 def _described(word: Word) -> dict[str, Any]:
-    return {"description": word.help, **word.shape.schema()}
+    told = word.help
+    if isinstance(word.shape, Phrase) and not word.shape.is_a.startswith("a text"):
+        told += f" - write {word.shape.is_a}"
+    return {"description": told, **word.shape.schema()}
 
 
 @dataclass(frozen=True, slots=True)

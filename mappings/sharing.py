@@ -18,6 +18,8 @@ from .shapes import ListOf, Named, Shape, TableOf
 
 _SHARED: Final = "shared"
 _EXTENDS: Final = "extends"
+_OF_THE_FILE: Final = ("format", _SHARED, _EXTENDS)
+"""What a file says of itself: it is not joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,8 @@ def joined(own: Table, other: Table, mistakes: Mistakes) -> Table:
     entries = {key.text: (key, value) for key, value in own.entries}
     for key, value in other.entries:
         word = words.SHARED.words.get(key.text)
-        if word is None or key.text in (_SHARED, _EXTENDS):
-            # It says what a file is, or it is a mistake that is noted already.
+        if word is None or key.text in _OF_THE_FILE:
+            # An unknown word is a mistake that is noted already.
             continue
         if key.text in entries:
             kept, first = entries[key.text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,15 +25,16 @@ from mappings.book import Book
 from mappings.notes import notes_of
 from mappings.origins import origins, printed
 from mappings.reading import quoted, suggestion
-from mappings.schema import TABLES, schema_of
+from mappings.schema import TABLES, file_name, file_text
 from mappings.trials import TestResult
 
+DEFAULT_FOLDER = Path("mappings/rules")
 FOLDER = click.argument(
     "folder",
     metavar="[DIR]",
     type=click.Path(path_type=Path),
     envvar="BILLHOOK_RULES",
-    default=Path("mappings/rules"),
+    default=DEFAULT_FOLDER,
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -201,9 +203,26 @@ def _active() -> Book:
 
 @rules.command()
 @click.argument("kind", type=click.Choice(list(TABLES)), default="customer")
-def schema(kind: str) -> None:
-    """Print the JSON Schema of a customer's file or of workspace.yaml, for editors."""
-    click.echo(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
+@click.option(
+    "--write",
+    "folder",
+    metavar="[DIR]",
+    is_flag=False,
+    flag_value="",
+    help="Write all schemas into DIR (default: BILLHOOK_RULES) instead.",
+)
+def schema(kind: str, folder: str | None) -> None:
+    """Print the JSON Schema of a customer's file, a shared one or workspace.yaml, for editors."""
+    if folder is None:
+        click.echo(file_text(kind), nl=False)
+        return
+    into = Path(folder or os.environ.get("BILLHOOK_RULES") or DEFAULT_FOLDER)
+    for each in TABLES:
+        try:
+            (into / file_name(each)).write_text(file_text(each))
+        except OSError as error:
+            fail(f"{into / file_name(each)}: cannot be written - {error.strerror}")
+        click.echo(into / file_name(each))
 
 
 def _stop_at_failures(results: Sequence[TestResult]) -> None:
