@@ -115,6 +115,7 @@ class _Look:
     def _look_at_rules(self) -> None:
         rules = self._customer.rules
         unreachable: set[int] = set()
+        overlapping: set[int] = set()
         for position, rule in enumerate(rules):
             if missed := self._not_taken(rule):
                 unreachable.add(position)
@@ -136,18 +137,25 @@ class _Look:
                 where = earlier.at.seen_from(later.at)
                 problem = f"is never used: rule {quoted(earlier.name)} in {where} fits first"
                 self._of(later).add(later.at, f"{problem} - put it above that one, or take it out")
-            elif (first, second) not in self._tried and _bill_differently(earlier, later):
-                self._look_at_overlap(first, second)
+            elif (
+                second not in overlapping
+                and (first, second) not in self._tried
+                and _bill_differently(earlier, later)
+                and self._look_at_overlap(first, second)
+            ):
+                # One overlap of each rule is enough to look at.
+                overlapping.add(second)
 
-    def _look_at_overlap(self, first: int, second: int) -> None:
+    def _look_at_overlap(self, first: int, second: int) -> bool:
+        """Note two rules that fit one event; return whether they do."""
         earlier, later = self._customer.rules[first], self._customer.rules[second]
         if lies_within(self._conditions[first], later.when):
             # The special case stands above the general one, as it should.
-            return
+            return False
         both = (*self._conditions[first], *later.when)
         scene = scene_of(both, self._people)
         if scene is None or not self._is_first(first, scene):
-            return
+            return False
         where = earlier.at.seen_from(later.at)
         problem = f"overlaps with rule {quoted(earlier.name)} in {where}, which is used for"
         self._of(later).add(
@@ -155,6 +163,7 @@ class _Look:
             f"{problem} {scene.in_words()} - put the one above that should be used, and add such "
             "a test",
         )
+        return True
 
     def _is_first(self, position: int, scene: Scene) -> bool:
         seen = Seen(scene.event, scene.person)

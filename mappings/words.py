@@ -49,7 +49,13 @@ TAKES: Final = TableOf(
 WHEN: Final = TableOf(
     {
         "event": Word(
-            ListOf(Phrase("a kind of event", phrases.event_kind)),
+            ListOf(
+                Phrase(
+                    "a kind of event",
+                    phrases.event_kind,
+                    suggests={kind: KINDS[kind] for kind in phrases.PRICEABLE},
+                )
+            ),
             "kinds of event: " + ", ".join(phrases.PRICEABLE),
         ),
         "source": Word(PATTERNS, "the tool that told us: jira, github, generic"),
@@ -108,6 +114,7 @@ BILL: Final = TableOf(
             Phrase(
                 'a number above zero, or the word "hours"',
                 lambda text: None if text == "hours" else phrases.positive(text),
+                suggests={"hours": "the hours of the entry"},
             ),
             "hours (of the entry), or a number",
             required=True,
@@ -116,6 +123,7 @@ BILL: Final = TableOf(
             Phrase(
                 'a number like 120.00, or the word "rate"',
                 lambda text: None if text == "rate" else phrases.number(text),
+                suggests={"rate": "the rate of who worked, from rates:"},
             ),
             "rate (of the person, from rates:), or a number in the customer's currency",
             required=True,
