@@ -34,8 +34,17 @@ def is_customers(text: str) -> bool:
     return re.search(r"^customer:", text, re.MULTILINE) is not None
 
 
+def is_shared(text: str) -> bool:
+    return re.search(r"^shared:", text, re.MULTILINE) is not None
+
+
 EXAMPLES = dict(examples())
-FIRM = next(text for text in BLOCK.findall(REFERENCE.read_text()) if not is_customers(text))
+SHARED = {f"shared/{n}.yaml": text for n, text in enumerate(EXAMPLES.values()) if is_shared(text)}
+FIRM = next(
+    text
+    for text in BLOCK.findall(REFERENCE.read_text())
+    if not is_customers(text) and not is_shared(text)
+)
 
 
 def fails(book: Book) -> list[str]:
@@ -61,6 +70,9 @@ def test_a_fresh_clone_needs_no_secret() -> None:
 def test_an_example_in_the_docs_loads_and_passes_its_own_tests(where: str) -> None:
     text = EXAMPLES[where]
     files = {WORKSPACE: FIRM, "customer.yaml": text} if is_customers(text) else {WORKSPACE: text}
+    if is_shared(text):
+        files = {WORKSPACE: FIRM}
+    files |= SHARED
     assert fails(Book.load(files)) == []
 
 
