@@ -169,6 +169,7 @@ def test_a_common_text_fits_all_patterns_and_without_one_none_does(patterns: lis
         ([TextCondition("project", ("AC*", "y"))], [TextCondition("project", ("AC*",))], False),
         ([TextCondition("labels", ("a*b",))], [TextCondition("labels", ("a*",))], True),
         ([TextCondition("labels", ("a*",))], [TextCondition("labels", ("a*b",))], False),
+        ([TextCondition("labels", ("a*b",))], [TextCondition("labels", ("ab",))], False),
         ([TextCondition("title", ("a",))], [TextCondition("item", ("a",))], False),
         ([], [TextCondition("event", ("*",))], True),
         ([TextCondition("event", ("time.*",))], [TextCondition("event", ("*o*",))], True),

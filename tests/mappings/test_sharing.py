@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from console.commands.rules import rules
 from ledger.errors import ConfigurationError
+from mappings import words
+from mappings.atoms import TEXT
 from mappings.book import Book
 from mappings.origins import origins, printed
 from mappings.pricing import Priced
 from mappings.reading import Items, Mistakes, Node, Table, Text, read
+from mappings.shapes import Named, TableOf, Word
 from mappings.sharing import joined
 
 Files = dict[str, str]
@@ -189,6 +192,25 @@ def test_a_mistake_names_the_file_in_which_it_stands_and_the_customer(
     found = mistakes({**shared, file: shared[file].replace(old, new, 1)})
     assert expected in found
     assert len({line.split(": ", 2)[0] for line in found}) <= 3, found
+
+
+def test_a_mistake_that_comes_up_with_every_customer_is_told_once(shared: Files) -> None:
+    (found,) = mistakes({**shared, "rates/terms.yaml": TERMS.replace("net 30", "net thirty")})
+    assert found.startswith("rates/terms.yaml:4:8: terms: ")
+
+
+def test_every_file_says_its_own_format(shared: Files) -> None:
+    (found,) = mistakes({**shared, "beta.yaml": CUSTOMER.replace("format: 1\n", "")})
+    assert found.startswith('beta.yaml:1:1: the word "format" is missing')
+
+
+def test_tables_of_names_are_joined_name_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    word = Word(Named(TEXT, TEXT, "phase"), "texts by phase")
+    monkeypatch.setattr(words, "SHARED", TableOf({"phases": word}))
+    own = as_table("a", {"phases": {"one": "own", "two": "own"}})
+    other = as_table("b", {"phases": {"two": "shared", "three": "shared"}})
+    expected = {"one": "own", "two": "own", "three": "shared"}
+    assert without_places(joined(own, other, Mistakes())) == {"phases": expected}
 
 
 def test_a_mistake_with_many_customers_is_told_once(shared: Files) -> None:
