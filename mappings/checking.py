@@ -123,7 +123,7 @@ def _rules(
             continue
         inside = mistakes.inside(f"rule {quoted(name)}")
         if name in rules:
-            problem = f"has the same name as the one in line {rules[name].at.line}"
+            problem = f"has the same name as the one in {rules[name].at.seen_from(filled.at)}"
             inside.add(
                 filled.at, f"{problem} - line items name their rule, so call them differently"
             )
@@ -252,7 +252,7 @@ def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:
             continue
         inside = mistakes.inside(f"test {quoted(name)}")
         if name in tests:
-            problem = f"has the same name as the one in line {tests[name].at.line}"
+            problem = f"has the same name as the one in {tests[name].at.seen_from(filled.at)}"
             inside.add(filled.at, f"{problem} - call them differently")
         for each in given or ():
             fees.check_given(each, customer, inside.inside("given"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ledger.events import KINDS
+
 from . import phrases
 from .atoms import DAY, PATTERNS, YES_NO
 from .clauses.setting import Setting, check_known
@@ -23,7 +25,13 @@ WEEKDAYS: Final = OneOf({name: f"the day of the work is a {name}" for name in ph
 WHEN: Final = TableOf(
     {
         "event": Word(
-            ListOf(Phrase("a kind of event", phrases.event_kind)),
+            ListOf(
+                Phrase(
+                    "a kind of event",
+                    phrases.event_kind,
+                    suggests={kind: KINDS[kind] for kind in phrases.PRICEABLE},
+                )
+            ),
             "kinds of event: " + ", ".join(phrases.PRICEABLE),
         ),
         "source": Word(PATTERNS, "the tool that told us: jira, github, generic"),

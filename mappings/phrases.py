@@ -57,6 +57,8 @@ def number(text: str) -> Decimal:
     """Return a number that may be zero; the spelling (120.00) keeps its decimals."""
     if re.fullmatch(NUMBER, text):
         return Decimal(text)
+    if re.fullmatch(NUMBER, text.lstrip("0")):
+        raise ValueError(" - write it without the zero in front")
     if re.fullmatch(r"[0-9.,' ]+", text):
         raise ValueError(" - write it with a decimal point and no other marks")
     raise ValueError("")

@@ -107,7 +107,8 @@ class Pricing:
         ]
         if len(takers) == 1:
             return takers[0].outcome(seen)
-        project = f"project {quoted(event.project)} of {event.endpoint or event.source}"
+        where = event.endpoint or event.source
+        project = f"project {quoted(event.project)}" + (f" of {where}" if where else "")
         if not takers:
             return Held(None, f"no customer takes {project} - add it under takes:")
         names = " and ".join(ready.customer.key for ready in takers)

@@ -7,6 +7,7 @@ YAML dangerous or ambiguous (aliases, tags, merge keys, duplicate keys) is refus
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -16,6 +17,8 @@ import yaml
 MOST_BYTES: Final = 256 * 1024
 MOST_NODES: Final = 20_000
 MOST_DEPTH: Final = 20
+MOST_REFUSALS: Final = 100
+"""How many anchors, aliases and double words are named, before a file is read no further."""
 
 
 class Place(NamedTuple):
@@ -27,6 +30,10 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+    def seen_from(self, other: Place) -> str:
+        """Return how a message at another place names this one: "line 12", or with its file."""
+        return f"line {self.line}" if self.file == other.file else str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +83,32 @@ class Mistakes:
     def lines(self) -> list[str]:
         """Return one line a mistake, by file and position, none twice."""
         ordered = sorted(set(self.found))
-        return [f"{at.file}:{at.line}:{at.column}: {problem}" for at, problem in ordered]
+        return [
+            f"{_printable(at.file)}:{at.line}:{at.column}: {problem}" for at, problem in ordered
+        ]
 
 
 def quoted(text: str) -> str:
     """Return a piece of a file as it may be shown in a message: short, on one line, printable."""
     shown = _printable(text)
     return f'"{shown[:60]}..."' if len(shown) > 60 else f'"{shown}"'
+
+
+def odd_letters(text: str) -> str:
+    """Return which letter of a text looks like another or cannot be seen; "" if none does.
+
+    Such letters come in by copying: a Cyrillic letter or a space without width is no mistake
+    that anybody sees.
+    """
+    for number, letter in enumerate(text, 1):
+        if letter.isascii() and letter.isprintable():
+            continue
+        name = unicodedata.name(letter, "a control character")
+        if not letter.isprintable():
+            return f"character {number} cannot be seen, it is {name} - type the text anew"
+        if not name.startswith("LATIN"):
+            return f"character {number} is {name} - type the text anew"
+    return ""
 
 
 def _printable(text: str) -> str:
@@ -129,6 +155,9 @@ def read(name: str, text: str, mistakes: Mistakes) -> Table | None:
         mistakes.add(at, "a character that YAML does not allow - delete it")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if "quoted scalar" in (error.context or "") and error.context_mark:
+            # Where the quotation mark was opened says more than where the file ends.
+            mark = error.context_mark
         at = Place(name, mark.line + 1, mark.column + 1) if mark else start
         mistakes.add(at, _syntax(text, at, error.problem or error.context or "broken off"))
     return None
@@ -167,6 +196,7 @@ class _Reader:
         self._name = name
         self._start = Place(name, 1, 1)
         self._mistakes = mistakes
+        self._before = len(mistakes.found)
         self._nodes = 0
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.CSafeLoader)
 
@@ -197,6 +227,9 @@ class _Reader:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             self._mistakes.add(at, f"more than {MOST_NODES} values - split it into several files")
+            raise _Stop
+        if len(self._mistakes.found) - self._before >= MOST_REFUSALS:
+            self._mistakes.add(at, "too many mistakes to name them all - correct these first")
             raise _Stop
         if depth > MOST_DEPTH:
             self._mistakes.add(at, f"nested deeper than {MOST_DEPTH} levels - check the brackets")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from .reading import Items, Mistakes, Node, Place, Table, Text, quoted, suggestion
+from .reading import Items, Mistakes, Node, Place, Table, Text, odd_letters, quoted, suggestion
 
 
 class Bad:
@@ -18,6 +18,9 @@ class Bad:
 
 
 BAD: Final = Bad()
+
+MOST_UNKNOWN: Final = 20
+"""How many unknown words of one table are named one by one."""
 
 
 class Shape(Protocol):
@@ -45,6 +48,8 @@ class Phrase:
     is_secret: bool = False
     """A wrong value is not shown in the message."""
     may_be_lines: bool = False
+    suggests: Mapping[str, str] = field(default_factory=dict)
+    """What an editor offers, each with its meaning; other values are allowed, too."""
 
     def read(self, node: Node, mistakes: Mistakes) -> Any:
         if not isinstance(node, Text):
@@ -60,7 +65,9 @@ class Phrase:
             return self.understand(text)
         except ValueError as error:
             shown = "this value" if self.is_secret else quoted(text)
-            mistakes.add(node.at, f"{shown} is not {self.is_a}{error}")
+            odd = "" if self.is_secret else odd_letters(text)
+            why = f": {odd}" if odd else error
+            mistakes.add(node.at, f"{shown} is not {self.is_a}{why}")
             return BAD
 
     def _unfit(self, text: str, node: Text) -> str | None:
@@ -81,6 +88,8 @@ class Phrase:
         described: dict[str, Any] = {"type": ["string", "number"]}
         if self.pattern:
             described["pattern"] = self.pattern
+        if self.suggests:
+            return {"anyOf": [OneOf(self.suggests).schema(), described]}
         return described
 
 
@@ -96,13 +105,16 @@ class OneOf:
 
     def _chosen(self, text: str) -> str:
         if text not in self.choices:
-            raise ValueError(suggestion(text, self.choices) if len(self.choices) > 1 else "")
+            near = suggestion(text, self.choices)
+            raise ValueError(near if "did you mean" in near and len(self.choices) > 1 else "")
         return text
 
     def schema(self) -> dict[str, Any]:
         # `format: 1` is a number to an editor and a text to us.
-        numbers = [int(choice) for choice in self.choices if choice.isdecimal()]
-        return {"enum": [*self.choices, *numbers]}
+        numbers = {int(choice): told for choice, told in self.choices.items() if choice.isdecimal()}
+        # Editors show the meanings beside the choices; JSON Schema itself has no word for them.
+        meanings = [*self.choices.values(), *numbers.values()]
+        return {"enum": [*self.choices, *numbers], "enumDescriptions": meanings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,8 @@ class Word:
     required: bool = False
     names_entries: bool = False
     """Each entry names itself in messages: `rule "Travel"` says more than `rules`."""
+    is_own: bool = False
+    """It says who the customer is or what was agreed with him: never in a shared file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +204,13 @@ class TableOf:
         values: dict[str, Any] = {}
         places: dict[str, Place] = {}
         meant = {key.text for key, _ in node.entries}
+        unknown = 0
         for key, child in node.entries:
             word = self._word(key.text)
             if word is None:
+                unknown += 1
+                if unknown > MOST_UNKNOWN:
+                    continue
                 hint = _hint(key.text, self._all_words())
                 mistakes.add(key.at, f"unknown word {quoted(key.text)}{hint}")
                 meant.update(name for name in self.words if f'"{name}"' in hint)
@@ -202,6 +220,9 @@ class TableOf:
             places[key.text] = child.at
             if value is not BAD:
                 values[key.text] = value
+        if unknown > MOST_UNKNOWN:
+            told = f"{unknown - MOST_UNKNOWN} more unknown words"
+            mistakes.add(node.at, f"{told} - see docs/mapping.md for what belongs here")
         for name, word in self.words.items():
             if word.required and name not in meant:
                 mistakes.add(node.at, f'the word "{name}" is missing - {word.help}')
@@ -245,13 +266,19 @@ class TableOf:
 
 
 def _hint(unknown: str, known: list[str]) -> str:
+    if odd := odd_letters(unknown):
+        near = suggestion(unknown, known)
+        return f": {odd}" + (near.replace(" - ", "; ", 1) if "did you mean" in near else "")
     if unknown.isdecimal():
         return " - write decimals with a point: 80.00"
     return suggestion(unknown, known)
 
 
 def _described(word: Word) -> dict[str, Any]:
-    return {"description": word.help, **word.shape.schema()}
+    told = word.help
+    if isinstance(word.shape, Phrase) and not word.shape.is_a.startswith("a text"):
+        told += f" - write {word.shape.is_a}"
+    return {"description": told, **word.shape.schema()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ docs/mapping.md against it. A new word starts here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from ledger.calendar import DUE as FEE_DUE
@@ -50,6 +51,8 @@ SCHEDULE: Final = OneOf(SCHEDULES)
 
 FORMAT: Final = Word(OneOf({"1": "this format"}), "the version of the format: 1", required=True)
 
+EXTENDS: Final = Word(ListOf(KEY), "shared files whose words hold here too, the nearest first")
+
 TAKES: Final = TableOf(
     {
         "project": Word(PATTERNS, "projects as the tool calls them: a Jira key, owner/repository"),
@@ -91,6 +94,10 @@ BILL: Final = TableOf(
             Phrase(
                 'a number above zero, or the word "hours" or "units"',
                 phrases.word_or(("hours", "units"), phrases.positive),
+                suggests={
+                    "hours": "the hours of the entry",
+                    "units": "the units of what was used",
+                },
             ),
             "hours (of the entry), units (of what was used), or a number",
         ),
@@ -98,6 +105,7 @@ BILL: Final = TableOf(
             Phrase(
                 'a number like 120.00, or the word "rate" or "cost"',
                 phrases.word_or(("rate", "cost"), phrases.number),
+                suggests={"rate": "the rate from rates:", "cost": "the cost of an expense"},
             ),
             "rate (from rates:), cost (of an expense), or a number in the rule's currency",
         ),
@@ -217,9 +225,12 @@ TEST: Final = TableOf(
 CUSTOMER: Final = TableOf(
     {
         "format": FORMAT,
-        "customer": Word(KEY, "the customer's key, stable for ever", required=True),
-        "name": Word(TEXT, "the name on the invoice", required=True),
-        "billing_email": Word(EMAIL, "where invoices go; drafts are blocked without it"),
+        "customer": Word(KEY, "the customer's key, stable for ever", required=True, is_own=True),
+        "name": Word(TEXT, "the name on the invoice", required=True, is_own=True),
+        "extends": EXTENDS,
+        "billing_email": Word(
+            EMAIL, "where invoices go; drafts are blocked without it", is_own=True
+        ),
         "currency": Word(
             CURRENCY,
             "ISO 4217: EUR, USD, JPY",
@@ -262,7 +273,7 @@ CUSTOMER: Final = TableOf(
         "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
         "memo": Word(forms.INVOICE_TEXT, "a text on the invoice, above"),
         "footer": Word(forms.INVOICE_TEXT, "a text on the invoice, at the bottom"),
-        "takes": Word(TAKES, "which events are this customer's", required=True),
+        "takes": Word(TAKES, "which events are this customer's", required=True, is_own=True),
         **rates.WORDS,
         **factors.WORDS,
         **exchange.WORDS,
@@ -286,10 +297,31 @@ CUSTOMER: Final = TableOf(
             ListOf(TEXT, least=0), "line texts that block a draft, beside the workspace's"
         ),
         "tests": Word(
-            ListOf(TEST, needs_brackets=True, least=0), "tests of this file", names_entries=True
+            ListOf(TEST, needs_brackets=True, least=0),
+            "tests of this file",
+            names_entries=True,
+            is_own=True,
         ),
     }
 )
+
+PARTIAL: Final = TableOf(
+    {name: replace(word, required=False) for name, word in CUSTOMER.words.items()}
+)
+"""A customer's file of which a part is elsewhere, so nothing counts as missing."""
+
+SHARED: Final = TableOf(
+    {
+        "format": FORMAT,
+        "shared": Word(KEY, "the name by which customers extend it", required=True),
+        **{
+            name: word
+            for name, word in PARTIAL.words.items()
+            if name != "format" and not word.is_own
+        },
+    }
+)
+"""A shared file: what a customer's file may say, without what makes it one customer's."""
 
 SECRET: Final = Phrase(
     "a name like ${JIRA_ACME_SECRET}", phrases.environment_name, r"^\$\{", is_secret=True

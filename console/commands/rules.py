@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy import Connection
 
 from console.current import current_line, person_at_the_keyboard
-from console.terminal import without_traceback
+from console.stored import ledger_at_hand, print_falling, print_falling_json, strangers
+from console.terminal import fail, print_json, without_traceback
+from console.texts import one_line
 from ledger import versions
-from ledger.errors import ConfigurationError
+from ledger.errors import BillhookError, ConfigurationError
 from ledger.facts import ask_again
 from ledger.sync import ask_held
 from mappings.book import Book
-from mappings.schema import TABLES, schema_of
+from mappings.notes import notes_of
+from mappings.origins import origins, printed
+from mappings.reading import quoted, suggestion
+from mappings.schema import TABLES, file_name, file_text
 from mappings.trials import TestResult
 
+DEFAULT_FOLDER = Path("mappings/rules")
 FOLDER = click.argument(
     "folder",
     metavar="[DIR]",
     type=click.Path(path_type=Path),
     envvar="BILLHOOK_RULES",
-    default=Path("mappings/rules"),
+    default=DEFAULT_FOLDER,
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -38,23 +46,62 @@ def rules() -> None:
 
 @rules.command()
 @FOLDER
+@click.option("--strict", "is_strict", is_flag=True, help="End with exit code 1 on notes, too.")
+@click.option("--stored", "is_stored", is_flag=True, help="List stored events that would wait.")
 @AS_JSON
-def check(folder: Path, as_json: bool) -> None:
-    """Report all mistakes of all rule files in DIR (default: BILLHOOK_RULES)."""
+def check(folder: Path, is_strict: bool, is_stored: bool, as_json: bool) -> None:
+    """Report all mistakes of all rule files in DIR (default: BILLHOOK_RULES), and notes.
+
+    A note names what the files may say and hardly mean: rules that are never used, people
+    without a rate, rules without a test. Where there is a database, projects that no customer
+    takes and accounts that nobody has are noted, too.
+    """
     book = _loaded(folder, as_json=as_json)
-    summary = {
-        "version": book.version,
-        "files": len(book.files),
-        "customers": len(book.customers),
-        "rules": sum(len(customer.rules) for customer in book.customers.values()),
-        "tests": sum(len(customer.tests) for customer in book.customers.values()),
-        "mistakes": [],
-    }
-    if as_json:
-        click.echo(json.dumps(summary, indent=2))
-        return
-    counts = ", ".join(f"{what}: {summary[what]}" for what in ("files", "customers", "rules"))
-    click.echo(f"No mistakes. {counts.capitalize()}. Version {book.version[:12]}.")
+    notes = notes_of(book)
+    with ExitStack() as stack:
+        ledger = _ledger(stack, is_asked_for=is_stored)
+        if ledger:
+            notes += strangers(ledger, book)
+        summary = {
+            "version": book.version,
+            "files": len(book.files),
+            "customers": len(book.customers),
+            "rules": sum(len(customer.rules) for customer in book.customers.values()),
+            "tests": sum(len(customer.tests) for customer in book.customers.values()),
+            "mistakes": [],
+            "notes": notes,
+        }
+        if as_json:
+            text = json.dumps(summary, indent=2, ensure_ascii=False)
+            if is_stored and ledger:
+                click.echo(text.removesuffix("\n}") + ',\n  "stored": ', nl=False)
+                print_falling_json(ledger, book)
+                text = "\n}"
+            click.echo(text)
+        else:
+            for note in notes:
+                click.echo(f"note: {one_line(note)}", err=True)
+            named = ("files", "customers", "rules")
+            counts = ", ".join(f"{what}: {summary[what]}" for what in named).capitalize()
+            noted = f" Notes: {len(notes)}." if notes else ""
+            click.echo(f"No mistakes. {counts}. Version {book.version[:12]}.{noted}")
+            if is_stored and ledger:
+                print_falling(ledger, book)
+    if notes and is_strict:
+        sys.exit(1)
+
+
+def _ledger(stack: ExitStack, *, is_asked_for: bool) -> Connection | None:
+    """Return the ledger to look into: if it is asked for, or if one is at hand."""
+    info = click.get_current_context().find_object(ScriptInfo)
+    if info is None:
+        # Not called by `flask`: there is no installation whose ledger could be meant.
+        return fail("flask alone knows the database") if is_asked_for else None
+    try:
+        line = info.load_app().extensions["billhook"]
+        return stack.enter_context(ledger_at_hand(line.database))
+    except BillhookError as error:
+        return fail(str(error)) if is_asked_for else None
 
 
 @rules.command()
@@ -117,10 +164,65 @@ def activate(folder: Path, as_json: bool) -> None:
 
 
 @rules.command()
+@click.argument("customer")
+@FOLDER
+@click.option("--active", "is_active", is_flag=True, help="Show the active rules, not DIR.")
+@AS_JSON
+def show(customer: str, folder: Path, is_active: bool, as_json: bool) -> None:
+    """Print a customer's contract as it is with all that it extends, each value with its place.
+
+    The files are those in DIR (default: BILLHOOK_RULES).
+    """
+    book = _active() if is_active else _loaded(folder, as_json=as_json)
+    found = {contract.key: contract for contract in book.joined()[1]}
+    if customer not in found:
+        fail(f"{quoted(customer)} has no file{suggestion(customer, found)}")
+    contract = found[customer]
+    if as_json:
+        values = [origin.as_json() for origin in origins(contract.table)]
+        extends = list(contract.shared)
+        print_json(
+            {"customer": customer, "file": contract.file, "extends": extends} | {"values": values}
+        )
+        return
+    files = ", then ".join((contract.file, *contract.shared))
+    click.echo(f"# The contract of {customer}: what {files} say. Version {book.version[:12]}.")
+    for line in printed(contract.table):
+        click.echo(line)
+
+
+@without_traceback
+def _active() -> Book:
+    """Return the rules that are active; end with one line if there are none."""
+    with click.get_current_context().ensure_object(ScriptInfo).load_app().app_context():
+        book = current_line().book()
+    if book is None:
+        fail("no rules are active yet - run `flask rules activate`")
+    return book
+
+
+@rules.command()
 @click.argument("kind", type=click.Choice(list(TABLES)), default="customer")
-def schema(kind: str) -> None:
-    """Print the JSON Schema of a customer's file or of workspace.yaml, for editors."""
-    click.echo(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
+@click.option(
+    "--write",
+    "folder",
+    metavar="[DIR]",
+    is_flag=False,
+    flag_value="",
+    help="Write all schemas into DIR (default: BILLHOOK_RULES) instead.",
+)
+def schema(kind: str, folder: str | None) -> None:
+    """Print the JSON Schema of a customer's file, a shared one or workspace.yaml, for editors."""
+    if folder is None:
+        click.echo(file_text(kind), nl=False)
+        return
+    into = Path(folder or os.environ.get("BILLHOOK_RULES") or DEFAULT_FOLDER)
+    for each in TABLES:
+        try:
+            (into / file_name(each)).write_text(file_text(each))
+        except OSError as error:
+            fail(f"{into / file_name(each)}: cannot be written - {error.strerror}")
+        click.echo(into / file_name(each))
 
 
 def _stop_at_failures(results: Sequence[TestResult]) -> None:

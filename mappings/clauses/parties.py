@@ -76,17 +76,20 @@ ORDER: Final = TableOf(
     }
 )
 WORDS: Final[Mapping[str, Word]] = {
-    "legal_name": Word(TEXT, "the registered name, where it is another one"),
-    "address": Word(ADDRESS, "the customer's address on the invoice"),
-    "tax_id": Word(NAME, "the customer's tax number: DE123456789"),
-    "billing_contact": Word(CONTACT, "the person who gets the invoices"),
-    "contract": Word(NAME, "the reference of the contract, on every invoice"),
+    "legal_name": Word(TEXT, "the registered name, where it is another one", is_own=True),
+    "address": Word(ADDRESS, "the customer's address on the invoice", is_own=True),
+    "tax_id": Word(NAME, "the customer's tax number: DE123456789", is_own=True),
+    "billing_contact": Word(CONTACT, "the person who gets the invoices", is_own=True),
+    "contract": Word(NAME, "the reference of the contract, on every invoice", is_own=True),
     "agreed": Word(
         WordOr({"not yet": "the first draft is blocked"}, AGREED),
         "who agreed to these terms, and when; or: not yet, which blocks the first draft",
+        is_own=True,
     ),
     "purchase_order": Word(
-        PhraseOr(NUMBER, ORDER), "the PO number on every invoice, or a table with its budget"
+        PhraseOr(NUMBER, ORDER),
+        "the PO number on every invoice, or a table with its budget",
+        is_own=True,
     ),
     "late_payment": Word(LINES, "the clause about paying late, on every invoice"),
     "payment_methods": Word(

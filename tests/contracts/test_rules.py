@@ -17,7 +17,7 @@ from mappings.shapes import TableOf
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "mapping.md"
-FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob("*.yaml")})
+FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob(WORKSPACE)})
 BLOCK = re.compile(r"^```yaml\n(format:.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -34,6 +34,10 @@ def is_customers(text: str) -> bool:
     return re.search(r"^customer:", text, re.MULTILINE) is not None
 
 
+def is_shared(text: str) -> bool:
+    return re.search(r"^shared:", text, re.MULTILINE) is not None
+
+
 EXAMPLES = dict(examples())
 SPLIT = re.compile(r"^ +split: (.*)$", re.MULTILINE)
 PAYER = """\
@@ -46,7 +50,12 @@ invoice: monthly
 takes: {{project: only {0}}}
 rules: [{{rule: Nothing, bill: nothing}}]
 """
-FIRM = next(text for text in BLOCK.findall(REFERENCE.read_text()) if not is_customers(text))
+SHARED = {f"shared/{n}.yaml": text for n, text in enumerate(EXAMPLES.values()) if is_shared(text)}
+FIRM = next(
+    text
+    for text in BLOCK.findall(REFERENCE.read_text())
+    if not is_customers(text) and not is_shared(text)
+)
 
 
 def fails(book: Book) -> list[str]:
@@ -77,6 +86,9 @@ def test_an_example_in_the_docs_loads_and_passes_its_own_tests(where: str) -> No
         files.setdefault(f"{payer}.yaml", PAYER.format(payer))
         if f"customer: {payer}\n" in text:
             del files[f"{payer}.yaml"]
+    if is_shared(text):
+        files = {WORKSPACE: FIRM}
+    files |= SHARED
     assert fails(Book.load(files)) == []
 
 

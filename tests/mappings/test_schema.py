@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from click.testing import CliRunner
 
+from console.commands.rules import rules
 from mappings.reading import Items, Mistakes, Node, Text, read
-from mappings.schema import schema_of
+from mappings.schema import TABLES, file_name, file_text, schema_of
 
 Files = dict[str, str]
+RULES = Path(__file__).parents[2] / "mappings" / "rules"
 
 
 def as_an_editor_sees(node: Node) -> Any:
@@ -35,9 +40,59 @@ def is_valid(kind: str, text: str) -> bool:
     return validator.is_valid(as_an_editor_sees(node))
 
 
-def test_both_schemas_are_valid_json_schema() -> None:
-    for kind in ("customer", "workspace"):
-        jsonschema_rs.meta.validate(schema_of(kind))
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_schema_is_valid_json_schema(kind: str) -> None:
+    jsonschema_rs.meta.validate(schema_of(kind))
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_schemas_beside_the_rule_files_are_not_stale(kind: str) -> None:
+    written = (RULES / file_name(kind)).read_text()
+    assert written == file_text(kind), "run: flask rules schema --write"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(RULES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(RULES))
+)
+def test_every_shipped_file_names_its_schema_and_is_valid(path: Path) -> None:
+    text = path.read_text()
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert named, "the first line names the schema"
+    beside = path.parent / named[1]
+    assert beside.resolve().parent == RULES
+    kind = beside.name.removesuffix(".schema.json")
+    assert kind == (
+        "workspace"
+        if path.name == "workspace.yaml"
+        else "shared"
+        if "\nshared:" in text
+        else "customer"
+    )
+    assert is_valid(kind, text)
+
+
+def test_what_shared_files_say_is_missing_only_in_files_that_extend_none(files: Files) -> None:
+    without = files["acme.yaml"].replace("currency: EUR\n", "")
+    assert not is_valid("customer", without)
+    assert is_valid("customer", without + "extends: standard\n")
+    assert not is_valid("customer", without.replace("name: Acme GmbH", "extends: standard"))
+
+
+def test_every_choice_is_shown_with_its_meaning() -> None:
+    choices = schema_of("customer")["properties"]["after_push"]
+    meant = dict(zip(choices["enum"], choices["enumDescriptions"], strict=True))
+    assert meant["send"] == "it becomes an open invoice and the billing system sends it"
+
+
+def test_all_schemas_are_written_into_a_folder(tmp_path: Path) -> None:
+    result = CliRunner().invoke(rules, ["schema", "--write", str(tmp_path)])
+    assert result.exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("customer.schema.json", "shared.schema.json", "workspace.schema.json")
+    ]
+    nowhere = CliRunner().invoke(rules, ["schema", "--write", str(tmp_path / "no")])
+    assert nowhere.exit_code == 1
+    assert "cannot be written" in nowhere.stderr
 
 
 def test_sound_files_are_valid(files: Files) -> None:
@@ -72,6 +127,6 @@ def test_every_word_has_a_hover_text() -> None:
         ]
         return found + [word for each in (*found, *below) if each for word in words(each)]
 
-    described = words(schema_of("customer")) + words(schema_of("workspace"))
+    described = [word for kind in TABLES for word in words(schema_of(kind))]
     assert len(described) > 60
     assert all(word.get("description") for word in described)
