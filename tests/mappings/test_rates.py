@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -135,6 +135,28 @@ def test_a_list_that_is_raised_for_one_of_its_roles_is_no_riddle(
     assert price(book, logged(person="5c20b")) == "90.00"
 
 
+def test_a_customers_own_rate_comes_before_an_equally_specific_one_of_another_file(
+    logged: Logged,
+) -> None:
+    mistakes = Mistakes()
+    shape = TableOf(rates.WORDS)
+    read_as = {
+        "acme.yaml": ["from: 2026-01-01, hourly: 90"],
+        "standard.yaml": ["from: 2026-01-01, hourly: 98", "from: 2026-03-01, hourly: 99"],
+    }
+    filled = []
+    for file, lines in read_as.items():
+        listed_there = "".join(f"  - {{role: senior, {line}}}\n" for line in lines)
+        table = read(file, f"rates:\n{listed_there}", mistakes)
+        assert table is not None
+        filled.append(shape.read(table, mistakes))
+    own, shared = filled
+    joined = replace(own, values={"rates": (*own["rates"], *shared["rates"])})
+    listed = rates.read(joined, Setting(None, "EUR"), mistakes)
+    assert found(listed, Seen(logged(), PEOPLE[0])) == 90
+    assert mistakes.lines() == []
+
+
 def test_two_labels_with_different_prices_are_held_with_both_places(
     with_rates: Callable[..., Book], logged: Logged
 ) -> None:
@@ -171,6 +193,7 @@ def test_two_labels_with_different_prices_are_held_with_both_places(
             "9",
         ),
         (("role: senior, from: 2026-03-05, hourly: 10", "from: 2026-01-01, hourly: 9"), "9"),
+        (("person: Ana, labels: audit, from: 2026-01-01, hourly: 9",), "unknown person"),
         (
             (
                 "role: senior, from: 2026-01-01, hourly: 10",
