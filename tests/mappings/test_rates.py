@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.errors import ConfigurationError
 from ledger.events import Event
 from mappings.book import Book
 from mappings.clauses import rates
@@ -122,6 +123,14 @@ def test_the_step_says_all_that_the_rate_goes_by(
     line = with_rates("from: 2026-01-01, hourly: 5").price(logged())
     assert isinstance(line, Priced)
     assert "rate 5 EUR per hour: everybody, from 2026-01-01" in line.steps[-2]
+
+
+def test_a_persons_rate_may_be_a_pattern_but_a_name_must_be_known(
+    with_rates: Callable[..., Book], logged: Logged
+) -> None:
+    assert price(with_rates("person: [a*, Ben], from: 2026-01-01, hourly: 7"), logged()) == "7"
+    with pytest.raises(ConfigurationError, match='no person "Anna"'):
+        with_rates("person: [Ben, Anna], from: 2026-01-01, hourly: 7")
 
 
 def test_a_list_that_is_raised_for_one_of_its_roles_is_no_riddle(
