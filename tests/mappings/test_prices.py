@@ -96,6 +96,8 @@ def test_rules_may_ask_for_the_weekday_and_for_holidays(
         ({"amount": "84.20", "currency": "USD"}, {"on": date(2026, 2, 28)}, "83.358", 8336),
         ({"amount": "84.20", "currency": "USD"}, {"on": date(2026, 3, 31)}, "85.34933", 8535),
         ({"amount": "84.20", "currency": "USD"}, {"on": date(2026, 4, 30)}, "86.1366", 8614),
+        ({"amount": "84.20", "currency": "USD"}, {"on": date(2026, 3, 1)}, "85.34933", 8535),
+        ({"amount": "84.20", "currency": "USD"}, {"on": date(2026, 4, 1)}, "86.1366", 8614),
         ({"amount": "0", "currency": "USD"}, {}, "0", 0),
         ({"amount": "84.20", "currency": "EUR"}, {"project": "SITE"}, "13578.934", 13579),
     ],
