@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import pytest
 
 from mappings.book import Book
+from mappings.clauses import exchange
+from mappings.clauses.setting import Setting
 from mappings.pricing import Held
+from mappings.reading import Mistakes, read
+from mappings.shapes import TableOf
 from tests.mappings.nordic import CONTRACT, Files, Logged, contract, expense, priced, reason
 
 
@@ -259,3 +264,19 @@ def test_a_total_of_nothing_left_stays_nothing(files: Files, logged: Logged) -> 
     )
     line = priced(contract(files, text).price(logged(seconds=3600)))
     assert (line.unit_price, line.amount) == (Decimal(0), 0)
+
+
+def test_of_two_exchange_rates_since_the_same_day_the_customers_own_is_used() -> None:
+    mistakes, shape, filled = Mistakes(), TableOf(exchange.WORDS), []
+    for file, rate in (("acme.yaml", "0.9"), ("standard.yaml", "0.8")):
+        entry = f"{{from: USD, to: EUR, rate: {rate}, since: 2026-01-01, source: s}}"
+        table = read(file, f"exchange_rates:\n  - {entry}\n", mistakes)
+        assert table is not None
+        filled.append(shape.read(table, mistakes))
+    own, shared = (each["exchange_rates"] for each in filled)
+    joined = replace(filled[0], values={"exchange_rates": (*own, *shared)})
+    listed = exchange.read(joined, Setting(None, "EUR"), mistakes)
+    found = listed.on("USD", "EUR", date(2026, 1, 1))
+    assert found is not None
+    assert found.rate == Decimal("0.9")
+    assert mistakes.lines() == []
