@@ -100,7 +100,7 @@ class _Listed:
 
 def _is_by_name(test: TextTest, seen: Seen) -> bool:
     values = seen.values(test.key)
-    return bool(test.exact) if values is None else not test.exact.isdisjoint(values)
+    return values is None or not test.exact.isdisjoint(values)
 
 
 @dataclass(frozen=True, slots=True)

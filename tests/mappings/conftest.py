@@ -11,6 +11,7 @@ import pytest
 from ledger.errors import ConfigurationError
 from ledger.events import Event
 from mappings.book import Book
+from tests.mappings.nordic import contract
 
 WORKSPACE = """\
 format: 1
@@ -93,6 +94,12 @@ def files() -> Files:
 @pytest.fixture(scope="session")
 def book(files: Files) -> Book:
     return Book.load(files)
+
+
+@pytest.fixture(scope="session")
+def nordic(files: Files) -> Book:
+    """A firm whose customer pays factors, expenses and usage."""
+    return contract(files)
 
 
 @pytest.fixture(scope="session")
