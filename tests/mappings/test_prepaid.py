@@ -215,7 +215,7 @@ def test_an_entry_that_comes_late_is_drawn_by_its_own_day() -> None:
 
 @pytest.mark.parametrize("text", ["never", "0 months", "2 days", "2", "months", ""])
 def test_a_roll_over_that_means_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         rolls_over(text)
 
 
