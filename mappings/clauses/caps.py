@@ -87,8 +87,11 @@ class AppliedCap:
 
     @property
     def is_for_ever(self) -> bool:
-        """Return whether lines of all periods count."""
-        return self.cap.per != "period" or self.cap.over == "carry over"
+        """Return whether lines of all periods count.
+
+        What is held is billed once the cap is raised, also where its period is billed already.
+        """
+        return self.cap.per != "period" or self.cap.over != "show"
 
     def wanted(self, lines: Sequence[KnownLine]) -> Sequence[LineItem]:
         """Return the lines that take off what is over the cap, and show or carry it."""

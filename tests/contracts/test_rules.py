@@ -11,7 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import rates
+from mappings.clauses import caps, discounts, minimums, portions, prepaid, rates
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -78,6 +78,12 @@ TABLES = {
     "tests": words.TEST,
     "given": words.GIVEN,
     "expect": words.EXPECT,
+    "invoices": words.INVOICE,
+    "lines": words.LINE,
+    "caps": caps.CAP,
+    "prepaid": prepaid.PREPAID,
+    "discounts": discounts.DISCOUNT,
+    "minimum_fee": minimums.MINIMUM_FEE,
 }
 
 
@@ -100,6 +106,10 @@ def test_the_reference_lists_every_choice() -> None:
         *periods.SCHEDULES,
         *phrases.PRICEABLE,
         *words.ONE_LINE_PER.choices,
+        *portions.WINDOWS,
+        *caps.OVER,
+        *prepaid.EVERY,
+        *discounts.ON,
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
