@@ -219,10 +219,13 @@ def _cuts(window: tuple[Any, ...], found: Sequence[Portion], at_most: int) -> li
     for portion, amount in over:
         amounts[portion.printed] += amount
         last[portion.printed] = portion
+    of_lines: dict[tuple[Any, ...], list[Portion]] = defaultdict(list)
+    for each in found:
+        if each.amount > 0:
+            of_lines[each.printed].append(each)
     cuts = []
     for printed, amount in amounts.items():
-        of_line = [each for each in found if each.printed == printed and each.amount > 0]
-        portion = last[printed]
+        of_line, portion = of_lines[printed], last[printed]
         whole = _Cut(
             window,
             portion.line,
