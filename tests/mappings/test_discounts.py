@@ -176,3 +176,11 @@ def test_early_payment_is_said_in_a_sentence() -> None:
     terms = early_payment("2.50 % within 10 days")
     assert (terms.percent, terms.days) == (Decimal("0.025"), 10)
     assert terms.sentence == "2.5 % discount if it is paid within 10 days."
+
+
+def test_what_is_over_is_the_later_work_whatever_was_billed_first() -> None:
+    ledger = SmallLedger([discount()])
+    ledger.tell(1, entry(SECOND, "10", "100.00", tax="DE7"))
+    ledger.bill(date(2026, 10, 1))
+    ledger.tell(2, entry(FIRST, "10", "100.00", tax="DE19"))
+    assert {(line.tax, line.amount) for line in ledger.agreed()} == {("DE7", -5_000)}
