@@ -87,8 +87,11 @@ class AppliedCap:
 
     @property
     def is_for_ever(self) -> bool:
-        """Return whether lines of all periods count."""
-        return self.cap.per != "period" or self.cap.over == "carry over"
+        """Return whether lines of all periods count.
+
+        What is held is billed once the cap is raised, also where its period is billed already.
+        """
+        return self.cap.per != "period" or self.cap.over != "show"
 
     def wanted(self, lines: Sequence[KnownLine]) -> Sequence[LineItem]:
         """Return the lines that take off what is over the cap, and show or carry it."""
@@ -216,10 +219,13 @@ def _cuts(window: tuple[Any, ...], found: Sequence[Portion], at_most: int) -> li
     for portion, amount in over:
         amounts[portion.printed] += amount
         last[portion.printed] = portion
+    of_lines: dict[tuple[Any, ...], list[Portion]] = defaultdict(list)
+    for each in found:
+        if each.amount > 0:
+            of_lines[each.printed].append(each)
     cuts = []
     for printed, amount in amounts.items():
-        of_line = [each for each in found if each.printed == printed and each.amount > 0]
-        portion = last[printed]
+        of_line, portion = of_lines[printed], last[printed]
         whole = _Cut(
             window,
             portion.line,

@@ -44,7 +44,9 @@ DISCOUNT: Final = TableOf(
         **SCOPE_WORDS,
         "percent": Word(PERCENT, "how much is taken off: 5 %", required=True),
         "over": Word(POSITIVE, "the volume in the currency; without it, from the first cent on"),
-        "per": Word(OneOf(WINDOWS), "what counts together to the volume: period (default), ..."),
+        "per": Word(
+            OneOf(WINDOWS), "what counts together to the volume: period (default), month, year, ..."
+        ),
         "on": Word(OneOf(ON), "what it is given on: what is over (default) or everything"),
     },
     label=("discount", "discount"),

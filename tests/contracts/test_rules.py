@@ -11,7 +11,20 @@ import pytest
 from ledger.events import KINDS
 from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import exchange, factors, fees, forms, parties, rates, taxes
+from mappings.clauses import (
+    caps,
+    discounts,
+    exchange,
+    factors,
+    fees,
+    forms,
+    minimums,
+    parties,
+    portions,
+    prepaid,
+    rates,
+    taxes,
+)
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -117,6 +130,12 @@ TABLES = {
     "given": words.GIVEN,
     "expect": words.EXPECT,
     "scope": forms.SCOPE,
+    "invoices": words.INVOICE,
+    "lines": words.LINE,
+    "caps": caps.CAP,
+    "prepaid": prepaid.PREPAID,
+    "discounts": discounts.DISCOUNT,
+    "minimum_fee": minimums.MINIMUM_FEE,
 }
 
 
@@ -144,6 +163,10 @@ def test_the_reference_lists_every_choice() -> None:
         *phrases.WEEKDAYS,
         *words.ONE_LINE_PER.choices,
         *("net", "gross", "not yet"),
+        *portions.WINDOWS,
+        *caps.OVER,
+        *prepaid.EVERY,
+        *discounts.ON,
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []

@@ -242,3 +242,12 @@ def test_no_period_takes_more_than_its_cap_with_what_is_carried_over(
 ) -> None:
     ledger = all_at_once([cap(at_most, over="carry over")], entries)
     assert max(by_window("period", ledger.lines).values(), default=0) <= at_most
+
+
+def test_less_time_of_another_price_makes_room_too() -> None:
+    entries = [
+        entry(date(2026, 10, 2), "10", "100.00"),
+        entry(date(2026, 10, 3), "-2", "120.00"),
+        entry(date(2026, 10, 4), "3", "100.00"),
+    ]
+    assert total(all_at_once([cap(100_000)], entries).lines) == 100_000

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.corrections import LineItem
+from ledger.sums import ROUNDING
 from mappings.clauses.portions import Scope
 from mappings.clauses.prepaid import AppliedPrepaid, Prepaid, RollOver, rolls_over
 from tests.mappings.small_ledger import (
@@ -223,3 +224,25 @@ def test_a_roll_over_is_as_long_as_it_says() -> None:
     assert rolls_over("2 months") == RollOver(months=2)
     assert rolls_over("no").after(month(1)) == month(1)
     assert rolls_over("for ever").after(month(1)) is None
+
+
+def test_what_two_packages_draw_is_never_more_than_the_work() -> None:
+    first, second = support("5", every=None), support("5", every=None)
+    ledger = all_at_once([first, second], [entry(date(2026, 1, 5), "8", "100.00")])
+    assert total(ledger.lines) == 0
+
+
+def test_less_time_gives_back_what_it_drew() -> None:
+    ledger = SmallLedger([support("8")])
+    ledger.tell(1, entry(date(2026, 1, 5), "5", "100.00"))
+    ledger.bill(month(0))
+    ledger.tell(2, entry(date(2026, 1, 6), "-2", "100.00"))
+    assert total(ledger.lines) == 0
+    ledger.tell(3, entry(date(2026, 1, 7), "6", "100.00"))
+    assert total(ledger.lines) == 10_000
+
+
+def test_a_cent_that_makes_up_for_rounding_draws_no_hour() -> None:
+    rounding = entry(date(2026, 1, 6), "1", "0.01", description=ROUNDING)
+    ledger = all_at_once([support("3")], [rounding, entry(date(2026, 1, 7), "3", "100.00")])
+    assert total(ledger.lines) == 1

@@ -1,0 +1,118 @@
+"""Caps and prepaid hours in the whole house: drafts, invoices, late entries, corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger import audit, overview
+from tests.journeys.house import issue, worklog
+from tests.journeys.office import Office, open_office
+
+OCTOBER, NOVEMBER = "acme-2026-10", "acme-2026-11"
+CAP = """\
+caps:
+  - {cap: Ceiling, rules: [Engineering hours], at_most: 1000.00, per: period, over_the_cap: OVER}
+rules:
+"""
+PREPAID = """\
+prepaid:
+  - {prepaid: Support hours, rules: [Engineering hours], hours: 5, every: month,
+     from: 2026-10-01, rolls_over: 1 month}
+rules:
+"""
+
+
+@pytest.fixture
+def office(tmp_path: Path, database_url: str) -> Iterator[Office]:
+    """Give an office with an issue to work on."""
+    with open_office(tmp_path, database_url) as office:
+        office.tell(issue(7))
+        yield office
+
+
+def agree(office: Office, terms: str) -> None:
+    """Put terms into the customer's contract."""
+    office.change("acme.yaml", "rules:\n", terms)
+    office.activate()
+
+
+def is_sound(office: Office) -> bool:
+    """Return whether the audit finds nothing."""
+    with office.line.database.read() as connection:
+        return audit.audit(connection, office.clock.now()) == []
+
+
+def kept_back(office: Office) -> list[tuple[str, str]]:
+    """Return what is held over a cap, as the list of what waits for a person has it."""
+    with office.line.database.read() as connection:
+        return [(each.where, each.what) for each in overview.first_held(connection, "agreement", 9)]
+
+
+def test_a_cap_is_filled_over_several_invoices(office: Office) -> None:
+    agree(office, CAP.replace("OVER", "show"))
+    office.tell(worklog(1, seconds=36000), worklog(2, seconds=7200, account="acc-ben", day=2))
+    assert office.printed(OCTOBER) == [
+        ("senior engineering, ACME-7 Login", "7.00", 84000),
+        ("junior engineering, ACME-7 Login", "2.00", 16000),
+        ("senior engineering, ACME-7 Login, over the cap of 1,000.00 EUR", "3.00", 0),
+    ]
+    office.bill(OCTOBER)
+    # It belongs to October, which is full.
+    office.tell(worklog(3, seconds=3600))
+    assert office.invoices()[NOVEMBER] == ("draft", 0)
+    assert office.printed(NOVEMBER) == [
+        ("senior engineering, ACME-7 Login, over the cap of 1,000.00 EUR", "1.00", 0),
+    ]
+    # What is taken back makes room for it.
+    office.tell(
+        worklog(2, seconds=3600, version=2, kind="worklog_updated", account="acc-ben", day=2)
+    )
+    assert office.invoices()[NOVEMBER] == ("draft", 0)
+    assert is_sound(office)
+
+
+def test_what_is_held_over_a_cap_waits_for_a_person_until_it_is_raised(office: Office) -> None:
+    agree(office, CAP.replace("OVER", "hold"))
+    office.tell(worklog(1, seconds=36000))
+    assert office.printed(OCTOBER) == [("senior engineering, ACME-7 Login", "8.3333", 100000)]
+    assert "raise at_most:" in office.invoice(OCTOBER)["warnings"][0]
+    office.bill(OCTOBER)
+    assert kept_back(office) == [("acme", "cap: Ceiling, monthly 2026-10-01")]
+    office.change("acme.yaml", "at_most: 1000.00", "at_most: 1100.00")
+    office.activate()
+    text = "Taken back: senior engineering, ACME-7 Login, over the cap of 1,100.00 EUR"
+    assert office.printed(NOVEMBER) == [("Rounding", "1.00", -1), (text, "0.8334", 10001)]
+    office.tell(worklog(2, seconds=900))
+    assert office.invoices()[NOVEMBER] == ("draft", 10000)
+    office.change("acme.yaml", "at_most: 1100.00", "at_most: 9000.00")
+    office.activate()
+    office.tell(worklog(2, seconds=1800, version=2, kind="worklog_updated"))
+    assert office.invoices()[NOVEMBER] == ("draft", 26000)
+    assert kept_back(office) == []
+    assert is_sound(office)
+
+
+def test_prepaid_hours_are_drawn_over_several_invoices(office: Office) -> None:
+    agree(office, PREPAID)
+    office.tell(worklog(1, seconds=14400))
+    assert office.printed(OCTOBER) == [
+        ("senior engineering, ACME-7 Login", "4.00", 48000),
+        ("Support hours: 4.00 h drawn, 1.00 h left on 2026-10-31", "1.00", 0),
+        ("Drawn from Support hours", "-4.00", -48000),
+    ]
+    office.bill(OCTOBER)
+    office.tell(worklog(2, seconds=7200, day=9))
+    assert office.printed(NOVEMBER) == [
+        ("senior engineering, ACME-7 Login", "2.00", 24000),
+        ("Drawn from Support hours", "-1.00", -12000),
+    ]
+    office.bill(NOVEMBER)
+    office.tell(worklog(1, seconds=0, version=3, kind="worklog_deleted"))
+    assert office.printed(f"{NOVEMBER}-2") == [
+        (f"Correction to {OCTOBER}: senior engineering, ACME-7 Login", "-4.00", -48000),
+        ("Taken back: Drawn from Support hours", "3.00", 36000),
+    ]
+    assert is_sound(office)
