@@ -118,7 +118,8 @@ def test_a_price_that_changes_within_a_period_is_one_line_of_its_amount() -> Non
     )
     charge = fee(prices=prices).charge(date(2026, 1, 1), date(2026, 1, 31))
     assert charge is not None
-    assert (charge.quantity, charge.unit_price, charge.amount) == (1, Decimal("520.00"), 52000)
+    assert (charge.quantity, charge.unit_price) == (Decimal(1), Decimal("520.00"))
+    assert charge.amount == 52000
     assert [step.partition(" at")[0] for step in charge.steps] == [
         "2026-01-01 to 2026-01-10: 1 (acme.yaml:1) x 10 of 31 days",
         "2026-01-11 to 2026-01-31: 1 (acme.yaml:1) x 21 of 31 days",
@@ -137,7 +138,7 @@ def test_a_period_that_is_billed_whole_has_the_seats_and_the_price_of_its_first_
     )
     charge = whole.charge(date(2026, 1, 15), date(2026, 1, 31))
     assert charge is not None
-    assert (charge.quantity, charge.amount) == (5, 250000)
+    assert (charge.quantity, charge.amount) == (Decimal(5), 250000)
     # Days that are left of a period are billed by days all the same.
     rest = whole.charge(date(2026, 1, 25), date(2026, 1, 31))
     assert rest is not None
