@@ -13,6 +13,7 @@ import pytest
 import clock
 import worker
 from console.commands.audit import _price_again as price_again
+from dues import Dues
 from ledger import replay, tables
 from ledger.audit import audit
 from ledger.calendar import NAME
@@ -300,3 +301,21 @@ def test_a_crash_at_any_commit_bills_every_fee_once(tmp_path: Path, sqlite_templ
     for fault_at in range(1, whole.count // 2 + 1):
         broken, found = played(f"crash-{fault_at}", fault_at)
         assert (broken.faults, found) == (1, expected)
+
+
+def test_a_running_clock_sees_new_rules_at_once_and_the_day_within_a_quarter_of_an_hour(
+    office: Office,
+) -> None:
+    dues = Dues(office.line)
+    assert dues.tell() == 0
+    office.change("acme.yaml", "rules:\n", FEES)
+    office.activate()
+    assert dues.tell() == 3
+    # What waits to be read is told again, which changes nothing, until it is heard.
+    assert dues.tell() == 3
+    office.settle()
+    assert dues.tell() == 0
+    office.clock.moment = datetime(2026, 11, 30, 22, 59, 59, tzinfo=UTC)
+    assert dues.tell() == 0
+    office.clock.go_on(1)
+    assert dues.tell() == 1
