@@ -1,4 +1,4 @@
-"""The clock: the only timer. It rings the stages for which rows wait, and seals the audit log.
+"""The clock: the only timer. It rings what waits, tells what is due, seals the audit log.
 
 What is due when stands in the database. Two clocks at once do no harm: rings are only rings,
 and a place in the audit chain can be taken once.

@@ -38,9 +38,9 @@ class Dues:
         present = (book.version, now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % _EVERY)
         if present == self._settled:
             return 0
-        due = list(due_by(book, now))
-        news = line.database.write(
-            lambda connection: calendar.tell(connection, due, book.customers, now)
-        )
-        self._settled = present if not news else None
-        return news
+        with line.database.read() as connection:
+            news = calendar.untold(connection, due_by(book, now), book.customers)
+        if news:
+            line.database.write(lambda connection: calendar.tell(connection, news, now))
+        self._settled = None if news else present
+        return len(news)

@@ -94,23 +94,23 @@ class _Told:
     """It stands on an invoice and was not taken back."""
 
 
-def tell(
-    connection: Connection, due: Iterable[Due], customers: Collection[str], now: datetime
-) -> int:
-    """Store what the ledger has not heard of yet as deliveries; return how much there is to tell.
+def untold(connection: Connection, due: Iterable[Due], customers: Collection[str]) -> list[Event]:
+    """Return the events of which the ledger has not heard yet.
 
     `due` is everything that has ever come due for these customers by the rules. What was told of
-    them, is not due any more and stands on no invoice, is dropped. What two clocks tell, or one
-    that has crashed meanwhile, is the same delivery.
+    them, is not due any more and stands on no invoice, is dropped.
     """
-    bodies = [
-        canonical_json({**said.as_json(), "version": said.version}).encode()
-        for said in _news(connection, due, customers)
-    ]
-    store(
-        connection, NAME, [Delivery({}, body, now, NAME) for body in bodies], now, delivery_id=NAME
-    )
-    return len(bodies)
+    return list(_news(connection, due, customers))
+
+
+def tell(connection: Connection, news: Iterable[Event], now: datetime) -> int:
+    """Store events as deliveries that wait to be read; return how many are new.
+
+    What two clocks tell, or one that has crashed meanwhile, is the same delivery.
+    """
+    told = [canonical_json({**each.as_json(), "version": each.version}).encode() for each in news]
+    deliveries = [Delivery({}, body, now, NAME) for body in told]
+    return store(connection, NAME, deliveries, now, delivery_id=NAME)
 
 
 def read(delivery: Delivery) -> Reading:

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from ledger.money import (
     HOURS_PLACES,
     Money,
+    allocate,
+    billed_as,
+    exact_amount,
     exponent,
     hours,
     line_amount,
@@ -144,3 +147,52 @@ def test_a_printed_quantity_says_the_quantity(quantity: Decimal) -> None:
     text = printed(quantity)
     assert Decimal(text) == quantity
     assert len(text.partition(".")[2]) >= 2
+
+
+@given(
+    st.integers(-(10**9), 10**9),
+    st.lists(st.fractions(0, 1000, max_denominator=1000), min_size=1, max_size=8),
+)
+def test_parts_add_up_and_are_within_one_unit_of_their_share(
+    total: int, shares: list[Fraction]
+) -> None:
+    if not sum(shares):
+        with pytest.raises(ValueError, match="shares of nothing"):
+            allocate(total, shares)
+        return
+    parts = allocate(total, shares)
+    assert sum(parts) == total
+    assert allocate(-total, shares) == [-part for part in parts]
+    for part, share in zip(parts, shares, strict=True):
+        assert abs(part - total * share / sum(shares)) < 1
+        assert share or not part
+
+
+def test_what_is_left_over_goes_to_the_largest_remainders_first() -> None:
+    thirds = [Fraction(1), Fraction(1), Fraction(1)]
+    assert allocate(101, thirds) == [34, 34, 33]
+    assert allocate(10, [Fraction(3), Fraction(3), Fraction(1)]) == [4, 4, 2]
+    assert allocate(1, [Fraction(1), Fraction(2)]) == [0, 1]
+
+
+@given(
+    st.fractions(0, 1000, max_denominator=400), prices.filter(bool), st.sampled_from(["EUR", "JPY"])
+)
+def test_a_settled_amount_is_quantity_times_price(
+    quantity: Fraction, price: Decimal, currency: str
+) -> None:
+    amount = exact_amount(quantity * Fraction(price), currency)
+    billed, at = billed_as(quantity, price, amount)
+    assert line_amount(billed, at, currency) == amount
+    exact = quantity * Fraction(price) * 10 ** exponent(currency)
+    assert abs(amount.minor - exact) <= Fraction(1, 2)
+    if at == price:
+        assert abs(Fraction(billed) - quantity) <= Fraction(1, 2 * 10**HOURS_PLACES)
+    else:
+        assert billed == 1
+
+
+def test_half_a_cent_is_rounded_away_from_zero() -> None:
+    assert exact_amount(Fraction(5, 1000), "EUR").minor == 1
+    assert exact_amount(Fraction(-5, 1000), "EUR").minor == -1
+    assert exact_amount(Fraction(4999, 1000000), "EUR").minor == 0
