@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.stripe.connector import StripeConnector
 from ledger import replay, tables
 from ledger.approvals import ApprovalError
 from ledger.audit import billing, contents, prices, states
@@ -101,6 +103,22 @@ def test_taxes_arrive_with_our_total(office: Office, tmp_path: Path, send_to: st
         ("DE19 19 %", "28.50")
     ]
     assert violations(office) == []
+
+
+def test_a_billing_system_that_takes_no_taxes_refuses_them_clearly(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.change("acme.yaml", "send_to: files", "send_to: stripe")
+    say(office, TAXES)
+    without = replace(StripeConnector.abilities, taxes=False)
+    monkeypatch.setattr(StripeConnector, "abilities", without)
+    office.tell(issue(7), worklog(1, seconds=3600))
+    office.approve(OCTOBER)
+    office.settle()
+    invoice = office.invoice(OCTOBER)
+    assert invoice["state"] == "blocked"
+    assert "Stripe cannot take them - send it elsewhere with send_to:" in invoice["reasons"][0]
+    assert office.remote(OCTOBER) == []
 
 
 def test_a_month_in_which_the_rate_changes_has_lines_with_either_rate(office: Office) -> None:
