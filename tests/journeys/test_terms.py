@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.stripe.connector import StripeConnector
+from console.explanations import drawn
 from ledger import replay, tables
 from ledger.approvals import ApprovalError
 from ledger.audit import billing, contents, prices, states
@@ -99,6 +100,7 @@ def test_taxes_arrive_with_our_total(office: Office, tmp_path: Path, send_to: st
     with office.line.database.read() as connection:
         told = explain(connection, OCTOBER)
     assert told["adds_up"]
+    assert any("VAT (DE19 19 %) of 150.00 EUR: 28.50 EUR" in text for text in drawn(told))
     assert [(tax["tax"], tax["amount"]["text"]) for tax in told["taxes"]] == [
         ("DE19 19 %", "28.50")
     ]
