@@ -1,4 +1,4 @@
-"""The pages that people look at: how the line stands, and signing in. Read-only, no JavaScript.
+"""The pages that people look at: the line, an invoice, and signing in. Read-only, no JavaScript.
 
 `app.py` registers the blueprint. `flask signin-link` prints the link that lets a person in.
 """
@@ -23,7 +23,7 @@ from ledger.access import (
 )
 from ledger.database import is_unavailable
 from ledger.events import as_utc_text
-from ledger.listings import find_timesheet, list_invoices
+from ledger.listings import find_invoice, find_timesheet, list_invoices
 from ledger.overview import (
     HELD_KINDS,
     Refused,
@@ -37,6 +37,7 @@ from ledger.overview import (
 from ledger.timesheets import as_csv
 
 from .current import current_line
+from .invoice_facts import invoice_facts
 from .texts import clipped
 
 COOKIE: Final = "billhook_session"
@@ -131,6 +132,22 @@ def timesheet(reference: str) -> Response:
     told.headers["Content-Type"] = "text/csv; charset=utf-8"
     told.headers.set("Content-Disposition", "attachment", filename=f"{reference}-timesheet.csv")
     return told
+
+
+@blueprint.get("/invoices/<reference>")
+def invoice(reference: str) -> Response:
+    """Show an invoice, with its taxes and parties, to people who are signed in."""
+    line = current_line()
+    if not is_session(line.settings.secret_key, request.cookies.get(COOKIE), line.clock.now()):
+        return make_response(render_template("welcome.html", problem=None), 401)
+    # PostgreSQL stores no NUL, so nothing is called by one.
+    with line.database.read() as connection:
+        found = None if "\x00" in reference else find_invoice(connection, reference)
+    if found is None:
+        return make_response(
+            render_template("welcome.html", problem="there is no such invoice"), 404
+        )
+    return make_response(render_template("invoice.html", invoice=found, facts=invoice_facts(found)))
 
 
 def _boxes(

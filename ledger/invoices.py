@@ -67,11 +67,6 @@ class Address:
             "country": self.country,
         }
 
-    @property
-    def written(self) -> tuple[str, ...]:
-        """Return the address as it stands on paper, line by line."""
-        return (*self.lines, " ".join(filter(None, (self.postal_code, self.city))), self.country)
-
 
 @dataclass(frozen=True, slots=True)
 class BilledCustomer:

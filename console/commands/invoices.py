@@ -9,6 +9,7 @@ from flask.cli import with_appcontext
 
 from console.current import current_line, person_at_the_keyboard
 from console.explanations import drawn
+from console.invoice_facts import invoice_facts
 from console.terminal import AS_JSON, fail, print_json, print_table, without_traceback
 from console.texts import one_line
 from ledger.approvals import approve as approve_draft
@@ -71,20 +72,9 @@ def show(reference: str, as_json: bool) -> None:
         print_json(found)
         return
     about = {
-        "customer": f"{found['customer_name']} ({found['customer']}), {found['billing_email']}",
-        "period": f"{found['period_from']} to {found['period_to']}",
+        **invoice_facts(found),
         "state": found["state"],
         "payment": found["payment"],
-        "legal name": found["legal_name"],
-        "address": ", ".join(_address(found["address"])),
-        "tax id": found["tax_id"],
-        "contact": found["contact"],
-        "contract": found["contract"],
-        "agreed": found["agreed"],
-        "purchase order": found["purchase_order"],
-        "of its budget": _order_use(found["order_use"]),
-        "payment methods": ", ".join(found["payment_methods"]),
-        "late payment": found["late_payment"],
         "at": " ".join(filter(None, (found["connector"], found["remote_id"], found["remote_url"]))),
         "content hash": found["content_hash"],
         "problem": found["problem"],
@@ -226,17 +216,6 @@ def _found(reference: str) -> dict[str, Any]:
 def _in_turn(names: list[str]) -> str:
     """Return who approves next, and who then."""
     return ", then ".join(names)
-
-
-def _address(address: dict[str, Any] | None) -> list[str]:
-    if address is None:
-        return []
-    city = " ".join(filter(None, (address["postal_code"], address["city"])))
-    return [*address["lines"], city, address["country"]]
-
-
-def _order_use(use: dict[str, Any] | None) -> str:
-    return f"{_money(use['used'])} of {_money(use['budget'])} are used" if use else ""
 
 
 def _taxed(tax: dict[str, Any]) -> str:

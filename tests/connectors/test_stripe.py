@@ -13,6 +13,7 @@ import pytest
 import stripe
 
 from connectors.http import Request, Response
+from connectors.stripe import parameters
 from connectors.stripe.connector import WATCHED, StripeConnector
 from connectors.stripe.stand_in import StripeStandIn
 from connectors.stripe.stand_in.parameters import decoded
@@ -27,8 +28,9 @@ from ledger.errors import (
     TransientError,
     UnsupportedError,
 )
-from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.invoices import Address, BilledCustomer, InvoiceDraft, Particulars, PrintedLine
 from ledger.money import line_amount
+from ledger.taxes import TaxWords
 
 
 class RecordedHttp(InProcessHttp):
@@ -204,10 +206,88 @@ def test_a_tiny_quantity_is_written_in_plain_digits(
     assert http.form("/add_lines")["lines"][0]["quantity_decimal"] == "0.0000001"
 
 
+def taxed(price: str, tax: str, currency: str = "EUR") -> PrintedLine:
+    return replace(line("1", price, currency), tax=tax)
+
+
+WORDS = {"DE19": TaxWords("VAT"), "RC": TaxWords("Reverse charge", "The customer owes it.")}
+
+
+def test_taxes_go_with_their_lines(connector: StripeConnector, http: RecordedHttp) -> None:
+    lines = (
+        taxed("0.03", "DE19 19 %"),
+        taxed("0.03", "DE19 19 %"),
+        taxed("1.19", "DE19 19 % included"),
+        taxed("5.00", "RC reverse charge"),
+        line("1", "2.00"),
+    )
+    push(connector, replace(DRAFT, lines=lines, tax_words=WORDS, footer="Thanks"))
+    sent = [one.get("tax_amounts") for one in http.form("/add_lines")["lines"]]
+    vat = {"display_name": "VAT", "description": "DE19", "percentage": "19"}
+    assert sent == [
+        [{"amount": "1", "taxable_amount": "3", "tax_rate_data": {**vat, "inclusive": "false"}}],
+        [{"amount": "0", "taxable_amount": "3", "tax_rate_data": {**vat, "inclusive": "false"}}],
+        [{"amount": "19", "taxable_amount": "100", "tax_rate_data": {**vat, "inclusive": "true"}}],
+        [
+            {
+                "amount": "0",
+                "taxable_amount": "500",
+                "taxability_reason": "reverse_charge",
+                "tax_rate_data": {
+                    "display_name": "Reverse charge",
+                    "description": "RC",
+                    "inclusive": "false",
+                    "percentage": "0",
+                },
+            }
+        ],
+        None,
+    ]
+    assert http.form("/v1/invoices")["footer"] == "Thanks\n\nThe customer owes it."
+
+
+def test_a_tax_that_stripe_cannot_express_is_refused_before_any_call(
+    connector: StripeConnector, http: RecordedHttp
+) -> None:
+    draft = replace(DRAFT, currency="KWD", lines=(taxed("1.230", "A 5 %", "KWD"),))
+    with pytest.raises(UnsupportedError, match=r"the taxes \(0.062 KWD\) have more decimals"):
+        connector.create_draft(draft, remote_customer="cus_1", idempotency_key="key")
+    assert http.requests == []
+
+
+def test_a_customer_that_is_as_the_rules_say_is_left_alone(
+    connector: StripeConnector, http: RecordedHttp
+) -> None:
+    address = Address(("Hafenstr. 1",), "Hamburg", "DE")
+    said = replace(DRAFT.customer, legal_name="Acme AG", address=address, language="de")
+    draft = replace(DRAFT, customer=said)
+    first = connector.resolve_customer(draft, idempotency_key="key")
+    assert connector.resolve_customer(draft, idempotency_key="other") == first
+    assert http.changes() == ["/v1/customers"]
+    moved = replace(said, address=replace(address, lines=("Hafenstr. 2", "B")))
+    connector.resolve_customer(replace(DRAFT, customer=moved), idempotency_key="key-2")
+    assert http.changes()[1:] == [f"/v1/customers/{first}"]
+    # What the rules do not say is somebody else's, and is left as it is there.
+    connector.resolve_customer(DRAFT, idempotency_key="key-3")
+    assert len(http.changes()) == 2
+
+
+def test_what_is_not_agreed_any_more_is_unset() -> None:
+    fields = parameters.invoice_update(replace(DRAFT, purchase_order=None))
+    assert fields["custom_fields"] == ""
+    assert fields["payment_settings"] == {"payment_method_types": ""}
+
+
 TOO_LONG: list[tuple[dict[str, Any], str]] = [
     ({"memo": "x" * 1501}, "memo has 1501"),
     ({"footer": "x" * 5001}, "footer has 5001"),
     ({"purchase_order": "x" * 141}, "purchase order has 141"),
+    ({"particulars": Particulars(contract="x" * 141)}, 'field "Contract" has 141'),
+    ({"particulars": Particulars(late_payment="x" * 4999)}, "footer has"),
+    (
+        {"lines": (taxed("1", "A 19 %"),), "tax_words": {"A": TaxWords("x" * 51)}},
+        "the name of tax A has 51",
+    ),
     ({"lines": (line("1", "1", text="x" * 5001),)}, "description of line 1 has 5001"),
     ({"lines": (line("-1", "1", text="x" * 4990),)}, "description of line 1 has 50"),
     ({"metadata": {"k" * 41: "v"}}, "a metadata key has 41"),

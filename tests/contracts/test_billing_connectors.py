@@ -232,6 +232,73 @@ def test_any_quantity_and_price_give_our_total(
         assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
 
 
+TAXED = [
+    # currency, prices and their taxes, net, tax
+    ("EUR", [("0.01", "A 19 %")], 1, 0),
+    ("EUR", [("0.03", "A 19 %")], 3, 1),
+    ("EUR", [("0.03", "A 19 %")] * 10, 30, 6),
+    ("EUR", [("1.19", "A 19 % included")], 100, 19),
+    ("EUR", [("0.01", "A 19 % included")] * 7, 6, 1),
+    ("EUR", [("100.00", "A 19 %"), ("50.00", "B 7 %"), ("9.99", "RC reverse charge")], 15999, 2250),
+    ("EUR", [("100.00", "A 19 %"), ("-99.99", "A 19 %")], 1, 0),
+    ("EUR", [("100.00", "A 8.1 %"), ("20.00", "EX exempt"), ("3.00", "")], 12300, 810),
+    ("JPY", [("1501", "A 10 %"), ("4", "A 10 %")], 1505, 151),
+    ("KWD", [("1.230", "A 0 %")], 1230, 0),
+    ("KWD", [("10.000", "A 5 %"), ("2.000", "A 5 %")], 12000, 600),
+    ("KWD", [("3.000", "A 1 %")] * 3, 9000, 90),
+    ("ISK", [("1000", "A 24 %"), ("3", "A 24 %")], 1003, 241),
+    ("MGA", [("1500", "A 20 %")], 150000, 30000),
+]
+
+
+def taxed(text: str, tax: str, currency: str) -> PrintedLine:
+    quantity = "-1" if text.startswith("-") else "1"
+    return replace(line(quantity, text.removeprefix("-"), currency), tax=tax)
+
+
+@pytest.mark.parametrize(("currency", "lines", "net", "tax"), TAXED)
+def test_net_and_taxes_arrive_to_the_last_minor_unit_or_are_refused(
+    connector: BillingConnector,
+    currency: str,
+    lines: list[tuple[str, str]],
+    net: int,
+    tax: int,
+) -> None:
+    draft = draft_of(*(taxed(price, key, currency) for price, key in lines), currency=currency)
+    assert (draft.net.minor, draft.tax.minor) == (net, tax)
+    assert draft.total.minor == net + tax
+    if not connector.abilities.taxes:
+        pytest.skip(f"{connector.name} takes no taxes: the push refuses them")
+    remote_id = push(connector, draft)
+    assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
+
+
+@pytest.mark.parametrize("key", KEYS)
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.decimals(min_value=-999, max_value=9999, places=2),
+            st.sampled_from(["", "A 19 %", "A 19 % included", "B 8.1 %", "RC reverse charge"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    currency=st.sampled_from(["EUR", "JPY"]),
+)
+@settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+def test_any_lines_with_any_taxes_give_our_total(
+    key: str, lines: list[tuple[Decimal, str]], currency: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        rig = setup_of(key)(Path(folder))
+        connector = rig.connect(rig.http or NoHttp())
+        draft = draft_of(
+            *(taxed(f"{price}", tax, currency) for price, tax in lines), currency=currency
+        )
+        remote_id = push(connector, draft)
+        assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
+
+
 def test_a_draft_of_the_most_lines_is_taken_and_one_line_more_refused(
     connector: BillingConnector,
 ) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.stripe.connector import StripeConnector
+from console.explanations import drawn
 from ledger import replay, tables
 from ledger.approvals import ApprovalError
 from ledger.audit import billing, contents, prices, states
@@ -97,10 +100,27 @@ def test_taxes_arrive_with_our_total(office: Office, tmp_path: Path, send_to: st
     with office.line.database.read() as connection:
         told = explain(connection, OCTOBER)
     assert told["adds_up"]
+    assert any("VAT (DE19 19 %) of 150.00 EUR: 28.50 EUR" in text for text in drawn(told))
     assert [(tax["tax"], tax["amount"]["text"]) for tax in told["taxes"]] == [
         ("DE19 19 %", "28.50")
     ]
     assert violations(office) == []
+
+
+def test_a_billing_system_that_takes_no_taxes_refuses_them_clearly(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.change("acme.yaml", "send_to: files", "send_to: stripe")
+    say(office, TAXES)
+    without = replace(StripeConnector.abilities, taxes=False)
+    monkeypatch.setattr(StripeConnector, "abilities", without)
+    office.tell(issue(7), worklog(1, seconds=3600))
+    office.approve(OCTOBER)
+    office.settle()
+    invoice = office.invoice(OCTOBER)
+    assert invoice["state"] == "blocked"
+    assert "Stripe cannot take them - send it elsewhere with send_to:" in invoice["reasons"][0]
+    assert office.remote(OCTOBER) == []
 
 
 def test_a_month_in_which_the_rate_changes_has_lines_with_either_rate(office: Office) -> None:
