@@ -36,6 +36,7 @@ def billed_october(office: Office) -> None:
 def test_late_work_on_the_next_invoice_says_from_when_it_is(office: Office) -> None:
     write(office, "late: next invoice\nlanguage: de")
     billed_october(office)
+    assert office.printed(OCTOBER) == [(LINE, "1.00", 12000)]
     office.tell(worklog(2, seconds=3600))
     assert office.printed(TODAY) == [(f"Oktober 2026: {LINE}", "1.00", 12000)]
     office.bill(TODAY)
