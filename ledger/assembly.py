@@ -113,15 +113,27 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     drafts = _drafts(connection, key)
     frozen = _frozen(connection, key)
     lines: dict[_Home, list[NumberedLine]] = {home: [] for home in drafts}
-    rows = connection.execute(
-        select(line_item).where(line_item.c.customer == key, line_item.c.state == "open")
-    ).mappings()
-    placed = {draft["id"]: home for home, draft in drafts.items()}
+    rows = (
+        connection.execute(
+            select(line_item)
+            .where(line_item.c.customer == key, line_item.c.state == "open")
+            .order_by(line_item.c.id)
+        )
+        .mappings()
+        .all()
+    )
+    # A canceled draft holds nothing that should wait there.
+    placed = {draft["id"]: home for home, draft in drafts.items() if draft["state"] != "canceled"}
+    of_pool = {
+        row["pool"]: placed[row["invoice_id"]] for row in rows if row["invoice_id"] in placed
+    }
     moves: dict[_Home, list[int]] = {}
     for row in rows:
         line = line_from_row(row)
         period = Period(line.schedule, line.period_from, line.period_to)
-        home = _home(line.currency, period, frozen, placed.get(row["invoice_id"]), terms)
+        # A late entry waits where the others of its pool wait, for what they come to together.
+        waits_on = placed.get(row["invoice_id"]) or of_pool.get(line.pool)
+        home = _home(line.currency, period, frozen, waits_on, terms)
         lines.setdefault(home, []).append(NumberedLine(row["id"], line))
         if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
             moves.setdefault(home, []).append(row["id"])
@@ -207,6 +219,9 @@ def _save(
     now: datetime,
 ) -> int | None:
     printed = print_lines(lines, corrected)
+    if known is None and not printed:
+        # Late entries that change nothing: they wait for an invoice that goes out anyway.
+        return None
     draft = InvoiceDraft(
         reference=known["reference"]
         if known

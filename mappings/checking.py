@@ -113,9 +113,9 @@ def _rules(
         conditions = _conditions(when, workspace, inside.inside("when")) if when else ()
         bill = filled.get("bill")
         made = _bill(bill, customer, inside.inside("bill")) if isinstance(bill, Filled) else None
-        if made and made.quantity is None:
-            _check_hours(filled, inside)
-        if made and made.unit_price is None and "rates" not in customer.places:
+        if made and isinstance(made.quantity, str):
+            _check_kinds(filled, made, inside)
+        if made and made.unit_price == "rate" and "rates" not in customer.places:
             at = bill.place("unit_price")
             inside.inside("bill").add(at, "rate needs rates: - add them, or write a number here")
         rules[name] = Rule(name, filled.at, conditions, made, filled.get("invoice", schedule))
@@ -165,41 +165,53 @@ def _compared_field(
 def _bill(filled: Filled, customer: Filled, mistakes: Mistakes) -> Bill | None:
     if not filled.is_whole:
         return None
-    quantity: Decimal | None = filled["quantity"]
-    unit_price: Decimal | None = filled["unit_price"]
+    quantity: Decimal | str = filled["quantity"]
+    unit_price: Decimal | str = filled["unit_price"]
     currency = customer.get("currency")
-    if quantity is not None:
-        if "round" in filled.places:
-            mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
-        if unit_price is None:
-            problem = "a rate is the price of an hour"
-            at = filled.place("unit_price")
-            mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
-        elif currency and not _is_exact(quantity, unit_price, currency):
-            problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
-            mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    count = sums.count_of(filled, currency, mistakes)
+    if isinstance(unit_price, Filled):
+        # Its pool has a price, not the entry.
+        unit_price = Decimal(0)
+    if quantity != "hours" and "round" in filled.places:
+        mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
+    if unit_price == "rate" and quantity not in ("hours", "days"):
+        problem = "a rate is the price of an hour or a day"
+        at = filled.place("unit_price")
+        mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
+    if not _is_exact(quantity, unit_price, currency):
+        problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
+        mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    rounding = filled.get("round")
     return Bill(
         description=filled["description"],
         quantity=quantity,
         unit_price=unit_price,
-        rounding=filled.get("round"),
+        rounding=rounding if rounding and rounding.per == "entry" else None,
+        count=count,
         one_line_per=filled.get("one_line_per", ()),
     )
 
 
-def _is_exact(quantity: Decimal, unit_price: Decimal, currency: str) -> bool:
+def _is_exact(quantity: Decimal | str, unit_price: Decimal | str, currency: str | None) -> bool:
+    """Return whether a fixed price can be paid as it is; others are rounded once."""
+    if isinstance(quantity, str) or isinstance(unit_price, str) or currency is None:
+        return True
     amount = line_amount(quantity, unit_price, currency).decimal()
     return Fraction(amount) == Fraction(quantity) * Fraction(unit_price)
 
 
-def _check_hours(rule: Filled, mistakes: Mistakes) -> None:
-    """Note a mistake if a rule bills the hours of events that have none."""
+def _check_kinds(rule: Filled, made: Bill, mistakes: Mistakes) -> None:
+    """Note a mistake if a rule bills hours, days or units of events that have none."""
     when = rule.get("when")
     kinds = phrases.kinds_named(when.get("event", ())) if when else ()
-    if others := [kind for kind in kinds if kind not in phrases.TIME_KINDS]:
-        problem = f"quantity: hours, but a {others[0]} has none"
-        at = rule["bill"].place("quantity")
-        mistakes.inside("bill").add(at, f"{problem} - write a number, or event: time.logged")
+    having = phrases.UNIT_KINDS if made.quantity == "units" else phrases.TIME_KINDS
+    at = rule["bill"].place("quantity")
+    if others := [kind for kind in kinds if kind not in having]:
+        problem = f"quantity: {made.quantity}, but a {others[0]} has none"
+        mistakes.inside("bill").add(at, f"{problem} - write a number, or event: {having[0]}")
+    elif kinds == ("time.total",) and made.count and "day" in made.count.per:
+        problem = "a time.total does not say which days the work was done on"
+        mistakes.inside("bill").add(at, f"{problem} - write event: time.logged")
 
 
 def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:

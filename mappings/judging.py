@@ -6,6 +6,7 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -54,7 +55,8 @@ def judge(book: Book | None, event: Event) -> Verdict:
         steps=outcome.steps,
         event_id=None,
         kind=outcome.kind,
-        pool=outcome.pool,
+        # What has a price of its own may be in a pool with work of another tax.
+        pool=outcome.pool + outcome.tax if outcome.kind == "counted" else outcome.pool,
         tax=outcome.tax,
     )
     return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
@@ -86,8 +88,8 @@ def terms_of(
         return midnight.astimezone(UTC)
 
     def sum_up(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
-        count = book_of(version).customers[key].counts(counted[0].rule)
-        return count.lines(counted) if count else ()
+        lines = book_of(version).customers[key].sum_lines(counted)
+        return [replace(line, mapping_version=version) for line in lines]
 
     return Terms(
         customer=BilledCustomer(customer.key, customer.name, customer.billing_email),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from ledger.money import round_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -120,7 +122,7 @@ Condition = TextCondition | RangeCondition | BillableCondition | DayCondition
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """How hours are rounded, entry by entry."""
+    """How hours are rounded: those of an entry, or those that are added up first."""
 
     words: str
     """As written: "up to 15 minutes per entry"."""
@@ -128,3 +130,15 @@ class Rounding:
     """"up", "down" or "nearest"."""
     step: int
     """Seconds."""
+    least: int = 0
+    """The seconds that are billed at least, of what took any time."""
+    per: str = "entry"
+    """entry, day, person and day, or line: what is added up before it is rounded."""
+
+    def rounded(self, seconds: int) -> int:
+        """Return the seconds that are billed. What takes time back mirrors what was billed."""
+        if seconds < 0:
+            return -self.rounded(-seconds)
+        if not seconds:
+            return 0
+        return max(round_seconds(seconds, self.step, self.direction), self.least)

@@ -22,13 +22,22 @@ from .reading import suggestion
 
 NUMBER: Final = r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,8})?"
 """A number as people write it: ASCII digits and a decimal point; no sign, exponent or commas."""
-ROUND: Final = r"(up to|down to|to the nearest) ([1-9][0-9]{0,3}) (minutes?|hours?) per entry"
+_TIME: Final = r"([1-9][0-9]{0,3}) (minutes?|hours?)"
+ROUND: Final = (
+    rf"(up to|down to|to the nearest|half up to) {_TIME} per (entry|day|person and day|line)"
+    rf"(?:, at least {_TIME})?"
+)
+_LONG_TIME: Final = rf"({NUMBER}) (minutes?|hours?)"
+WORKING_TIME: Final = rf"{_LONG_TIME} per person and (day|week)"
 NET: Final = r"net ([1-9][0-9]{0,2})"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
 PRICEABLE: Final = tuple(kind for kind in KINDS if kind not in UNDOES and kind != "invoice.changed")
 """Event kinds that a rule may name. What undoes something is the ledger's own work."""
 TIME_KINDS: Final = ("time.logged", "time.total")
+UNIT_KINDS: Final = ("usage.recorded",)
+"""Events that have units, in `fields.quantity`."""
+_DAY_SECONDS: Final = 24 * 3600
 
 _COMPARISON: Final = re.compile(
     rf"(?P<word>at least|at most|more than|less than) (?P<limit>{NUMBER})"
@@ -52,6 +61,13 @@ def positive(text: str) -> Decimal:
     if not value:
         raise ValueError(" above zero")
     return value
+
+
+def word_or(
+    words: tuple[str, ...], understand: Callable[[str], Decimal]
+) -> Callable[[str], str | Decimal]:
+    """Return a function that takes one of some words as it is, and other texts for numbers."""
+    return lambda text: text if text in words else understand(text)
 
 
 def whole(text: str) -> int:
@@ -100,11 +116,46 @@ def rounding(text: str) -> Rounding:
     found = re.fullmatch(ROUND, text)
     if not found:
         raise ValueError("")
-    direction = {"up to": "up", "down to": "down", "to the nearest": "nearest"}[found[1]]
-    step = int(found[2]) * (60 if found[3].startswith("minute") else 3600)
-    if step > 24 * 3600:
+    direction = {"up to": "up", "down to": "down"}.get(found[1], "nearest")
+    step = _seconds(found[2], found[3])
+    least = _seconds(found[5], found[6]) if found[5] else 0
+    if max(step, least) > _DAY_SECONDS:
         raise ValueError(": more than a day")
-    return Rounding(text, direction, step)
+    return Rounding(text, direction, step, least, found[4])
+
+
+def _seconds(count: str, unit: str) -> int:
+    seconds = Decimal(count) * (60 if unit.startswith("minute") else 3600)
+    if seconds != int(seconds):
+        raise ValueError(" - write whole seconds")
+    return int(seconds)
+
+
+def duration(text: str) -> int:
+    """Return a time in seconds, of more than nothing and at most a day."""
+    found = re.fullmatch(_LONG_TIME, text)
+    if not found:
+        raise ValueError("")
+    seconds = _seconds(found[1], found[2])
+    if not 0 < seconds <= _DAY_SECONDS:
+        raise ValueError(": more than nothing, at most a day")
+    return seconds
+
+
+def hours_in_a_day(text: str) -> int:
+    """Return the seconds of a working day."""
+    return duration(f"{number(text):f} hours")
+
+
+def working_time(text: str) -> tuple[int, str]:
+    """Return a person's usual time in seconds, and what it is per: day or week."""
+    found = re.fullmatch(WORKING_TIME, text)
+    if not found:
+        raise ValueError("")
+    seconds = _seconds(found[1], found[2])
+    if seconds > _DAY_SECONDS * (1 if found[3] == "day" else 7):
+        raise ValueError(f": more than a {found[3]}")
+    return seconds, found[3]
 
 
 def days_until_due(terms: str) -> int:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from ledger.events import Event
-from ledger.money import hours, line_amount, printed, round_seconds
+from ledger.money import Money, hours, line_amount, printed
 
+from .clauses import pools
+from .clauses.sums import Count
 from .contract import Bill, Customer, Rule
-from .matching import Index, Seen, Test, compiled
+from .matching import Index, Seen, Test, compiled, field_at
 from .model import BillableCondition, Person, TextCondition
 from .periods import Period, period_of
-from .phrases import TIME_KINDS
+from .phrases import TIME_KINDS, UNIT_KINDS, number
 from .reading import quoted
 
 MOST_SECONDS: Final = 24 * 3600
@@ -150,16 +153,28 @@ class _Ready:
         if asks_billable and event.billable is None:
             word = seen.billable_when_not_said
             steps.append(f"{event.source} does not say whether this is billable: counted as {word}")
-        quantity = _hours(bill, event, steps) if bill.quantity is None else bill.quantity
+        quantity = _quantity(bill, event, steps)
         unit_price = bill.unit_price
-        if unit_price is None:
-            unit_price = self._hourly(seen, steps)
-        amount = line_amount(quantity, unit_price, currency)
-        steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
+        if isinstance(unit_price, str):
+            unit_price = self._rate(seen, "day" if bill.quantity == "days" else "hour", steps)
         values = _values(rule, bill, seen)
         description = bill.description.filled_in(values)
         if not description:
             raise _Hold("nothing that its description names is known - add a text of its own")
+        group = tuple(values[key] for key in bill.one_line_per)
+        period = period_of(rule.invoice, event.on)
+        pool = ""
+        amount = line_amount(quantity, unit_price, currency)
+        if bill.count is not None:
+            amount = Money(0, currency)
+            pool = _pool(rule, bill.count, seen, currency, unit_price, group, period)
+            steps.append(f"counted {bill.count.words}: what it comes to is a line of its own")
+        else:
+            steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
+            overtime = self.customer.sums.overtime
+            if bill.quantity == "hours" and overtime.covers(rule.name):
+                on = _day(seen, "overtime", "name only the other rules under overtime:")
+                pool = overtime.pool(currency, _known_person(seen).name, on)
         return Priced(
             customer=self.customer.key,
             rule=rule.name,
@@ -169,23 +184,25 @@ class _Ready:
             currency=currency,
             amount=amount.minor,
             seconds=event.seconds,
-            group=tuple(values[key] for key in bill.one_line_per),
-            period=period_of(rule.invoice, event.on),
+            group=group,
+            period=period,
             steps=tuple(steps),
+            kind="counted" if bill.count else "entry",
+            pool=pool,
         )
 
-    def _hourly(self, seen: Seen, steps: list[str]) -> Decimal:
+    def _rate(self, seen: Seen, per: str, steps: list[str]) -> Decimal:
         person, on = seen.person, seen.event.on
         if person is None:
             raise _Hold(_unknown_person(seen.event))
-        rate = self.customer.rates.on(person, on)
+        rate = self.customer.rates.on(person, on, per)
         if rate is None:
             who = person.name + (f" ({person.role})" if person.role else ", who has no role")
             raise _Hold(f"no rate for {who} holds on {on} - add one under rates:")
         owner = f"person {rate.person}" if rate.person else f"role {rate.role}"
-        price = f"rate {rate.hourly:f} {self.customer.currency} per hour"
+        price = f"rate {rate.price:f} {self.customer.currency} per {per}"
         steps.append(f"{price}: {owner}, from {rate.from_on} ({rate.at})")
-        return rate.hourly
+        return rate.price
 
 
 def _tests_of(rule: Rule) -> list[tuple[str, Test]]:
@@ -228,6 +245,65 @@ def _unknown_person(event: Event) -> str:
     return f"{who} - add the account under people: in workspace.yaml"
 
 
+def _pool(
+    rule: Rule,
+    count: Count,
+    seen: Seen,
+    currency: str,
+    unit_price: Decimal,
+    group: tuple[str, ...],
+    period: Period,
+) -> str:
+    """Return the name of the pool that an entry counts into; raise _Hold if that is not known."""
+    person = _known_person(seen).name if "person" in count.per else None
+    day = None
+    if "day" in count.per:
+        day = _day(seen, "it", "bill its hours, rounded per line").isoformat()
+    price = f"{unit_price.normalize():f}"
+    of_period = (period.kind, period.start.isoformat())
+    of_line = (rule.name, seen.event.project, group, currency, price)
+    return pools.name_of(count.words, *of_line, *of_period, person, day)
+
+
+def _known_person(seen: Seen) -> Person:
+    """Return who worked; raise _Hold if hours that count for a person are nobody's of ours."""
+    if seen.person is None:
+        raise _Hold(_unknown_person(seen.event))
+    return seen.person
+
+
+def _day(seen: Seen, asks: str, advice: str) -> date:
+    """Return the day of the work; raise _Hold for a cumulative time, which has no day."""
+    if seen.event.kind != "time.logged":
+        problem = f"{asks} counts by day, and a {seen.event.kind} does not say which days"
+        raise _Hold(f"{problem} - send single entries, or {advice}")
+    return seen.event.on
+
+
+def _quantity(bill: Bill, event: Event, steps: list[str]) -> Decimal:
+    """Return what is billed of an event; raise _Hold if that is not sound."""
+    if isinstance(bill.quantity, Decimal):
+        return bill.quantity
+    return (_units if bill.quantity == "units" else _hours)(bill, event, steps)
+
+
+def _units(bill: Bill, event: Event, steps: list[str]) -> Decimal:  # noqa: ARG001
+    """Return the units that an event tells of; raise _Hold if they are not sound."""
+    if event.kind not in UNIT_KINDS:
+        raise _Hold(f"bills units, but a {event.kind} has none - name its events under when:")
+    told = field_at(event.fields, "quantity")
+    try:
+        units = number(str(told)) if isinstance(told, str | int | Decimal) else None
+    except ValueError:
+        units = None
+    if units is None or isinstance(told, bool):
+        said = "nothing" if told is None else quoted(str(told)[:40])
+        problem = f"{event.source} says {said} for how many units were used (fields.quantity)"
+        raise _Hold(f"{problem} - correct it there, or bill a number of your own")
+    steps.append(f"{printed(units)} units as told")
+    return units
+
+
 def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:
     """Return the hours of an entry, rounded as the bill says; raise _Hold if they are not sound."""
     seconds = event.seconds
@@ -243,7 +319,7 @@ def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:
         quantity = hours(seconds)
         steps.append(f"{seconds} s as logged = {printed(quantity)} h")
         return quantity
-    rounded = round_seconds(seconds, bill.rounding.step, bill.rounding.direction)
+    rounded = bill.rounding.rounded(seconds)
     quantity = hours(rounded)
     steps.append(f"{seconds} s as logged")
     steps.append(f"rounded {bill.rounding.words}: {rounded} s = {printed(quantity)} h")

@@ -133,6 +133,21 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class PhraseOr:
+    """A value on one line, or else a table: `unit_price: 0.10`, `unit_price: {volume: ...}`."""
+
+    phrase: Phrase
+    table: TableOf
+
+    def read(self, node: Node, mistakes: Mistakes) -> Any:
+        shape: Shape = self.table if isinstance(node, Table) else self.phrase
+        return shape.read(node, mistakes)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.phrase.schema(), self.table.schema()]}
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word of a table: the shape of its value, and its meaning for people."""
 

@@ -26,10 +26,11 @@ from .atoms import (
     ZONE,
 )
 from .clauses import agreements, fees, forms, parties, rates, sums, taxes
+from .clauses.tiers import TIERS
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
 from .periods import SCHEDULES
-from .shapes import ListOf, Named, OneOf, Phrase, TableOf, Word, WordOr
+from .shapes import ListOf, Named, OneOf, Phrase, PhraseOr, TableOf, Word, WordOr
 
 SCHEDULE: Final = OneOf(SCHEDULES)
 
@@ -103,27 +104,30 @@ BILL: Final = TableOf(
         ),
         "quantity": Word(
             Phrase(
-                'a number above zero, or the word "hours"',
-                lambda text: None if text == "hours" else phrases.positive(text),
+                'a number above zero, or the word "hours", "days" or "units"',
+                phrases.word_or(("hours", "days", "units"), phrases.positive),
             ),
-            "hours (of the entry), or a number",
+            "hours (of the entry), days, units (of what was used), or a number",
             required=True,
         ),
         "unit_price": Word(
-            Phrase(
-                'a number like 120.00, or the word "rate"',
-                lambda text: None if text == "rate" else phrases.number(text),
+            PhraseOr(
+                Phrase(
+                    'a number like 120.00, or the word "rate"',
+                    phrases.word_or(("rate",), phrases.number),
+                ),
+                TIERS,
             ),
-            "rate (of the person, from rates:), or a number in the customer's currency",
+            "rate (from rates:), a number in the customer's currency, or tiers",
             required=True,
         ),
         "round": Word(
             Phrase(
-                "a rounding like: up to 15 minutes per entry, down to ..., to the nearest ...",
+                "a rounding like: up to 15 minutes per entry, to the nearest 6 minutes per day",
                 phrases.rounding,
                 f"^{phrases.ROUND}$",
             ),
-            "how the hours of each entry are rounded",
+            "how hours are rounded: per entry, per day, per person and day, or per line",
         ),
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"
