@@ -80,7 +80,7 @@ def bring_in_line(
     is_in_pool = and_(line_item.c.pool != "", line_item.c.kind != "agreement")
     lines = _open(connection, customer, is_in_pool)
     lines += _billed_in(connection, customer, {each.line.pool for each in lines})
-    changes = [_change_of_sums(pool, sum_up) for pool in by_pool(lines).values()]
+    changes = [change_of_sums(pool, sum_up) for pool in by_pool(lines).values()]
     _store(connection, changes, now)
     if agreements or _open(connection, customer, line_item.c.kind == "agreement"):
         _agree(connection, customer, agreements, now)
@@ -95,7 +95,7 @@ def brought_together(
     """
     known = [KnownLine(number, False, line) for number, line in enumerate(lines, 1)]
     for _, pool in sorted(by_pool(known).items()):
-        due = _change_of_sums(pool, sum_up).add
+        due = change_of_sums(pool, sum_up).add
         known += [KnownLine(len(known) + at, False, line) for at, line in enumerate(due, 1)]
     wanted = difference(_wanted(known, agreements), ())
     return known + [KnownLine(len(known) + at, False, line) for at, line in enumerate(wanted, 1)]
@@ -116,7 +116,7 @@ def not_summed_up(pool: Sequence[KnownLine], sum_up: SumUp) -> list[LineItem]:
     return difference(_sums(pool, sum_up), sums)
 
 
-def _change_of_sums(pool: Sequence[KnownLine], sum_up: SumUp) -> Plan:
+def change_of_sums(pool: Sequence[KnownLine], sum_up: SumUp) -> Plan:
     """Return what makes the sums of a pool right, with those that are billed left as they are."""
     sums = [each for each in pool if each.line.kind == "sum"]
     billed = [each.line for each in sums if each.is_billed]

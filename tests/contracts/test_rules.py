@@ -11,7 +11,7 @@ import pytest
 from ledger.events import KINDS
 from mappings import descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
-from mappings.clauses import rates
+from mappings.clauses import days, overtime, rates, tiers
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
@@ -75,6 +75,10 @@ TABLES = {
     "rules": words.RULE,
     "when": words.WHEN,
     "bill": words.BILL,
+    "Prices by quantity": tiers.TIERS,
+    "A tier": tiers.TIER,
+    "package": tiers.PACKAGE,
+    "overtime": overtime.OVERTIME,
     "tests": words.TEST,
     "given": words.GIVEN,
     "expect": words.EXPECT,
@@ -100,6 +104,7 @@ def test_the_reference_lists_every_choice() -> None:
         *periods.SCHEDULES,
         *phrases.PRICEABLE,
         *words.ONE_LINE_PER.choices,
+        *days.COUNT_DAYS,
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
@@ -123,7 +128,9 @@ def test_the_reference_has_a_whole_example_that_uses_most_words() -> None:
         assert table is not None
         collect(table)
     known = {name for table in TABLES.values() for name in table.words}
-    assert known - used <= {"user", "url", "unsigned", "path_token", "time_zone", "footer"}
+    assert known - used <= {
+        *("user", "url", "unsigned", "path_token", "time_zone", "footer", "volume"),
+    }
 
 
 def _section(heading: str) -> str:
