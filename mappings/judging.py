@@ -62,6 +62,12 @@ def judge(book: Book | None, event: Event) -> Verdict:
     return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
 
 
+def sum_up(book: Book, key: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
+    """Return what the lines of a customer's pool come to; raise KeyError for an unknown customer."""
+    lines = book.customers[key].sum_lines(counted)
+    return [replace(line, mapping_version=book.version) for line in lines]
+
+
 def terms_of(
     book: Book | None,
     key: str,
@@ -87,10 +93,6 @@ def terms_of(
         midnight = datetime.combine(last + timedelta(days=1), time(), zone)
         return midnight.astimezone(UTC)
 
-    def sum_up(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
-        lines = book_of(version).customers[key].sum_lines(counted)
-        return [replace(line, mapping_version=version) for line in lines]
-
     return Terms(
         customer=BilledCustomer(customer.key, customer.name, customer.billing_email),
         currency=customer.currency,
@@ -106,6 +108,6 @@ def terms_of(
         most_lines=most_lines,
         current_period=current_period,
         due_at=due_at,
-        sum_up=sum_up,
+        sum_up=lambda version, counted: sum_up(book_of(version), key, counted),
         agreements=customer.agreements.of_version(book.version),
     )
