@@ -63,7 +63,7 @@ def judge(book: Book | None, event: Event) -> Verdict:
 
 
 def sum_up(book: Book, key: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
-    """Return what the lines of a customer's pool come to; raise KeyError for an unknown customer."""
+    """Return what the lines of a pool come to; raise KeyError for an unknown customer."""
     lines = book.customers[key].sum_lines(counted)
     return [replace(line, mapping_version=book.version) for line in lines]
 

@@ -319,7 +319,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("bill", MISTAKES)
 def test_what_cannot_be_counted_is_a_mistake_with_what_to_do(bill: str) -> None:
-    with pytest.raises(Exception, match="acme.yaml:") as error:
+    with pytest.raises(Exception, match=r"acme\.yaml:") as error:
         book_with(bill)
     assert MISTAKES[bill] in str(error.value)
     assert " - " in str(error.value)
