@@ -199,9 +199,9 @@ def test_graduated_prices_are_the_integral_of_the_tiers(
 ) -> None:
     units = Fraction(sum(amounts), 2)
     parts = [
-        (min(units, 100), Fraction(0), 0),
-        (max(min(units, Fraction(501, 2)) - 100, 0), Fraction("0.125"), 1000),
-        (max(units - Fraction(501, 2), 0), Fraction("0.0333"), 0),
+        (min(units, Fraction(100)), Fraction(0), 0),
+        (max(min(units, Fraction(501, 2)) - 100, Fraction(0)), Fraction("0.125"), 1000),
+        (max(units - Fraction(501, 2), Fraction(0)), Fraction("0.0333"), 0),
     ]
     expected = sum(
         math.floor(part * price * 100 + Fraction(1, 2)) + (flat if part else 0)
@@ -269,7 +269,9 @@ def test_a_week_of_overtime_goes_on_in_the_next_month(logged: Callable[..., Even
     known = brought_together(lines, sum_up(BOOKS["overtime"]), ())
     found = [each.line for each in known if each.line.kind == "sum"]
     # Monday 30 March to Thursday 2 April: the twentieth hour is worked on Wednesday.
-    assert [(line.description, line.quantity) for line in found] == [("Long week, Ana", 12)]
+    assert [(line.description, line.quantity) for line in found] == [
+        ("Long week, Ana", Decimal(12))
+    ]
     assert found[0].period_from == date(2026, 4, 1)
 
 
