@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ def drawn(explanation: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of the tree of what `ledger.explain` returned."""
     invoice, sums = explanation["invoice"], explanation["sums"]
     nodes = [_line(line) for line in explanation["lines"]]
+    if explanation["not_printed"]:
+        entries = [_entry(entry) for entry in explanation["not_printed"]]
+        nodes.append(_Node("counted, without changing what is billed", entries))
     if not explanation["is_current"]:
         nodes.append(_Node("its line items have changed since: it is assembled again next"))
     nodes += [_tax(tax) for tax in explanation["taxes"]]
@@ -42,13 +45,15 @@ def _branches(nodes: Sequence[_Node], indent: str) -> Iterator[str]:
 
 def _line(line: Mapping[str, Any]) -> _Node:
     price = f"{line['quantity']} x {line['unit_price']} = {_money(line['amount'])}"
-    children = [_entry(entry) for entry in line["line_items"]]
+    here = {entry["id"] for entry in line["line_items"]}
+    children = [_entry(entry, here) for entry in line["line_items"]]
     children += [
         _Node(f"line {each['line']}: its entries differ by {_money(each['difference'])}")
         for each in line.get("makes_up_for", ())
     ]
-    if len(line["line_items"]) > 1:
-        amounts = " + ".join(entry["amount"]["text"] for entry in line["line_items"])
+    priced = [entry for entry in line["line_items"] if entry["kind"] != "counted"]
+    if len(priced) > 1:
+        amounts = " + ".join(entry["amount"]["text"] for entry in priced)
         children.append(_Node(f"entries: {amounts} = {_money(line['entries_amount'])}"))
     if line["line_items"] and line["difference"]["minor"]:
         difference = _money(line["difference"])
@@ -62,16 +67,28 @@ def _tax(tax: Mapping[str, Any]) -> _Node:
     return _Node(told, said)
 
 
-def _entry(entry: Mapping[str, Any]) -> _Node:
+def _entry(entry: Mapping[str, Any], here: Collection[int] = ()) -> _Node:
     price = f"{entry['quantity']} x {entry['unit_price']} = {_money(entry['amount'])}"
+    if entry["kind"] == "counted":
+        price = f"{entry['quantity']} counted"
     who = f", {entry['person']}" if entry["person"] else ""
     children = [_Node(step) for step in entry["steps"]]
     children.append(_Node(f'rule "{entry["rule"]}" of rules version {entry["rules_version"][:12]}'))
     original = entry.get("takes_back")
     if original is not None:
         children.append(_Node(f"billed before on {original['invoice']}", [_entry(original)]))
-    children.append(_event(entry))
-    return _Node(f"line item {entry['id']}, {entry['on']}{who}: {price}", children)
+    children += [_counted(each) for each in entry.get("counted", ()) if each["id"] not in here]
+    if entry["event"] is not None:
+        children.append(_event(entry))
+    what = "line item" if entry["kind"] in ("entry", "counted") else entry["kind"]
+    return _Node(f"{what} {entry['id']}, {entry['on']}{who}: {price}", children)
+
+
+def _counted(entry: Mapping[str, Any]) -> _Node:
+    """Return an entry of the same pool that stands elsewhere."""
+    told = (entry["person"], entry["item"], f"on {entry['invoice']}" if entry["invoice"] else None)
+    where = "".join(f", {each}" for each in told if each)
+    return _Node(f"counts line item {entry['id']}, {entry['on']}: {entry['quantity']}{where}")
 
 
 def _event(entry: Mapping[str, Any]) -> _Node:

@@ -123,12 +123,18 @@ class Event(BaseModel):
 
 
 class Line(BaseModel):
-    """One priced fact, with every number on the way to its amount in `steps`."""
+    """One priced fact, with every number on the way to its amount in `steps`.
+
+    `kind` is entry, counted (into its pool, without an amount of its own), sum (what a pool comes
+    to) or agreement (a cap, prepaid hours, a minimum, a discount). The latter two have no event.
+    """
 
     id: int
     customer: str
     invoice: str | None
     state: str
+    kind: str
+    pool: str | None
     project: str | None
     item: str | None
     person: str | None
@@ -142,7 +148,7 @@ class Line(BaseModel):
     rule: str
     rules_version: str
     steps: list[str]
-    event: int
+    event: int | None
     corrects: int | None
 
 

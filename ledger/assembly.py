@@ -144,25 +144,30 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     drafts = _drafts(connection, key)
     frozen = _frozen(connection, key)
     lines: dict[Home, list[NumberedLine]] = {home: [] for home in drafts}
-    placed = {draft["id"]: home for home, draft in drafts.items()}
-    rows = connection.execute(
-        select(line_item).where(line_item.c.customer == key, line_item.c.state == "open")
-    ).mappings()
-    found = [
-        OpenLine(row["id"], row["subject_id"], line_from_row(row), placed.get(row["invoice_id"]))
-        for row in rows
-    ]
+    rows = (
+        connection.execute(
+            select(line_item)
+            .where(line_item.c.customer == key, line_item.c.state == "open")
+            .order_by(line_item.c.id)
+        )
+        .mappings()
+        .all()
+    )
+    found = _open_lines(rows, drafts)
     homes = homes_of(found, frozen, terms.late, terms.current_period)
     moves: dict[Home, list[int]] = {}
-    for each in found:
+    for row, each in zip(rows, found, strict=True):
         home = homes[each.id]
         lines.setdefault(home, []).append(NumberedLine(each.id, each.line))
-        if each.placed != home:
+        if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
             moves.setdefault(home, []).append(each.id)
     corrected = _corrected(connection, [each for some in lines.values() for each in some])
     for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
         known = drafts.get(home)
         draft = _draft(key, home, known, some, corrected, terms)
+        if known is None and not draft.lines:
+            # Late entries that change nothing: they wait for an invoice that goes out anyway.
+            continue
         use = _use_of_order(connection, home, draft, terms)
         checked = _Checked(
             reasons_against(draft, terms, some, is_first=not frozen)
@@ -173,12 +178,34 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             use,
         )
         invoice_id = _save(connection, home, known, draft, checked, terms, now)
-        if invoice_id is not None and home in moves:
+        if home in moves:
             connection.execute(
                 update(line_item)
                 .where(line_item.c.id.in_(moves[home]))
                 .values(invoice_id=invoice_id)
             )
+
+
+def _open_lines(
+    rows: Sequence[Mapping[Any, Any]], drafts: Mapping[Home, Mapping[str, Any]]
+) -> list[OpenLine]:
+    # A canceled draft holds nothing that should wait there.
+    placed = {draft["id"]: home for home, draft in drafts.items() if draft["state"] != "canceled"}
+    of_pool = {
+        row["pool"]: placed[row["invoice_id"]]
+        for row in rows
+        if row["pool"] and row["invoice_id"] in placed
+    }
+    # A late entry waits where the others of its pool wait, for what they come to together.
+    return [
+        OpenLine(
+            row["id"],
+            row["subject_id"],
+            line_from_row(row),
+            placed.get(row["invoice_id"]) or of_pool.get(row["pool"]),
+        )
+        for row in rows
+    ]
 
 
 def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:

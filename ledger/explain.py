@@ -1,12 +1,14 @@
 """Every cent explained: from an invoice to its lines, rules, rates, events and raw deliveries.
 
+A sum leads to the lines that are counted in its pool, on whichever invoice they stand.
+
 `flask invoices explain` prints it. Nothing is calculated anew: what is shown is what was
 written down when it was priced, and the sums are checked on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,6 +64,7 @@ def explain(connection: Connection, reference: str, number: int | None = None) -
                 and line["difference"]["minor"]
                 and line.get("tax") == rounding.get("tax")
             ]
+    behind = {line_id for line in printed for line_id in line.line_items}
     if number is not None and not 1 <= number <= len(lines):
         raise UnexplainedError(f"{reference}: has {len(lines)} lines - there is no line {number}")
     draft = replace(draft_from_json(row["content"]), lines=printed)
@@ -79,6 +82,7 @@ def explain(connection: Connection, reference: str, number: int | None = None) -
         "taxes": [_tax(each, currency) for each in draft.taxes],
         "adds_up": sums["entries"] == sums["printed"] and draft.total.minor == sums["total"],
         "lines": [line for line in lines if number in (None, line["number"])],
+        "not_printed": [entry.told for id_, entry in entries.items() if id_ not in behind],
     }
 
 
@@ -133,7 +137,39 @@ def _entries(connection: Connection, invoice_id: int) -> dict[int, _Entry]:
     for entry in entries.values():
         original = taken_back.get(entry.line.corrects_id or 0)
         entry.told["takes_back"] = None if original is None else original.told
+    _tell_pools(connection, entries.values())
     return entries
+
+
+def _tell_pools(connection: Connection, entries: Collection[_Entry]) -> None:
+    """Say of each sum which lines were counted for it, also those on other invoices."""
+    sums = [entry for entry in entries if entry.line.kind == "sum"]
+    for customer in sorted({entry.line.customer for entry in sums}):
+        pools: dict[str, list[Explanation]] = {
+            entry.line.pool: [] for entry in sums if entry.line.customer == customer
+        }
+        rows = connection.execute(
+            select(line_item, invoice.c.reference)
+            .outerjoin(invoice, invoice.c.id == line_item.c.invoice_id)
+            .where(
+                line_item.c.customer == customer,
+                line_item.c.pool.in_(pools),
+                line_item.c.kind.in_(("counted", "entry")),
+                line_item.c.state != "withdrawn",
+            )
+            .order_by(line_item.c.id)
+        ).mappings()
+        for row in rows:
+            pools[row["pool"]].append(_counted(row))
+        for entry in sums:
+            if entry.line.customer == customer:
+                entry.told["counted"] = pools[entry.line.pool]
+
+
+def _counted(row: RowMapping) -> Explanation:
+    names = ("id", "kind", "invoice", "on", "person", "item", "quantity", "seconds", "corrects")
+    told = line_json(row)
+    return {name: told[name] for name in names}
 
 
 def _explained(connection: Connection, ids: Select[Any]) -> dict[int, _Entry]:
@@ -163,12 +199,17 @@ def _explained(connection: Connection, ids: Select[Any]) -> dict[int, _Entry]:
     event_of = {row["id"]: row for row in events}
     fact_of = {(row["endpoint"], row["about"]): row for row in facts}
     return {
-        row["id"]: _Entry(line_from_row(row), _told(row, event_of[row["event_id"]], fact_of))
+        row["id"]: _Entry(line_from_row(row), _told(row, event_of.get(row["event_id"]), fact_of))
         for row in rows
     }
 
 
-def _told(row: RowMapping, said: RowMapping, fact_of: Mapping[Any, RowMapping]) -> Explanation:
+def _told(
+    row: RowMapping, said: RowMapping | None, fact_of: Mapping[Any, RowMapping]
+) -> Explanation:
+    if said is None:
+        # A sum or an agreement comes from other lines, not from one event.
+        return {**line_json(row), "event": None, "filled_in": None, "delivery": None}
     return {
         **line_json(row),
         "event": {**event_json(said), "version": said["version"], "about": said["about"]},

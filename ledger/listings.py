@@ -193,6 +193,8 @@ def line_json(row: RowMapping) -> dict[str, Any]:
         "customer": row["customer"],
         "invoice": row["reference"],
         "state": row["state"],
+        "kind": row["kind"],
+        "pool": row["pool"] or None,
         "project": row["project"],
         "item": row["item"],
         "person": row["person"],

@@ -234,6 +234,16 @@ def hours(seconds: int) -> Decimal:
     return exact.quantize(Decimal(1).scaleb(-HOURS_PLACES), context=_EXACT)
 
 
+def days(seconds: int, seconds_in_a_day: int) -> Decimal:
+    """Return a duration as days of so many seconds, rounded half up to `HOURS_PLACES`.
+
+    >>> days(6 * 3600, 8 * 3600)
+    Decimal('0.7500')
+    """
+    exact = _EXACT.divide(Decimal(seconds), Decimal(seconds_in_a_day))
+    return exact.quantize(Decimal(1).scaleb(-HOURS_PLACES), context=_EXACT)
+
+
 def seconds_of(hours: Decimal) -> int:
     """Return decimal hours as whole seconds, rounded half up.
 

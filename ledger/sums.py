@@ -1,26 +1,31 @@
 """What line items come to together: sums of counted entries, and what agreements add or take off.
 
 An entry that is *counted* has no price of its own. It counts into its pool (all usage of a month,
-all hours that a person worked on a day), and what the pool comes to stands on *sum* lines.
+all hours that a person worked on a day), and what the pool comes to stands on *sum* lines. An
+entry with its own price may be in a pool too: then the sum is what is due on top of it (overtime).
 *Agreements* (a cap, prepaid hours, a minimum) look at priced lines together and change what is due
 with lines of their own. What a pool or an agreement is worth is calculated in `mappings/`; here it
 becomes line items that add up to it, however the entries are spread over invoices.
 
-Called by `assembly.py`, which has the customer claimed.
+How a pool is priced belongs to its name, so a pool has one price for ever: the lines of a pool,
+billed and open, always call for the same sums. Called by `assembly.py`, which has the customer
+claimed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, and_, insert, or_, select
 
-from .corrections import KnownLine, LineItem, towards
-from .money import line_amount
+from .corrections import KnownLine, LineItem, Plan, towards
+from .money import Money, line_amount, printed
 from .subjects import line_from_row, line_row, withdraw_lines
 from .tables import line_item
 
@@ -33,14 +38,15 @@ HELD_OVER_A_CAP: Final = (
 )
 TAKEN_BACK: Final = "Taken back: "
 """What the text of an agreement line begins with where less of it is wanted than was billed."""
-_MOST_POOLS: Final = 500
+_MOST_AT_ONCE: Final = 500
 
 SumUp = Callable[[str, Sequence[LineItem]], Sequence[LineItem]]
-"""Returns what the counted lines of a pool come to under a version of the rules: sum lines, one for
-each text and price.
+"""Returns what the lines of a pool come to under a version of the rules: sum lines, one for each
+grouping and price.
 
-Pure, and the same in whatever order the lines come. A line that takes a counted one back is among
-them, with a negative quantity. Without any line, or where they cancel out, nothing is due.
+Pure, and the same in whatever order the lines come, under whichever of their versions. A line that
+takes another one back is among them, with a negative quantity. Without any line, or where they
+cancel out, nothing is due.
 """
 
 
@@ -78,16 +84,13 @@ def bring_in_line(
 
     Raise StaleClaimError if a line was billed meanwhile.
     """
-    lines = _open(connection, customer)
-    pools = sorted({each.line.pool for each in lines if each.line.kind in ("counted", "sum")})
-    if pools:
-        counted = [*lines, *_billed_in(connection, customer, pools)]
-        for pool in pools:
-            in_pool = [each for each in counted if each.line.pool == pool]
-            _sum_up(connection, in_pool, sum_up, now)
-        lines = _open(connection, customer)
-    if agreements or any(each.line.kind == "agreement" for each in lines):
-        _agree(connection, customer, lines, agreements, now)
+    is_in_pool = and_(line_item.c.pool != "", line_item.c.kind != "agreement")
+    lines = _open(connection, customer, is_in_pool)
+    lines += _billed_in(connection, customer, {each.line.pool for each in lines})
+    changes = [change_of_sums(pool, sum_up) for pool in by_pool(lines).values()]
+    _store(connection, changes, now)
+    if agreements or _open(connection, customer, line_item.c.kind == "agreement"):
+        _agree(connection, customer, agreements, now)
 
 
 def brought_together(
@@ -98,42 +101,50 @@ def brought_together(
     It is what `bring_in_line` stores, in memory: for the tests in rule files, and for tests of it.
     """
     known = [KnownLine(number, False, line) for number, line in enumerate(lines, 1)]
-    pools = sorted({line.pool for line in lines if line.kind == "counted"})
-    for pool in pools:
-        counted = [line for line in lines if line.kind == "counted" and line.pool == pool]
-        due = difference(sum_up(counted[-1].mapping_version, counted), ())
+    for _, pool in sorted(by_pool(known).items()):
+        due = change_of_sums(pool, sum_up).add
         known += [KnownLine(len(known) + at, False, line) for at, line in enumerate(due, 1)]
-    due = _wanted(known, agreements)
-    return known + [KnownLine(len(known) + at, False, line) for at, line in enumerate(due, 1)]
+    wanted = difference(_wanted(known, agreements), ())
+    return known + [KnownLine(len(known) + at, False, line) for at, line in enumerate(wanted, 1)]
 
 
-def _sum_up(
-    connection: Connection, lines: Sequence[KnownLine], sum_up: SumUp, now: datetime
-) -> None:
-    counted = [each for each in lines if each.line.kind == "counted"]
-    billed = [each.line for each in counted if each.is_billed]
-    if counted:
-        # The rules of the line that was judged last.
-        last = max(counted, key=lambda each: (not each.is_billed, each.id))
-        version = last.line.mapping_version
-        # The difference is taken between two sums by the same rules: rules that have changed
-        # since never price again what is billed.
-        due = difference(
-            sum_up(version, [each.line for each in counted]),
-            sum_up(version, billed) if billed else (),
-        )
-    else:
-        due = []
-    _store(connection, [each for each in lines if each.line.kind == "sum"], due, now)
+def by_pool(lines: Iterable[KnownLine]) -> dict[str, list[KnownLine]]:
+    """Return the entries and sums that are in a pool, by its name."""
+    pools: dict[str, list[KnownLine]] = defaultdict(list)
+    for each in lines:
+        if each.line.pool and each.line.kind != "agreement":
+            pools[each.line.pool].append(each)
+    return pools
+
+
+def not_summed_up(pool: Sequence[KnownLine], sum_up: SumUp) -> list[LineItem]:
+    """Return what a pool's own lines call for and its sums do not say; none: they are right."""
+    sums = [each.line for each in pool if each.line.kind == "sum"]
+    return difference(_sums(pool, sum_up), sums)
+
+
+def change_of_sums(pool: Sequence[KnownLine], sum_up: SumUp) -> Plan:
+    """Return what makes the sums of a pool right, with those that are billed left as they are."""
+    sums = [each for each in pool if each.line.kind == "sum"]
+    billed = [each.line for each in sums if each.is_billed]
+    return towards(sums, difference(_sums(pool, sum_up), billed))
+
+
+def _sums(pool: Sequence[KnownLine], sum_up: SumUp) -> Sequence[LineItem]:
+    """Return what the lines of a pool come to, whatever its sums say so far."""
+    counted = [each for each in pool if each.line.kind != "sum"]
+    if not counted:
+        return ()
+    # Every version of the rules that a line of the pool names gives the same sums; the newest one
+    # says best where they stand in the files.
+    last = max(counted, key=lambda each: (not each.is_billed, each.id))
+    return sum_up(last.line.mapping_version, [each.line for each in counted])
 
 
 def _agree(
-    connection: Connection,
-    customer: str,
-    lines: Sequence[KnownLine],
-    agreements: Sequence[Agreement],
-    now: datetime,
+    connection: Connection, customer: str, agreements: Sequence[Agreement], now: datetime
 ) -> None:
+    lines = _open(connection, customer)
     periods = {(each.line.schedule, each.line.period_from) for each in lines}
     if not periods and not any(agreement.is_for_ever for agreement in agreements):
         return
@@ -141,7 +152,7 @@ def _agree(
     standing = [each for each in known if each.line.kind == "agreement"]
     billed = [each.line for each in standing if each.is_billed]
     due = _told(difference(_wanted(known, agreements), billed), billed)
-    _store(connection, standing, due, now)
+    _store(connection, [towards(standing, due)], now)
 
 
 def _wanted(known: Sequence[KnownLine], agreements: Sequence[Agreement]) -> list[LineItem]:
@@ -180,78 +191,100 @@ def difference(wanted: Iterable[LineItem], already: Iterable[LineItem]) -> list[
     They add up to the last minor unit: where quantity x price of a difference is not the difference
     of the amounts, a line of its own makes up for it.
     """
-    together: dict[tuple[object, ...], LineItem] = {}
+    together: dict[Any, LineItem] = {}
+    before: Counter[Any] = Counter()
+    missing: Counter[Any] = Counter()
+    anyone: dict[Any, LineItem] = {}
     for line, sign in (*((line, 1) for line in wanted), *((line, -1) for line in already)):
-        # The text of an agreement may say how much there was; it is one line all the same.
-        text = "" if line.kind == "agreement" else line.description
-        key = (
-            *(line.pool, line.rule, text, line.grouping, line.unit_price),
-            *(line.currency, line.tax, line.project, line.adjusts_id),
+        owner = (line.pool, line.rule, line.currency, line.tax, line.project)
+        missing[owner] += sign * line.amount
+        anyone.setdefault(owner, line)
+        if line.description == ROUNDING and not line.grouping:
+            continue
+        # The sums of a pool may belong to two periods: a week does not end with the month.
+        period = line.period_from if line.kind == "sum" else None
+        key = (*owner, line.grouping, line.unit_price, line.adjusts_id, period)
+        before[key] += sign < 0
+        first = together.setdefault(key, replace(line, quantity=Decimal(0), amount=0, seconds=0))
+        together[key] = replace(
+            first,
+            quantity=first.quantity + sign * line.quantity,
+            seconds=first.seconds + sign * line.seconds,
         )
-        first = together.get(key)
-        if first is None:
-            together[key] = replace(
-                line,
-                quantity=sign * line.quantity,
-                amount=sign * line.amount,
-                seconds=sign * line.seconds,
-            )
-        else:
-            together[key] = replace(
-                first,
-                quantity=first.quantity + sign * line.quantity,
-                amount=first.amount + sign * line.amount,
-                seconds=first.seconds + sign * line.seconds,
-            )
-    return [
-        due for line in together.values() if line.quantity or line.amount for due in _whole(line)
+    due = []
+    for key, line in together.items():
+        owner = key[:5]
+        # A sum of nothing is shown once: it says that there was something, and what it came to.
+        if line.quantity or (line.kind == "sum" and not before[key]):
+            amount = line_amount(line.quantity, line.unit_price, line.currency)
+            missing[owner] -= amount.minor
+            due.append(replace(line, amount=amount.minor, steps=_steps(line, amount, before[key])))
+    return due + [_rounding(anyone[owner], minor) for owner, minor in missing.items() if minor]
+
+
+def _steps(line: LineItem, amount: Money, before: int) -> tuple[str, ...]:
+    if not before:
+        return line.steps
+    due = f"{printed(line.quantity)} x {line.unit_price:f} = {amount}"
+    return (*line.steps, f"less what was billed before: {due}")
+
+
+def _rounding(line: LineItem, minor: int) -> LineItem:
+    missing = Money(minor, line.currency)
+    return replace(
+        line,
+        description=ROUNDING,
+        grouping=(),
+        quantity=Decimal("1.00"),
+        unit_price=missing.decimal(),
+        amount=minor,
+        seconds=0,
+        adjusts_id=None,
+        steps=(*line.steps, f"rounding, against what was billed before: {missing}"),
+    )
+
+
+def _store(connection: Connection, changes: Sequence[Plan], now: datetime) -> None:
+    places: dict[str, int | None] = {}
+    for ids in _some([id_ for change in changes for id_ in change.withdraw]):
+        rows = connection.execute(
+            select(line_item.c.pool, line_item.c.invoice_id).where(line_item.c.id.in_(ids))
+        )
+        places |= {row.pool: row.invoice_id for row in rows}
+        withdraw_lines(connection, ids)
+    # What replaces a line takes its place: one that waits on a draft does not wander on.
+    added = [
+        line_row(line, None, now) | {"invoice_id": places.get(line.pool)}
+        for change in changes
+        for line in change.add
     ]
+    if added:
+        connection.execute(insert(line_item), added)
 
 
-def _whole(line: LineItem) -> list[LineItem]:
-    amount = line_amount(line.quantity, line.unit_price, line.currency)
-    if amount.minor == line.amount:
-        return [line]
-    missing = replace(amount, minor=line.amount - amount.minor)
-    return [
-        replace(line, amount=amount.minor),
-        replace(
-            line,
-            description=ROUNDING,
-            grouping=(),
-            quantity=Decimal("1.00"),
-            unit_price=missing.decimal(),
-            amount=missing.minor,
-            seconds=0,
-            steps=(*line.steps, f"rounding, against what was billed before: {missing}"),
-        ),
-    ]
+def _some(every: Collection[Any]) -> Iterator[list[Any]]:
+    """Yield as many at once as one statement takes."""
+    rest = iter(every)
+    while some := list(islice(rest, _MOST_AT_ONCE)):
+        yield some
 
 
-def _store(
-    connection: Connection, standing: Sequence[KnownLine], due: Sequence[LineItem], now: datetime
-) -> None:
-    change = towards(standing, due)
-    withdraw_lines(connection, change.withdraw)
-    if change.add:
-        connection.execute(insert(line_item), [line_row(line, None, now) for line in change.add])
+def _open(connection: Connection, customer: str, *conditions: Any) -> list[KnownLine]:
+    is_open = and_(line_item.c.customer == customer, line_item.c.state == "open", *conditions)
+    return known_lines(connection, is_open)
 
 
-def _open(connection: Connection, customer: str) -> list[KnownLine]:
-    return _known(connection, and_(line_item.c.customer == customer, line_item.c.state == "open"))
-
-
-def _billed_in(connection: Connection, customer: str, pools: Sequence[str]) -> list[KnownLine]:
-    """Return the billed counted lines of some pools."""
+def _billed_in(connection: Connection, customer: str, pools: Collection[str]) -> list[KnownLine]:
+    """Return the billed lines of some pools."""
     found = []
-    for start in range(0, len(pools), _MOST_POOLS):
+    for names in _some(sorted(pools)):
         condition = and_(
             line_item.c.customer == customer,
-            line_item.c.pool.in_(pools[start : start + _MOST_POOLS]),
+            line_item.c.pool.in_(names),
             line_item.c.state == "billed",
-            line_item.c.kind == "counted",
+            line_item.c.kind != "agreement",
         )
-        found += _known(connection, condition)
+        found += known_lines(connection, condition)
     return found
 
 
@@ -274,10 +307,11 @@ def _billed(
                 for schedule, first in sorted(periods)
             )
         )
-    return _known(connection, condition)
+    return known_lines(connection, condition)
 
 
-def _known(connection: Connection, condition: Any) -> list[KnownLine]:
+def known_lines(connection: Connection, condition: Any) -> list[KnownLine]:
+    """Return the line items that fit a condition, oldest first."""
     rows = connection.execute(
         select(line_item).where(condition).order_by(line_item.c.id)
     ).mappings()

@@ -117,6 +117,8 @@ def _rules(
     mistakes: Mistakes,
 ) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
+    listed = customer.get("rates", () if "rates" not in customer.places else None)
+    are_rates_whole = listed is not None and all(rate.is_whole for rate in listed)
     for filled in found:
         name = filled.get("rule")
         if name is None:
@@ -136,7 +138,8 @@ def _rules(
             made = _bill(bill, currency, setting.tax, inside.inside("bill"))
         if made:
             _check_kinds(filled, made, inside.inside("bill"))
-        if made and made.unit_price == "rate" and not prices.has("hour", currency):
+        per = "day" if made and made.quantity == "days" else "hour"
+        if made and made.unit_price == "rate" and are_rates_whole and not prices.has(per, currency):
             at = bill.place("unit_price")
             of = f"in {currency} " if prices.listed else ""
             problem = f"rate needs rates: {of}- add them, or write a number here"
@@ -179,10 +182,14 @@ def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) ->
     if missing:
         return None
     quantity, unit_price = filled["quantity"], filled["unit_price"]
+    count = sums.count_of(filled, currency, mistakes)
+    if isinstance(unit_price, Filled):
+        # Its pool has a price, not the entry.
+        unit_price = Decimal(0)
     if quantity != "hours" and "round" in filled.places:
         mistakes.add(filled.place("round"), "only hours are rounded - write quantity: hours")
-    if unit_price == "rate" and quantity != "hours":
-        problem = "a rate is the price of an hour"
+    if unit_price == "rate" and quantity not in ("hours", "days"):
+        problem = "a rate is the price of an hour or a day"
         at = filled.place("unit_price")
         mistakes.add(at, f"{problem} - write quantity: hours, or a number here")
     if unit_price == "cost" and quantity != 1:
@@ -199,6 +206,7 @@ def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) ->
     ):
         problem = f"{quantity} x {unit_price} has more decimal places than {currency} allows"
         mistakes.add(filled.place("unit_price"), f"{problem} - write a price that can be paid")
+    rounding = filled.get("round")
     minimum: Decimal | None = filled.get("minimum")
     if minimum is not None and currency and not _is_exact(Decimal(1), minimum, currency):
         problem = f"{minimum} has more decimal places than {currency} allows"
@@ -207,7 +215,8 @@ def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) ->
         description=filled["description"],
         quantity=quantity,
         unit_price=unit_price,
-        rounding=filled.get("round"),
+        rounding=rounding if rounding and rounding.per == "entry" else None,
+        count=count,
         markup=filled.get("markup"),
         discount=filled.get("discount"),
         minimum=minimum,
@@ -216,13 +225,17 @@ def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) ->
     )
 
 
-def _is_exact(quantity: Decimal, unit_price: Decimal, currency: str) -> bool:
+def _is_exact(quantity: Decimal | str, unit_price: Decimal | str, currency: str | None) -> bool:
+    """Return whether a fixed price can be paid as it is; others are rounded once."""
+    if isinstance(quantity, str) or isinstance(unit_price, str) or currency is None:
+        return True
     amount = line_amount(quantity, unit_price, currency).decimal()
     return Fraction(amount) == Fraction(quantity) * Fraction(unit_price)
 
 
 _KINDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "hours": ("quantity", phrases.TIME_KINDS),
+    "days": ("quantity", phrases.TIME_KINDS),
     "units": ("quantity", phrases.UNIT_KINDS),
     "cost": ("unit_price", phrases.COST_KINDS),
 }
@@ -241,6 +254,10 @@ def _check_kinds(rule: Filled, bill: Bill, mistakes: Mistakes) -> None:
             problem = f"{at}: {word}, but a {others[0]} has none"
             advice = f"write a number, or event: {having[0]}"
             mistakes.add(rule["bill"].place(at), f"{problem} - {advice}")
+    if kinds == ("time.total",) and bill.count and "day" in bill.count.per:
+        problem = "a time.total does not say which days the work was done on"
+        at = rule["bill"].place("quantity")
+        mistakes.add(at, f"{problem} - write event: time.logged")
 
 
 def _tests(customer: Filled, mistakes: Mistakes) -> tuple[Example, ...]:

@@ -6,10 +6,12 @@ The chapters of a contract (rates, sums, agreements, fees, taxes, parties, form)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+
+from ledger.corrections import LineItem
 
 from .clauses.agreements import Agreements
 from .clauses.exchange import ExchangeRates
@@ -192,7 +194,10 @@ class Customer:
     """The workspace's and its own."""
     tests: tuple[Example, ...] = ()
 
-    def counts(self, rule: str) -> Count | None:
-        """Return what a rule counts entries for; None if it does not, or there is no such rule."""
-        bills = (each.bill for each in self.rules if each.name == rule)
-        return next((bill.count for bill in bills if bill is not None), None)
+    def sum_lines(self, pool: Sequence[LineItem]) -> Sequence[LineItem]:
+        """Return what the entries of a pool come to; see `ledger.sums.SumUp`."""
+        if pool[0].kind != "counted":
+            return self.sums.overtime.lines(pool)
+        bills = (rule.bill for rule in self.rules if rule.name == pool[0].rule)
+        count = next((bill.count for bill in bills if bill is not None), None)
+        return count.lines(pool) if count else ()

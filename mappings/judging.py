@@ -6,6 +6,7 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -66,7 +67,8 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
         steps=outcome.steps,
         event_id=None,
         kind=outcome.kind,
-        pool=outcome.pool,
+        # What has a price of its own may be in a pool with work of another tax.
+        pool=outcome.pool + outcome.tax if outcome.kind == "counted" else outcome.pool,
         tax=outcome.tax,
     )
     if outcome.split is None:
@@ -86,6 +88,12 @@ def due_by(book: Book, now: datetime) -> Iterator[Due]:
         today = now.astimezone(ZoneInfo(customer.time_zone)).date()
         for fee in customer.fees.by_name.values():
             yield from fee.due(customer.key, customer.time_zone, today)
+
+
+def sum_up(book: Book, key: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
+    """Return what the lines of a pool come to; raise KeyError for an unknown customer."""
+    lines = book.customers[key].sum_lines(counted)
+    return [replace(line, mapping_version=book.version) for line in lines]
 
 
 def terms_of(
@@ -130,10 +138,6 @@ def terms_of(
         is_hours = any(bill is not None and bill.quantity == "hours" for bill in bills)
         return line.quantity if is_hours else None
 
-    def sum_up(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
-        count = book_of(version).customers[key].counts(counted[0].rule)
-        return count.lines(counted) if count else ()
-
     return Terms(
         customer=parties.customer(customer.key, customer.name, customer.billing_email),
         currency=customer.currency,
@@ -149,7 +153,7 @@ def terms_of(
         most_lines=most_lines,
         current_period=current_period,
         due_at=due_at,
-        sum_up=sum_up,
+        sum_up=lambda version, counted: sum_up(book_of(version), key, counted),
         agreements=customer.agreements.of_version(book.version),
         tax_words=customer.taxes.words,
         particulars=parties.particulars,

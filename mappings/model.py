@@ -133,7 +133,7 @@ Condition = TextCondition | RangeCondition | BillableCondition | DayCondition | 
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """How hours are rounded, entry by entry."""
+    """How hours are rounded: those of an entry, or those that are added up first."""
 
     words: str
     """As written: "up to 15 minutes per entry"."""
@@ -143,6 +143,8 @@ class Rounding:
     """Seconds."""
     least: int = 0
     """The seconds that are billed at least, of what took any time."""
+    per: str = "entry"
+    """entry, day, person and day, or line: what is added up before it is rounded."""
 
     def rounded(self, seconds: int) -> int:
         """Return the seconds that are billed. What takes time back mirrors what was billed."""

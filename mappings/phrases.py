@@ -24,8 +24,11 @@ NUMBER: Final = r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,8})?"
 """A number as people write it: ASCII digits and a decimal point; no sign, exponent or commas."""
 _TIME: Final = r"([1-9][0-9]{0,3}) (minutes?|hours?)"
 ROUND: Final = (
-    rf"(up to|down to|to the nearest|half up to) {_TIME} per entry(?:, at least {_TIME})?"
+    rf"(up to|down to|to the nearest|half up to) {_TIME} per (entry|day|person and day|line)"
+    rf"(?:, at least {_TIME})?"
 )
+_LONG_TIME: Final = rf"({NUMBER}) (minutes?|hours?)"
+WORKING_TIME: Final = rf"{_LONG_TIME} per person and (day|week)"
 NET: Final = r"net ([1-9][0-9]{0,2})"
 PERCENT: Final = r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
@@ -45,6 +48,7 @@ WEEKDAYS: Final = (
     *("saturday", "sunday"),
 )
 """In the order of `date.weekday()`."""
+_DAY_SECONDS: Final = 24 * 3600
 
 _COMPARISON: Final = re.compile(
     rf"(?P<word>at least|at most|more than|less than) (?P<limit>{NUMBER})"
@@ -143,14 +147,44 @@ def rounding(text: str) -> Rounding:
         raise ValueError("")
     direction = {"up to": "up", "down to": "down"}.get(found[1], "nearest")
     step = _seconds(found[2], found[3])
-    least = _seconds(found[4], found[5]) if found[4] else 0
-    if max(step, least) > 24 * 3600:
+    least = _seconds(found[5], found[6]) if found[5] else 0
+    if max(step, least) > _DAY_SECONDS:
         raise ValueError(": more than a day")
-    return Rounding(text, direction, step, least)
+    return Rounding(text, direction, step, least, found[4])
 
 
 def _seconds(count: str, unit: str) -> int:
-    return int(count) * (60 if unit.startswith("minute") else 3600)
+    seconds = Decimal(count) * (60 if unit.startswith("minute") else 3600)
+    if seconds != int(seconds):
+        raise ValueError(" - write whole seconds")
+    return int(seconds)
+
+
+def duration(text: str) -> int:
+    """Return a time in seconds, of more than nothing and at most a day."""
+    found = re.fullmatch(_LONG_TIME, text)
+    if not found:
+        raise ValueError("")
+    seconds = _seconds(found[1], found[2])
+    if not 0 < seconds <= _DAY_SECONDS:
+        raise ValueError(": more than nothing, at most a day")
+    return seconds
+
+
+def hours_in_a_day(text: str) -> int:
+    """Return the seconds of a working day."""
+    return duration(f"{number(text):f} hours")
+
+
+def working_time(text: str) -> tuple[int, str]:
+    """Return a person's usual time in seconds, and what it is per: day or week."""
+    found = re.fullmatch(WORKING_TIME, text)
+    if not found:
+        raise ValueError("")
+    seconds = _seconds(found[1], found[2])
+    if seconds > _DAY_SECONDS * (1 if found[3] == "day" else 7):
+        raise ValueError(f": more than a {found[3]}")
+    return seconds, found[3]
 
 
 def days_until_due(terms: str) -> int:

@@ -15,9 +15,10 @@ from ledger import calendar
 from ledger.events import Event
 from ledger.money import Money, hours, line_amount, printed
 
-from .clauses import prices
+from .clauses import pools, prices
 from .clauses.factors import Factor
 from .clauses.shares import ContractSum, Split
+from .clauses.sums import Count
 from .contract import Bill, Customer, Rule
 from .holding import Hold, unknown_person, why_unknown
 from .matching import Index, Seen, activity_of, asked, compiled, unknown_word
@@ -201,12 +202,16 @@ class _Ready:
             steps.append(f"{event.source} does not say whether this is billable: counted as {word}")
         quantity = _quantity(bill, event, steps)
         unit_price, factor = self._unit_price(rule, bill, seen, steps)
-        amount = _amount(quantity, unit_price, currency, steps)
-        if bill.minimum is not None and (
-            least := prices.at_least(bill.minimum, quantity, amount, steps)
-        ):
-            quantity, unit_price = least
+        if bill.count is not None:
+            amount = Money(0, currency)
+            steps.append(f"counted {bill.count.words}: what it comes to is a line of its own")
+        else:
             amount = _amount(quantity, unit_price, currency, steps)
+            if bill.minimum is not None and (
+                least := prices.at_least(bill.minimum, quantity, amount, steps)
+            ):
+                quantity, unit_price = least
+                amount = _amount(quantity, unit_price, currency, steps)
         tax = self._tax(bill, event, steps) if bill.tax else ""
         period = period_of(rule.invoice, event.on)
         values = _values(rule, bill, seen, factor)
@@ -216,6 +221,7 @@ class _Ready:
         description = bill.description.filled_in(values)
         if not description:
             raise Hold("nothing that its description names is known - add a text of its own")
+        group = group_of(bill, values, seen)
         return Priced(
             customer=self.customer.key,
             rule=rule.name,
@@ -225,9 +231,11 @@ class _Ready:
             currency=currency,
             amount=amount.minor,
             seconds=event.seconds,
-            group=group_of(bill, values, seen),
+            group=group,
             period=period,
             steps=tuple(steps),
+            kind="counted" if bill.count else "entry",
+            pool=self._pool(rule, bill, seen, unit_price, group, period),
             tax=tax,
             split=rule.split,
         )
@@ -240,6 +248,24 @@ class _Ready:
             raise Hold(f"no tax {code} holds on {event.on} - add one under taxes:")
         steps.append(entry.step)
         return entry.key
+
+    def _pool(
+        self,
+        rule: Rule,
+        bill: Bill,
+        seen: Seen,
+        unit_price: Decimal,
+        group: tuple[str, ...],
+        period: Period,
+    ) -> str:
+        """Return the pool that an entry counts into, "" if there is none; raise Hold if unclear."""
+        if bill.count is not None:
+            return _pool(rule, bill.count, seen, unit_price, group, period)
+        overtime = self.customer.sums.overtime
+        if bill.quantity != "hours" or not overtime.covers(rule.name):
+            return ""
+        on = _day(seen, "overtime", "name only the other rules under overtime:")
+        return overtime.pool(rule.currency, _known_person(seen).name, on)
 
     def _unit_price(
         self, rule: Rule, bill: Bill, seen: Seen, steps: list[str]
@@ -255,7 +281,8 @@ class _Ready:
             if bill.markup is not None:
                 price = prices.marked_up(price, bill.markup, steps)
         else:
-            price = self._rate(rule.currency, seen, steps)
+            per = "day" if bill.quantity == "days" else "hour"
+            price = self._rate(rule.currency, per, seen, steps)
             factor = self.customer.factors.of(seen)
             if factor is not None:
                 price = factor.applied(price, steps)
@@ -263,8 +290,8 @@ class _Ready:
             price = prices.discounted(price, bill.discount, steps)
         return price, factor
 
-    def _rate(self, currency: str, seen: Seen, steps: list[str]) -> Decimal:
-        rate = self.customer.rates.of(seen, "hour", currency)
+    def _rate(self, currency: str, per: str, seen: Seen, steps: list[str]) -> Decimal:
+        rate = self.customer.rates.of(seen, per, currency)
         if rate is None:
             person, on = seen.person, seen.event.on
             who = "this work"
@@ -285,7 +312,7 @@ def _amount(quantity: Decimal, unit_price: Decimal, currency: str, steps: list[s
 
 
 def _quantity(bill: Bill, event: Event, steps: list[str]) -> Decimal:
-    if bill.quantity == "hours":
+    if bill.quantity in ("hours", "days"):
         return _hours(bill, event, steps)
     if bill.quantity == "units":
         return prices.units_of(event, steps)
@@ -301,6 +328,40 @@ def _share(contract_sum: ContractSum, event: Event, steps: list[str]) -> Decimal
     of = f"{contract_sum.total:f} ({contract_sum.at})"
     steps.append(f"{share.percent:f} % of the contract sum {of} = {share.amount:f}")
     return share.amount
+
+
+def _pool(
+    rule: Rule,
+    count: Count,
+    seen: Seen,
+    unit_price: Decimal,
+    group: tuple[str, ...],
+    period: Period,
+) -> str:
+    """Return the name of the pool that an entry counts into; raise Hold if that is not known."""
+    person = _known_person(seen).name if "person" in count.per else None
+    day = None
+    if "day" in count.per:
+        day = _day(seen, "it", "bill its hours, rounded per line").isoformat()
+    price = f"{unit_price.normalize():f}"
+    of_period = (period.kind, period.start.isoformat())
+    of_line = (rule.name, seen.event.project, group, rule.currency, price)
+    return pools.name_of(count.words, *of_line, *of_period, person, day)
+
+
+def _known_person(seen: Seen) -> Person:
+    """Return who worked; raise Hold if hours that count for a person are nobody's of ours."""
+    if seen.person is None:
+        raise Hold(unknown_person(seen.event))
+    return seen.person
+
+
+def _day(seen: Seen, asks: str, advice: str) -> date:
+    """Return the day of the work; raise _Hold for a cumulative time, which has no day."""
+    if seen.event.kind != "time.logged":
+        problem = f"{asks} counts by day, and a {seen.event.kind} does not say which days"
+        raise Hold(f"{problem} - send single entries, or {advice}")
+    return seen.event.on
 
 
 def _hours(bill: Bill, event: Event, steps: list[str]) -> Decimal:

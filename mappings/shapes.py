@@ -330,7 +330,7 @@ class WordOr:
 
 @dataclass(frozen=True, slots=True)
 class PhraseOr:
-    """One value, or a table that says more: `purchase_order: PO-4471`."""
+    """One value, or a table that says more: `unit_price: 0.10`, `unit_price: {volume: ...}`."""
 
     phrase: Phrase
     table: TableOf

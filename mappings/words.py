@@ -41,11 +41,12 @@ from .clauses import (
     sums,
     taxes,
 )
+from .clauses.tiers import TIERS
 from .conditions import WHEN
 from .descriptions import WORDS as DESCRIPTION_WORDS
 from .descriptions import parse as parse_description
 from .periods import SCHEDULES
-from .shapes import ListOf, Named, OneOf, Phrase, TableOf, Word, WordOr
+from .shapes import ListOf, Named, OneOf, Phrase, PhraseOr, TableOf, Word, WordOr
 
 SCHEDULE: Final = OneOf(SCHEDULES)
 
@@ -92,30 +93,34 @@ BILL: Final = TableOf(
         ),
         "quantity": Word(
             Phrase(
-                'a number above zero, or the word "hours" or "units"',
-                phrases.word_or(("hours", "units"), phrases.positive),
+                'a number above zero, or the word "hours", "days" or "units"',
+                phrases.word_or(("hours", "days", "units"), phrases.positive),
                 suggests={
                     "hours": "the hours of the entry",
+                    "days": "the days that the hours of each day come to",
                     "units": "the units of what was used",
                 },
             ),
-            "hours (of the entry), units (of what was used), or a number",
+            "hours (of the entry), days, units (of what was used), or a number",
         ),
         "unit_price": Word(
-            Phrase(
-                'a number like 120.00, or the word "rate" or "cost"',
-                phrases.word_or(("rate", "cost"), phrases.number),
-                suggests={"rate": "the rate from rates:", "cost": "the cost of an expense"},
+            PhraseOr(
+                Phrase(
+                    'a number like 120.00, or the word "rate" or "cost"',
+                    phrases.word_or(("rate", "cost"), phrases.number),
+                    suggests={"rate": "the rate from rates:", "cost": "the cost of an expense"},
+                ),
+                TIERS,
             ),
-            "rate (from rates:), cost (of an expense), or a number in the rule's currency",
+            "rate (from rates:), cost (of an expense), a number in the rule's currency, or tiers",
         ),
         "round": Word(
             Phrase(
-                "a rounding like: up to 15 minutes per entry, down to ..., to the nearest ...",
+                "a rounding like: up to 15 minutes per entry, to the nearest 6 minutes per day",
                 phrases.rounding,
                 f"^{phrases.ROUND}$",
             ),
-            "how the hours of each entry are rounded",
+            "how hours are rounded: per entry, per day, per person and day, or per line",
         ),
         "one_line_per": Word(
             ListOf(ONE_LINE_PER), "entries that agree in these share a line; else each has its own"

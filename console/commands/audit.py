@@ -31,7 +31,7 @@ from ledger.auditlog import head
 from ledger.errors import BillhookError
 from ledger.events import Event
 from ledger.money import Money
-from mappings.judging import judge
+from mappings.judging import judge, sum_up
 
 if TYPE_CHECKING:
     from line import Line
@@ -71,7 +71,11 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
             _could_not_check("database: has another schema - run `flask db upgrade`")
         with line.database.read() as connection:
             found = audit_ledger(
-                connection, line.clock.now(), price_again=_price_again(line), anchor=anchor
+                connection,
+                line.clock.now(),
+                price_again=_price_again(line),
+                sum_again=lambda key, version, lines: sum_up(line.book_of(version), key, lines),
+                anchor=anchor,
             )
             log_head = "{}:{}".format(*head(connection))
             pushed = pushed_invoices(connection) if deep else []

@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 
 from . import balances, billing, chain, contents, intents, prices, resting, secrecy, states
 from .chain import Anchor
-from .prices import PriceAgain
+from .prices import PriceAgain, SumAgain
 from .violations import Invariant, Violation
 
-__all__ = ["INVARIANTS", "Anchor", "Invariant", "PriceAgain", "Violation", "audit"]
+__all__ = ["INVARIANTS", "Anchor", "Invariant", "PriceAgain", "SumAgain", "Violation", "audit"]
 
 MOST_SHOWN: Final = 1000
 """The most violations of one invariant that are named; a broken ledger must fit into memory."""
@@ -78,18 +78,21 @@ def audit(
     now: datetime,
     *,
     price_again: PriceAgain | None = None,
+    sum_again: SumAgain | None = None,
     anchor: Anchor | None = None,
 ) -> list[Violation]:
     """Return what is wrong, at most `MOST_SHOWN` rows for each invariant.
 
-    With `price_again` lines are priced again under their own rules; with `anchor` the audit
-    log is held against it.
+    With `price_again` lines are priced again under their own rules, with `sum_again` pools are
+    summed up again; with `anchor` the audit log is held against it.
     """
     found: list[Violation] = []
     for invariant in INVARIANTS:
         found += _some(invariant.find(connection, now))
         if price_again is not None and invariant.name == prices.NAME:
             found += _some(prices.priced_again(connection, price_again))
+        if sum_again is not None and invariant.name == prices.NAME:
+            found += _some(prices.summed_again(connection, sum_again))
         if anchor is not None and invariant.name == chain.NAME:
             found += _some(chain.not_anchored(connection, anchor))
     return found

@@ -51,13 +51,17 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
 
 
 def _left_out(connection: Connection) -> Iterator[Violation]:
-    """Yield open lines that assembling has passed over."""
+    """Yield open lines that assembling has passed over.
+
+    A counted line waits for an invoice where it changes nothing that was billed before.
+    """
     query = (
         select(*_LINE)
         .join(customer, customer.c.key == line_item.c.customer)
         .where(
             line_item.c.state == "open",
             line_item.c.invoice_id.is_(None),
+            line_item.c.kind != "counted",
             customer.c.state == "settled",
             customer.c.reason.is_(None),
         )

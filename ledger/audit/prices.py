@@ -10,16 +10,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from ..corrections import KnownLine, LineItem
 from ..deliveries import event_from_row
 from ..errors import ConfigurationError
 from ..events import Event, Fact
 from ..facts import fact_from_row
 from ..money import line_amount
-from ..tables import delivery, event, fact, line_item, mapping_version, subject
+from ..subjects import line_from_row
+from ..sums import not_summed_up
+from ..tables import customer, delivery, event, fact, line_item, mapping_version, subject
 from .violations import Violation, stream
 
 NAME: Final = "prices"
@@ -45,6 +50,13 @@ class Price:
 
 PriceAgain = Callable[[str, Event], Sequence[Price]]
 """Prices an event under a version of the rules: one price for each payer, none if it is not billed.
+
+Raises KeyError for a version that is not there, ConfigurationError for one that cannot be read.
+"""
+
+
+SumAgain = Callable[[str, str, Sequence[LineItem]], Sequence[LineItem]]
+"""Sums up the lines of a pool of a customer under a version of the rules: see `sums.SumUp`.
 
 Raises KeyError for a version that is not there, ConfigurationError for one that cannot be read.
 """
@@ -161,6 +173,41 @@ def priced_again(connection: Connection, price_again: PriceAgain) -> Iterator[Vi
                 abs(line.amount - (other.amount if other else 0)),
                 line.currency,
             )
+
+
+def summed_again(connection: Connection, sum_again: SumAgain) -> Iterator[Violation]:
+    """Yield sums that are not what the lines of their pool come to under their own rules.
+
+    While a customer waits, or has no rules any more, its sums lag behind.
+    """
+    query = (
+        select(line_item)
+        .join(customer, customer.c.key == line_item.c.customer)
+        .where(
+            line_item.c.pool != "",
+            line_item.c.kind != "agreement",
+            line_item.c.state != "withdrawn",
+            customer.c.state == "settled",
+            customer.c.reason.is_(None),
+        )
+        .order_by(line_item.c.customer, line_item.c.pool, line_item.c.id)
+    )
+    pools = groupby(stream(connection, query), key=lambda row: (row["customer"], row["pool"]))
+    for (key, pool), rows in pools:
+        lines = [KnownLine(row["id"], row["state"] == "billed", line_from_row(row)) for row in rows]
+        named = next((each for each in lines if each.line.kind == "sum"), lines[0])
+        try:
+            missing = not_summed_up(lines, partial(sum_again, key))
+        except (KeyError, ConfigurationError):
+            missing, problem = [named.line], "comes from rules that cannot be read any more"
+        else:
+            amounts = ", ".join(
+                f"{line.quantity} x {line.unit_price} {line.currency}" for line in missing
+            )
+            problem = f"is not what the lines of pool {pool} come to: {amounts} is missing"
+        if missing:
+            at_risk = abs(sum(line.amount for line in missing))
+            yield Violation(NAME, f"line_item:{named.id}", problem, at_risk, named.line.currency)
 
 
 _FACT: Final = tuple(Fact.__dataclass_fields__)

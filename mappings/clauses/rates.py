@@ -1,4 +1,4 @@
-"""Rates: what an hour costs, for whom and for what, from which day on."""
+"""Rates: what an hour or a day costs, for whom and for what, from which day on."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ RATE: Final = TableOf(
         "project": Word(PATTERNS, "only work in this project"),
         "role": Word(PATTERNS, "only the work of people in this role"),
         "from": Word(DAY, "the first day on which it holds", required=True),
-        "hourly": Word(POSITIVE, "the price of an hour", required=True),
+        "hourly": Word(POSITIVE, "the price of an hour"),
+        "daily": Word(POSITIVE, "the price of a day"),
         "currency": Word(CURRENCY, "its currency, if not the customer's"),
     },
     label=("rate", "role"),
 )
 WORDS: Final[Mapping[str, Word]] = {
-    "rates": Word(ListOf(RATE, needs_brackets=True, least=0), "hourly prices", names_entries=True),
+    "rates": Word(ListOf(RATE, needs_brackets=True, least=0), "prices of work", names_entries=True),
 }
 
 CRITERIA: Final = ("person", "labels", "activity", "project", "role")
 """What a rate may go by, the most specific first."""
-UNITS: Final = {"hourly": "hour"}
+UNITS: Final = {"hourly": "hour", "daily": "day"}
 """The words of a price, and what it is the price of."""
 _BY_NAME, _BY_PATTERN = 2, 1
 
@@ -52,7 +53,7 @@ class Rate:
     """What it goes by, in the order of `CRITERIA`; without any, it is everybody's."""
     from_on: date
     per: str
-    """One of `UNITS`: "hour"."""
+    """What it is the price of: "hour" or "day"."""
     price: Decimal
     """Major units of the currency."""
     currency: str
@@ -172,6 +173,8 @@ def _rates_of(entry: Filled, setting: Setting, mistakes: Mistakes) -> Iterable[R
             setting.check_person(name, entry.place("person"), mistakes)
     criteria = tuple(TextCondition(key, entry[key]) for key in CRITERIA if key in entry.places)
     currency = entry.get("currency") or setting.currency or ""
+    if not any(word in entry.places for word in UNITS):
+        mistakes.add(entry.at, 'the word "hourly" is missing - write hourly:, daily: or both')
     for word, unit in UNITS.items():
         if word in entry.places:
             yield Rate(criteria, entry["from"], unit, entry[word], currency, entry.at)

@@ -13,17 +13,20 @@ from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
 from mappings.clauses import (
     caps,
+    days,
     discounts,
     exchange,
     factors,
     fees,
     forms,
     minimums,
+    overtime,
     parties,
     portions,
     prepaid,
     rates,
     taxes,
+    tiers,
 )
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
@@ -126,6 +129,10 @@ TABLES = {
     "rules": words.RULE,
     "when": conditions.WHEN,
     "bill": words.BILL,
+    "Prices by quantity": tiers.TIERS,
+    "A tier": tiers.TIER,
+    "package": tiers.PACKAGE,
+    "overtime": overtime.OVERTIME,
     "tests": words.TEST,
     "given": words.GIVEN,
     "expect": words.EXPECT,
@@ -167,6 +174,7 @@ def test_the_reference_lists_every_choice() -> None:
         *caps.OVER,
         *prepaid.EVERY,
         *discounts.ON,
+        *days.COUNT_DAYS,
         *("leave as draft", "finalize", "send", "by hand", "automatic", "hold", "nothing"),
     ]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
@@ -190,7 +198,9 @@ def test_the_reference_has_a_whole_example_that_uses_most_words() -> None:
         assert table is not None
         collect(table)
     known = {name for table in TABLES.values() for name in table.words}
-    assert known - used <= {"user", "url", "unsigned", "path_token", "time_zone", "footer"}
+    assert known - used <= {
+        *("user", "url", "unsigned", "path_token", "time_zone", "footer", "volume"),
+    }
 
 
 def _section(heading: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -16,11 +15,8 @@ from ledger.errors import ConfigurationError
 from ledger.events import Event
 from ledger.money import line_amount
 from mappings.book import Book
-from mappings.clauses.shares import check_payers
-from mappings.clauses.sums import Count
 from mappings.judging import judge
 from mappings.pricing import Held, Priced
-from mappings.reading import Mistakes
 
 RULES = """\
   - rule: Relaunch
@@ -227,13 +223,11 @@ def test_nothing_cannot_be_shared(sharing: Files) -> None:
     assert "nothing to share where nothing is billed" in found.value.mistakes[0]
 
 
-def test_what_is_counted_together_has_one_payer(sharing_book: Book) -> None:
-    acme = sharing_book.customers["acme"]
-    portal = acme.rules[1]
-    assert portal.bill is not None
-    counted = replace(portal, bill=replace(portal.bill, count=Count()))
-    customers = {**sharing_book.customers, "acme": replace(acme, rules=(counted,))}
-    mistakes = Mistakes()
-    check_payers(customers, mistakes, are_all_known=True)
-    (mistake,) = mistakes.lines()
-    assert "what is counted together has one payer - leave split: out" in mistake
+def test_what_is_counted_together_has_one_payer(sharing: Files) -> None:
+    bill = "quantity: hours, unit_price: 100.00}"
+    assert bill in sharing["acme.yaml"]
+    together = bill.replace("}", ", round: up to 15 minutes per day}")
+    text = sharing["acme.yaml"].replace(bill, together)
+    with pytest.raises(ConfigurationError) as found:
+        Book.load({**sharing, "acme.yaml": text})
+    assert "what is counted together has one payer - leave split: out" in found.value.mistakes[0]
