@@ -23,7 +23,7 @@ from ledger.ports import NoDoorbell
 from ledger.replay import remap_since, unbilled_since
 from ledger.scratch import Progress, scratch_copy
 from ledger.sync import ask_held
-from ledger.tables import delivery
+from ledger.tables import customer, delivery
 from line import Line
 from mappings.book import Book
 
@@ -91,6 +91,13 @@ class Rehearsal:
         """The line on the scratch copy."""
         self.unread = unread
         """How many deliveries were not read yet: what they say is not in it."""
+
+    @property
+    def failed(self) -> list[str]:
+        """Return the customers whose drafts could not be assembled here; the log says why."""
+        with self.scratch.read() as connection:
+            still = select(customer.c.key).where(customer.c.state != "settled")
+            return sorted(connection.scalars(still))
 
     @contextmanager
     def look(self) -> Iterator[Connection]:

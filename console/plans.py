@@ -108,6 +108,7 @@ def print_plan_json(rehearsal: Rehearsal, shown: Shown, **told: Any) -> None:
             ],
             "subjects": {"before": before, "after": after},
             "unread_deliveries": rehearsal.unread,
+            "not_assembled": rehearsal.failed,
         }
         click.echo(json.dumps(tail, ensure_ascii=False)[1:])
 
@@ -125,6 +126,8 @@ def _not_in_it(rehearsal: Rehearsal, after: dict[str, int]) -> Iterator[str]:
         yield f"Not in it: {rehearsal.unread} deliveries that are not read yet."
     if waiting := after.get("waiting", 0):
         yield f"Not in it: {waiting} events that could not be priced here - see the log."
+    for key in rehearsal.failed:
+        yield f"Not in it: drafts of {one_line(key)}, which could not be assembled - see the log."
 
 
 def _print_draft(connection: Connection, draft: Draft, shown: Shown) -> None:

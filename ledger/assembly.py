@@ -210,7 +210,7 @@ def _save(
     draft = InvoiceDraft(
         reference=known["reference"]
         if known
-        else reference_of(key, home.currency, home.period, home.sequence, terms.currency),
+        else _free_reference(connection, key, home, terms.currency),
         customer=terms.customer,
         currency=home.currency,
         lines=printed,
@@ -312,6 +312,19 @@ def _tell(
         total=draft.total.minor,
         currency=draft.currency,
     )
+
+
+def _free_reference(connection: Connection, key: str, home: _Home, usual_currency: str) -> str:
+    """Return the number of a new draft.
+
+    A customer whose usual currency has changed may have an invoice of the same number in the old
+    one; then the new one's number names its currency.
+    """
+    usual = reference_of(key, home.currency, home.period, home.sequence, usual_currency)
+    taken = select(invoice.c.id).where(invoice.c.reference == usual)
+    if connection.execute(taken).first() is None:
+        return usual
+    return reference_of(key, home.currency, home.period, home.sequence, "")
 
 
 def reference_of(

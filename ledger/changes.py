@@ -6,10 +6,8 @@ row, so that memory stays flat. What is billed never changes, so only open lines
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any, Final
 
@@ -31,6 +29,7 @@ from sqlalchemy import (
 )
 
 from .corrections import LineItem
+from .differences import differences, other_steps, other_terms, told, without_place
 from .subjects import line_from_row
 from .tables import CanonicalJson, Id, invoice, line_item, subject
 
@@ -160,7 +159,7 @@ def changes_of(
     )
     for row in groups:
         old, new = _lines_behind(connection, row.first)
-        steps_before, steps_after = _other_steps(old, new)
+        steps_before, steps_after = other_steps(old, new)
         shown = new or old
         yield Change(
             tuple(row.why),
@@ -330,53 +329,6 @@ def _row(
     }
 
 
-_WORDS: Final = (
-    ("customer", "customer"),
-    ("rule", "rule"),
-    ("unit_price", "unit price"),
-    ("currency", "currency"),
-    ("tax", "tax"),
-    ("project", "project"),
-    ("schedule", "invoiced"),
-    ("period_from", "period from"),
-)
-_WITHOUT_VALUES: Final = (
-    ("quantity", "quantity"),
-    ("seconds", "time"),
-    ("description", "text"),
-    ("grouping", "put together otherwise"),
-    ("kind", "counted otherwise"),
-    ("pool", "counted together otherwise"),
-    ("on", "day"),
-    ("person", "person"),
-    ("item", "item"),
-)
-"""What differs from line to line: named alone, so that equal changes stay together."""
-
-
-def differences(old: LineItem, new: LineItem) -> list[str]:
-    """Return in words what makes a line differ from the one before, [] if a customer sees none."""
-    words = []
-    for name, word in _WORDS:
-        before, after = _shown(getattr(old, name)), _shown(getattr(new, name))
-        if before != after:
-            words.append(f"{word} {before} -> {after}")
-    words += [word for name, word in _WITHOUT_VALUES if getattr(old, name) != getattr(new, name)]
-    if not words and old.amount != new.amount:
-        words.append("amount")
-    return words
-
-
-def _shown(value: object) -> str:
-    return (
-        "none"
-        if value is None or value == ""
-        else f"{value:f}"
-        if isinstance(value, Decimal)
-        else str(value)
-    )
-
-
 def _why_alone(connection: Connection, subject_id: int | None, line: LineItem, side: Table) -> str:
     """Return why there is a line on one side only; `side` is the subject on the other."""
     is_new = side is _subject
@@ -388,15 +340,8 @@ def _why_alone(connection: Connection, subject_id: int | None, line: LineItem, s
     row = connection.execute(
         select(side.c.state, side.c.reason).where(side.c.id == subject_id)
     ).one_or_none()
-    state = _told(row.state, row.reason) if row else "not known"
+    state = told(row.state, row.reason) if row else "not known"
     return f"was {state}" if is_new else f"is {state}"
-
-
-def _told(state: str, reason: str | None) -> str:
-    if state == "waiting":
-        return "not priced yet"
-    word = "not billed" if state == "nothing" else state
-    return f"{word}: {reason}" if reason else word
 
 
 def _judged_otherwise(connection: Connection) -> Iterator[dict[str, Any]]:
@@ -421,8 +366,8 @@ def _judged_otherwise(connection: Connection) -> Iterator[dict[str, Any]]:
         .order_by(subject.c.id)
     )
     for row in connection.execution_options(yield_per=_ROWS_TOGETHER).execute(query):
-        before, after = _told(row.was, row.was_for), _told(row.state, row.reason)
-        if _without_place(before) == _without_place(after):
+        before, after = told(row.was, row.was_for), told(row.state, row.reason)
+        if without_place(before) == without_place(after):
             continue
         yield {
             "subject_id": row.id,
@@ -485,36 +430,7 @@ def _draft(connection: Connection, row: RowMapping) -> Draft | None:
         state_after=row["state"],
         before=row["total_before"] or 0,
         after=row["total"],
-        terms=tuple(_other_terms(row)),
-    )
-
-
-_TERMS: Final = (
-    ("days_until_due", "days until it is due"),
-    ("purchase_order", "purchase order"),
-    ("memo", "memo"),
-    ("footer", "footer"),
-    ("send_to", "sent to"),
-)
-
-
-def _other_terms(row: RowMapping) -> Iterator[str]:
-    """Yield what differs on a draft besides its lines: terms, and what blocks it."""
-    before, after = row["content_before"], row["content"]
-    if before is not None:
-        customer, now = before["customer"], after["customer"]
-        for name in sorted({*customer, *now}):
-            if customer.get(name) != now.get(name):
-                yield f"{name}: {_shown(customer.get(name))} -> {_shown(now.get(name))}"
-        words = dict(_TERMS)
-        for name in sorted({*before, *after} - {"customer", "lines", "total", "reference"}):
-            if before.get(name) != after.get(name):
-                word = words.get(name, name.replace("_", " "))
-                yield f"{word}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
-    blocked_before = row["reasons_before"] or []
-    yield from (f"blocked: {each}" for each in row["reasons"] if each not in blocked_before)
-    yield from (
-        f"no longer blocked: {each}" for each in blocked_before if each not in row["reasons"]
+        terms=tuple(other_terms(row)),
     )
 
 
@@ -526,24 +442,3 @@ def _lines_behind(
     rows = connection.execute(select(line_item).where(line_item.c.id.in_(ids))).mappings()
     found = {row["id"]: line_from_row(row) for row in rows}
     return found.get(change.line_before), found.get(change.line_after)
-
-
-_PLACE: Final = re.compile(r" ?\(\S+\.ya?ml:[0-9]+\)")
-
-
-def _without_place(step: str) -> str:
-    """Return a step without where in the files it stands: a line more above it changes nothing."""
-    return _PLACE.sub("", step)
-
-
-def _other_steps(
-    old: LineItem | None, new: LineItem | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the steps that only the one and only the other has."""
-    before, after = (old.steps if old else ()), (new.steps if new else ())
-    known_before = {_without_place(each) for each in before}
-    known_after = {_without_place(each) for each in after}
-    return (
-        tuple(each for each in before if _without_place(each) not in known_after),
-        tuple(each for each in after if _without_place(each) not in known_before),
-    )

@@ -118,13 +118,13 @@ def activate(
             click.echo(mistake, err=True)
         sys.exit(1)
     by, day = person_at_the_keyboard(), day_of(since)
-    is_watched = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    asks = not as_json and is_watched()
     # A release step must not wait for a plan of a million events that nobody reads.
-    if not as_json and (is_watched if is_planned is None else is_planned):
+    if not as_json and (asks if is_planned is None else is_planned):
         act = activation(line, book, since=day, by=by)
         with progress_bar() as progress, rehearse(line, act, progress) as rehearsal:
             print_plan(rehearsal, Shown())
-    if is_watched and not is_sure:
+    if asks and not is_sure:
         click.confirm(f"Activate version {book.version[:12]}?", abort=True)
 
     def make_active(connection: Connection) -> Activated:
@@ -148,6 +148,11 @@ def activate(
 def schema(kind: str) -> None:
     """Print the JSON Schema of a customer's file or of workspace.yaml, for editors."""
     click.echo(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
+
+
+def is_watched() -> bool:
+    """Return whether a person at a terminal reads what is printed, and can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def day_of(since: datetime | None) -> date | None:
