@@ -32,7 +32,7 @@ PAGES = sorted(
     for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
 )
 GUIDES = [page for page in PAGES if page.parent in (ROOT, ROOT / "docs")]
-COMING = {"rules plan"}
+COMING: set[str] = set()
 """Commands that decisions and messages may name although they are not built yet."""
 COMMAND = re.compile(r"`flask\s+([a-z][a-z-]*)(?:\s+([a-z]+))?")
 FLASK_OWN = {"run", "routes", "shell"}
