@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 import worker
 from ledger import changes, versions
@@ -154,10 +154,9 @@ _DONE: Final = {"map": "priced", "assemble": "customers assembled"}
 
 
 def _waiting(line: Line, stage: worker.Stage) -> int:
-    state = and_(stage.table.c.state == stage.state)
+    query = select(func.count()).select_from(stage.table)
     with line.database.read() as connection:
-        query: Any = select(func.count()).select_from(stage.table).where(state)
-        return int(connection.scalar(query) or 0)
+        return connection.scalar(query.where(stage.table.c.state == stage.state)) or 0
 
 
 class _StandingClock:

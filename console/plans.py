@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 from sqlalchemy import Connection
@@ -25,7 +25,7 @@ from planning import Rehearsal
 
 from .texts import clipped, one_line
 
-_MOST_SHOWN = 160
+_MOST_SHOWN: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def print_plan(rehearsal: Rehearsal, shown: Shown) -> None:
         for draft in changes.drafts(connection, shown.customer):
             if draft.customer != customer:
                 customer = draft.customer
-                click.echo(f"{'' if customer is None else one_line(customer) or 'of no customer'}")
+                click.echo(one_line(customer) or "of no customer")
             _print_draft(connection, draft, shown)
         if customer is None:
             click.echo("No draft changes.")
