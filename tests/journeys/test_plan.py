@@ -333,6 +333,8 @@ def test_lines_that_move_are_shown_on_both_drafts(office: Office) -> None:
     new, comes = found["acme-2026-W40"]
     assert (new.state_before, new.before, new.after) == (None, 0, 12000)
     assert [each.why[-1] for each in comes] == [f"comes from {OCTOBER}"]
+    assert [(each.before, each.after) for each in moves] == [(12000, 0), (12000, 0)]
+    assert [(each.before, each.after) for each in comes] == [(0, 12000)]
 
 
 def test_what_is_billed_is_not_in_a_plan(office: Office) -> None:
