@@ -355,3 +355,19 @@ def test_a_plan_leaves_no_file_behind(office: Office) -> None:
         path = Path(str(rehearsal.scratch.engine.url.database))
         assert path.parent.stat().st_mode & 0o077 == 0
     assert not path.parent.exists()
+
+
+def test_what_was_free_is_priced_again_since_a_day(office: Office) -> None:
+    before = office.rules["acme.yaml"]
+    office.tell(issue(9), worklog(1, seconds=3600, issue_id=9))
+    change(office, "free")
+    activate(office, AUTUMN)
+    office.rules["acme.yaml"] = before
+    ((draft, _),) = planned(office, AUTUMN)
+    assert (draft.before, draft.after) == (0, 12000)
+
+
+def test_a_total_is_planned_by_all_that_was_told_of_it(office: Office) -> None:
+    office.tell(issue(7), total(3600, version=1, before=600), total(7200, version=2, before=3600))
+    change(office, "rate")
+    check_that_the_plan_comes_true(office, AUTUMN)
