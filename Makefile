@@ -32,7 +32,7 @@ demo: setup ## Play a month of an agency, then leave it running (ARGS=--once: en
 	@$(BIN)/python -m demo $(ARGS)
 
 run: setup ## Start web, worker and clock here; settings come from .env
-	@$(BIN)/honcho run sh -c "flask db upgrade && flask rules activate"
+	@$(BIN)/honcho run sh -c "flask db upgrade && flask rules activate --yes --no-plan"
 	@HOST=127.0.0.1 $(BIN)/honcho start --port $${PORT:-8000} web worker clock
 
 test: setup ## Run the tests (ARGS: more words for pytest)

@@ -13,6 +13,7 @@ from typing import Final
 from .accepting import accept
 from .growing import grow
 from .places import Place, places
+from .planning import plan
 from .pricing import price
 from .pushing import push
 from .results import Finding, as_json, table
@@ -24,6 +25,7 @@ Measurement = Callable[[Place, Size], list[Finding]]
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "accept": accept,
     "price": price,
+    "plan": plan,
     "push": push,
     "grow": grow,
     "wake": wake,

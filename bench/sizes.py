@@ -29,6 +29,8 @@ class Size:
     added: int
     """How many deliveries one round adds to a ledger of either size."""
     pages: int
+    planned: int
+    """How many events a plan prices again; then ten times as many."""
     wakes: int
 
 
@@ -44,6 +46,7 @@ FULL: Final = Size(
     many_stored=1_000_000,
     added=1000,
     pages=200,
+    planned=100_000,
     wakes=50,
 )
 QUICK: Final = Size(
@@ -58,6 +61,7 @@ QUICK: Final = Size(
     many_stored=100_000,
     added=500,
     pages=100,
+    planned=10_000,
     wakes=20,
 )
 TINY: Final = Size(
@@ -72,5 +76,6 @@ TINY: Final = Size(
     many_stored=80,
     added=10,
     pages=2,
+    planned=20,
     wakes=2,
 )

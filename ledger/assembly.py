@@ -6,8 +6,7 @@ whenever its content changes, an approval that it had is void.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -28,13 +27,13 @@ from .homes import (
     no_policy,
     reference_of,
 )
-from .invoices import BilledCustomer, InvoiceDraft, Particulars, PrintedLine
+from .invoices import BilledCustomer, InvoiceDraft, Particulars
 from .layouts import Label, Layout
-from .money import Money
+from .obstacles import reasons_against, warnings_about
 from .printing import NumberedLine, print_lines
-from .purchase_orders import PurchaseOrder, Use, too_late, use_of
+from .purchase_orders import PurchaseOrder, Use, use_of
 from .subjects import line_from_row
-from .sums import HELD, HELD_OVER_A_CAP, ROUNDING, Agreement, SumUp, bring_in_line, nothing_counts
+from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
 from .timesheets import BilledHours, TimesheetRow, timesheet_of
@@ -42,20 +41,6 @@ from .timesheets import BilledHours, TimesheetRow, timesheet_of
 QUIET: Final = timedelta(seconds=5)
 """How long a draft must have stayed as it is before it is approved by rule: deliveries come in
 bursts, and one that is a moment late belongs on the same invoice."""
-VAGUE: Final = (
-    "consulting",
-    "consulting services",
-    "development",
-    "miscellaneous",
-    "professional services",
-    "services",
-    "services rendered",
-    "various",
-    "work",
-)
-"""Texts that customers send back: a line that says only this blocks its draft."""
-_REMAP: Final = "activate the rules, then run `flask events remap --customer {}`"
-"""What is priced already keeps its text and its period until a person asks for new ones."""
 
 
 def as_it_is(draft: InvoiceDraft, schedule: str) -> InvoiceDraft:  # noqa: ARG001
@@ -164,7 +149,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     corrected = _corrected(connection, [each for some in lines.values() for each in some])
     for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
         known = drafts.get(home)
-        draft = _draft(key, home, known, some, corrected, terms)
+        draft = _draft(connection, key, home, known, some, corrected, terms)
         if known is None and not draft.lines:
             # Late entries that change nothing: they wait for an invoice that goes out anyway.
             continue
@@ -250,6 +235,7 @@ def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[in
 
 
 def _draft(
+    connection: Connection,
     key: str,
     home: Home,
     known: Mapping[str, Any] | None,
@@ -261,7 +247,7 @@ def _draft(
     draft = InvoiceDraft(
         reference=known["reference"]
         if known
-        else reference_of(key, home.currency, home.period, home.sequence, terms.currency),
+        else _free_reference(connection, key, home, terms.currency),
         customer=terms.customer,
         currency=home.currency,
         lines=print_lines(lines, corrected, layout),
@@ -429,86 +415,17 @@ def _tell(
     )
 
 
-def reasons_against(
-    draft: InvoiceDraft, terms: Terms, lines: Sequence[NumberedLine], *, is_first: bool
-) -> list[str]:
-    """Return why a draft must not go out, each with what to do; empty if nothing is wrong.
+def _free_reference(connection: Connection, key: str, home: Home, usual_currency: str) -> str:
+    """Return the number of a new draft.
 
-    `is_first` says that nothing was ever billed to the customer.
+    A customer whose usual currency has changed may have an invoice of the same number in the old
+    one; then the new one's number names its currency.
     """
-    reasons = []
-    if terms.waits_for_agreement and is_first:
-        reasons.append(
-            "nobody has agreed to the terms yet - when somebody has, write agreed: {on: ..., "
-            "by: ...} with the day and the name in the customer's rule file"
-        )
-    if terms.purchase_order:
-        reasons += too_late(terms.purchase_order, [each.line.on for each in lines])
-    reasons += _without_tax(draft, terms, lines)
-    if terms.needs_purchase_order and not draft.purchase_order:
-        reasons.append(
-            "the customer needs a purchase order number - write purchase_order: in its rule file"
-        )
-    if not draft.customer.email:
-        reasons.append("nobody to send it to - write billing_email: in the customer's rule file")
-    if draft.days_until_due is None:
-        reasons.append('no payment terms - write terms: "net 30" in the customer\'s rule file')
-    vague = {_plain(text) for text in (*VAGUE, *terms.vague_texts)}
-    reasons += [
-        f'line {number} says only "{line.description}" - give its rule a description that names '
-        f"the work, {_REMAP.format(draft.customer.key)}"
-        for number, line in enumerate(draft.lines, 1)
-        if _is_vague(line, vague, draft.layout)
-    ]
-    if len(draft.lines) > terms.most_lines:
-        reasons.append(
-            f"{len(draft.lines)} lines, and {terms.send_to} takes {terms.most_lines} - sum entries "
-            f"up with one_line_per:, or invoice more often, {_REMAP.format(draft.customer.key)}"
-        )
-    if draft.total.minor < 0:
-        reasons.append(
-            f"the total is {Money(draft.total.minor, draft.currency)} - it waits for more work, or "
-            "for a credit note that a person writes"
-        )
-    return reasons
-
-
-def _without_tax(draft: InvoiceDraft, terms: Terms, lines: Sequence[NumberedLine]) -> Iterator[str]:
-    """Yield what is wrong with lines that were priced before there were taxes."""
-    count = sum(
-        not each.line.tax and each.line.corrects_id is None and each.line.kind in ("entry", "sum")
-        for each in lines
-    )
-    if terms.tax_words and count:
-        told = f"{count} of its line items were priced before taxes: was written"
-        yield f"{told} - {_REMAP.format(draft.customer.key)}"
-
-
-def _is_vague(line: PrintedLine, vague: set[str], layout: Layout) -> bool:
-    text = line.description
-    for label in layout.labels:
-        text = text.removeprefix(f"{label.text}: ")
-    text = _plain(text)
-    return not text or (text in vague and line.description != ROUNDING)
-
-
-def _plain(text: str) -> str:
-    """Return a text in small letters, its words parted by single spaces."""
-    return re.sub(r"[\W_]+", " ", text).strip().casefold()
-
-
-def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
-    """Return why a person should look before it goes out, although nothing is wrong."""
-    warnings = []
-    if any(
-        each.line.corrects_id is not None
-        or (each.line.amount < 0 and each.line.kind != "agreement")
-        for each in lines
-    ):
-        warnings.append("it takes back what was billed before")
-    if any(each.line.pool.startswith(HELD) for each in lines):
-        warnings.append(HELD_OVER_A_CAP)
-    return warnings
+    usual = reference_of(key, home.currency, home.period, home.sequence, usual_currency)
+    taken = select(invoice.c.id).where(invoice.c.reference == usual)
+    if connection.execute(taken).first() is None:
+        return usual
+    return reference_of(key, home.currency, home.period, home.sequence, "")
 
 
 def _sort_key(home: Home) -> tuple[object, ...]:

@@ -216,16 +216,23 @@ _DECIMAL_MARK: Final = "\ue000"
 _MARKED: Final = re.compile(f'"{_DECIMAL_MARK}(-?[0-9]+(?:[.][0-9]+)?)"', re.ASCII)
 
 
+def _marked(other: object) -> str:
+    return f"{_DECIMAL_MARK}{other:f}" if isinstance(other, Decimal) else str(other)
+
+
+# Made once: `json.dumps` would make a new one for each of the many values that are stored.
+_WITH_NUMBERS: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_marked
+)
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+)
+
+
 def _json_with_numbers(value: object) -> str:
     """Return canonical JSON in which a decimal is the number that the tool wrote."""
-
-    def marked(other: object) -> str:
-        return f"{_DECIMAL_MARK}{other:f}" if isinstance(other, Decimal) else str(other)
-
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=marked
-    )
-    return _MARKED.sub(r"\1", text)
+    text = _WITH_NUMBERS.encode(value)
+    return _MARKED.sub(r"\1", text) if _DECIMAL_MARK in text else text
 
 
 def as_utc_text(moment: datetime) -> str:
@@ -235,4 +242,4 @@ def as_utc_text(moment: datetime) -> str:
 
 def canonical_json(value: object) -> str:
     """Return JSON that is equal for equal values: sorted keys, no spaces, decimals as text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return _CANONICAL.encode(value)

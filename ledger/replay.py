@@ -7,17 +7,17 @@ the line do the work, and nothing is billed twice by it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, literal, or_, select, update
 
 from .auditlog import note
 from .claims import released
 from .errors import BillhookError
 from .facts import wake
 from .subjects import is_paid_by
-from .tables import delivery, line_item, subject
+from .tables import delivery, event, line_item, subject
 
 MOST_TOGETHER: Final = 500
 """The most ids in one statement; both kinds of database take more."""
@@ -60,17 +60,22 @@ def replay(connection: Connection, ids: Iterable[int], *, actor: str, now: datet
 
 def remap_held(connection: Connection, *, actor: str, now: datetime) -> int:
     """Have everything priced again that is held; return how many subjects that are."""
-    return _remap(connection, subject.c.state.in_(("held", "failed")), "held", actor, now)
+    return _remap(connection, HELD, "held", actor, now)
 
 
 def remap_customer(connection: Connection, key: str, *, actor: str, now: datetime) -> int:
     """Have everything of a customer priced again that is not billed; return how many."""
-    return _remap(connection, and_(is_paid_by(literal(key)), _UNBILLED), key, actor, now)
+    return _remap(connection, unbilled_of(key), key, actor, now)
 
 
 def remap_all(connection: Connection, *, actor: str, now: datetime) -> int:
     """Have everything priced again that is not billed; return how many subjects that are."""
-    return _remap(connection, _UNBILLED, "all", actor, now)
+    return _remap(connection, UNBILLED, "all", actor, now)
+
+
+def remap_since(connection: Connection, day: date, *, actor: str, now: datetime) -> int:
+    """Have what was worked on a day or later, and is not billed, priced again; return how many."""
+    return _remap(connection, unbilled_since(day), f"since {day}", actor, now)
 
 
 def _lines(state: str) -> Any:
@@ -81,16 +86,37 @@ def _lines(state: str) -> Any:
     )
 
 
+HELD: Final = subject.c.state.in_(("held", "failed"))
+"""The condition of subjects that are held for a person."""
 # What stands on an invoice keeps its price. A subject that was billed and then changed has open
 # lines too; those are priced again. What several customers share keeps its price for all of them
 # once one of them was billed.
-_UNBILLED: Final = and_(
+UNBILLED: Final = and_(
     subject.c.state.in_(("priced", "held", "nothing", "failed")),
     or_(and_(_lines("open"), subject.c.payers.is_(None)), ~_lines("billed")),
 )
+"""The condition of subjects that may be priced again."""
+
+
+def unbilled_of(key: str) -> ColumnElement[bool]:
+    """Return the condition of a customer's subjects that may be priced again."""
+    return and_(is_paid_by(literal(key)), UNBILLED)
+
+
+def unbilled_since(day: date) -> ColumnElement[bool]:
+    """Return the condition of subjects of a day or later that may be priced again."""
+    is_since = exists(select(event.c.id).where(event.c.id == subject.c.event_id, event.c.on >= day))
+    return and_(UNBILLED, is_since)
 
 
 def _remap(connection: Connection, which: Any, what: str, actor: str, now: datetime) -> int:
     count = wake(connection, which, now)
-    note(connection, now, actor=actor, action="events.remapped", entity=f"subjects:{what}"[:160])
+    note(
+        connection,
+        now,
+        actor=actor,
+        action="events.remapped",
+        entity=f"subjects:{what}"[:160],
+        count=count,
+    )
     return count

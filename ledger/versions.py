@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -15,6 +16,9 @@ from .claims import released
 from .database import insert_for
 from .facts import wake
 from .tables import activation, customer, mapping_version, subject
+
+JUDGED_AGAIN: Final = subject.c.state.in_(("waiting", "held", "failed"))
+"""The condition of subjects that new rules judge without being asked to."""
 
 
 def activate(
@@ -37,9 +41,16 @@ def activate(
         insert(activation).values(version=version, activated_at=now, activated_by=by)
     )
     # Who judges or assembles just now, by the old rules, loses the claim.
-    wake(connection, subject.c.state.in_(("waiting", "held", "failed")), now)
+    count = wake(connection, JUDGED_AGAIN, now)
     connection.execute(update(customer).values(state="waiting", **released(now)))
-    note(connection, now, actor=by, action="rules.activated", entity=f"rules:{version[:12]}")
+    note(
+        connection,
+        now,
+        actor=by,
+        action="rules.activated",
+        entity=f"rules:{version[:12]}",
+        judged_again=count,
+    )
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 SCHEDULES: Final = {
@@ -31,6 +32,7 @@ class Period:
     end: date
 
 
+@lru_cache(maxsize=1024)
 def period_of(schedule: str, on: date) -> Period:
     """Return the billing period that holds a day. Every day is in exactly one.
 

@@ -9,6 +9,7 @@ from .audit import audit
 from .doctor import doctor
 from .events import events
 from .invoices import invoices
+from .planning import plan as plan  # joins the group `rules`
 from .reconcile import reconcile as reconcile  # joins the group `sources`
 from .rules import rules
 from .sources import sources

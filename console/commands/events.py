@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy import Connection
 
 from console.current import current_line, person_at_the_keyboard
+from console.plans import Shown, print_plan, print_plan_json, progress_bar
 from console.terminal import AS_JSON, print_json, print_table, without_traceback
 from ledger.listings import MOST, list_events
-from ledger.replay import remap_all, remap_customer, remap_held
+from ledger.replay import (
+    HELD,
+    UNBILLED,
+    remap_all,
+    remap_customer,
+    remap_held,
+    remap_since,
+    unbilled_of,
+    unbilled_since,
+)
 from ledger.replay import replay as replay_deliveries
+from planning import Act, rehearse
 
 _COLUMNS = ("delivery", "on", "kind", "endpoint", "subject", "project", "item", "person", "seconds")
 
@@ -76,25 +89,51 @@ def replay(ids: tuple[int, ...], as_json: bool) -> None:
 @click.option("--held", "is_held", is_flag=True, help="What is held (if nothing else is said).")
 @click.option("--customer", metavar="KEY", help="A customer's work that is not billed.")
 @click.option("--all", "is_all", is_flag=True, help="All work that is not billed.")
+@click.option(
+    "--since",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Work from a day on (2026-10-01) that is not billed.",
+)
+@click.option("--plan", "is_planned", is_flag=True, help="Only show what would change.")
 @AS_JSON
 @with_appcontext
 @without_traceback
-def remap(is_held: bool, customer: str | None, is_all: bool, as_json: bool) -> None:
+def remap(
+    is_held: bool,
+    customer: str | None,
+    is_all: bool,
+    since: datetime | None,
+    is_planned: bool,
+    as_json: bool,
+) -> None:
     """Price what is not billed again, by the rules that are active now."""
-    if is_held + is_all + (customer is not None) > 1:
-        raise click.UsageError("say only one of --held, --customer and --all")
+    if is_held + is_all + (customer is not None) + (since is not None) > 1:
+        raise click.UsageError("say only one of --held, --customer, --all and --since")
     line = current_line()
-    actor, now = person_at_the_keyboard(), line.clock.now()
+    actor = person_at_the_keyboard()
     if customer is not None:
-        key = customer
-        count = line.database.write(
-            lambda connection: remap_customer(connection, key, actor=actor, now=now)
-        )
+        act = Act(_by(remap_customer, actor, customer), unbilled_of(customer))
+    elif since is not None:
+        act = Act(_by(remap_since, actor, since.date()), unbilled_since(since.date()))
+    elif is_all:
+        act = Act(_by(remap_all, actor), UNBILLED)
     else:
-        remapped = remap_all if is_all else remap_held
-        count = line.database.write(lambda connection: remapped(connection, actor=actor, now=now))
+        act = Act(_by(remap_held, actor), HELD)
+    if is_planned:
+        with progress_bar() as progress, rehearse(line, act, progress) as rehearsal:
+            (print_plan_json if as_json else print_plan)(rehearsal, Shown())
+        return
+    count = line.database.write(lambda connection: act.do(connection, line.clock.now()))
     line.doorbell.ring("map")
     _tell(count, "subjects", "are priced again", as_json=as_json)
+
+
+def _by(
+    remapped: Callable[..., int], actor: str, *which: object
+) -> Callable[[Connection, datetime], int]:
+    """Return something that has work priced again, for a ledger and a moment."""
+    return lambda connection, now: remapped(connection, *which, actor=actor, now=now)
 
 
 def _tell(count: int, things: str, done: str, *, as_json: bool) -> None:

@@ -7,26 +7,27 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import date, datetime
 from pathlib import Path
 
 import click
 from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy import Connection
 
+import planning
 from console.current import current_line, person_at_the_keyboard
+from console.plans import Shown, print_plan, progress_bar
 from console.stored import ledger_at_hand, print_falling, print_falling_json, strangers
 from console.terminal import fail, print_json, without_traceback
 from console.texts import one_line
-from ledger import versions
 from ledger.errors import BillhookError, ConfigurationError
-from ledger.facts import ask_again
-from ledger.sync import ask_held
 from mappings.book import Book
 from mappings.notes import notes_of
 from mappings.origins import origins, printed
 from mappings.reading import quoted, suggestion
 from mappings.schema import TABLES, file_name, file_text
 from mappings.trials import TestResult
+from planning import Activated, activation, rehearse
 
 DEFAULT_FOLDER = Path("mappings/rules")
 FOLDER = click.argument(
@@ -37,6 +38,12 @@ FOLDER = click.argument(
     default=DEFAULT_FOLDER,
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+SINCE = click.option(
+    "--since",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Price again what was worked from a day on (2026-10-01) and is not billed.",
+)
 
 
 @click.group()
@@ -56,7 +63,7 @@ def check(folder: Path, is_strict: bool, is_stored: bool, as_json: bool) -> None
     without a rate, rules without a test. Where there is a database, projects that no customer
     takes and accounts that nobody has are noted, too.
     """
-    book = _loaded(folder, as_json=as_json)
+    book = loaded(folder, as_json=as_json)
     notes = notes_of(book)
     with ExitStack() as stack:
         ledger = _ledger(stack, is_asked_for=is_stored)
@@ -109,7 +116,7 @@ def _ledger(stack: ExitStack, *, is_asked_for: bool) -> Connection | None:
 @AS_JSON
 def test(folder: Path, as_json: bool) -> None:
     """Run the tests that stand in the rule files in DIR (default: BILLHOOK_RULES)."""
-    results = _loaded(folder, as_json=as_json).run_tests()
+    results = loaded(folder, as_json=as_json).run_tests()
     if as_json:
         rows = [
             {
@@ -130,37 +137,57 @@ def test(folder: Path, as_json: bool) -> None:
 
 @rules.command()
 @FOLDER
+@SINCE
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@click.option(
+    "--plan/--no-plan",
+    "is_planned",
+    default=None,
+    help="Show what changes first. On a terminal that is so unless --no-plan is said.",
+)
 @AS_JSON
 @with_appcontext
 @without_traceback
-def activate(folder: Path, as_json: bool) -> None:
+def activate(
+    folder: Path, since: datetime | None, is_sure: bool, is_planned: bool | None, as_json: bool
+) -> None:
     """Make the files in DIR the rules that are used from now on (default: BILLHOOK_RULES).
 
     They become a version that never changes. Files with mistakes, tests that fail and secrets
-    that are not set stop it. What is priced already keeps its price: see `flask events remap`.
+    that are not set stop it. On a terminal it shows what `flask rules plan` shows, and asks. What
+    is priced already keeps its price, unless --since says from which day on it is priced again.
     """
-    book = _loaded(folder, as_json=as_json)
+    book = loaded(folder, as_json=as_json)
     _stop_at_failures(book.run_tests())
     line = current_line()
     if mistakes := line.missing(book):
         for mistake in mistakes:
             click.echo(mistake, err=True)
         sys.exit(1)
-    by = person_at_the_keyboard()
+    by, day = person_at_the_keyboard(), day_of(since)
+    asks = not as_json and is_watched()
+    # A release step must not wait for a plan of a million events that nobody reads.
+    if not as_json and (asks if is_planned is None else is_planned):
+        act = activation(line, book, since=day, by=by)
+        with progress_bar() as progress, rehearse(line, act, progress) as rehearsal:
+            print_plan(rehearsal, Shown())
+    if asks and not is_sure:
+        click.confirm(f"Activate version {book.version[:12]}?", abort=True)
 
-    def activate_and_ask(connection: Connection) -> bool:
-        now = line.clock.now()
-        ask_again(connection, line.askable(book), now)
-        ask_held(connection, line.askable(book), now)
-        return versions.activate(connection, book.version, book.files, by=by, now=now)
+    def make_active(connection: Connection) -> Activated:
+        askable, now = line.askable(book), line.clock.now()
+        return planning.activate(connection, book, askable, since=day, by=by, now=now)
 
-    is_new = line.database.write(activate_and_ask)
+    done = line.database.write(make_active)
     line.doorbell.ring("map")
     if as_json:
-        click.echo(json.dumps({"version": book.version, "activated": is_new}))
+        told = {"version": book.version, "activated": done.is_new}
+        click.echo(json.dumps(told | ({"priced_again": done.again} if day else {})))
         return
-    done = "is active now" if is_new else "is the active one already"
-    click.echo(f"Version {book.version[:12]} {done}.")
+    state = "is active now" if done.is_new else "is the active one already"
+    click.echo(f"Version {book.version[:12]} {state}.")
+    if day:
+        click.echo(f"{done.again} subjects from {day} on are priced again.")
 
 
 @rules.command()
@@ -173,7 +200,7 @@ def show(customer: str, folder: Path, is_active: bool, as_json: bool) -> None:
 
     The files are those in DIR (default: BILLHOOK_RULES).
     """
-    book = _active() if is_active else _loaded(folder, as_json=as_json)
+    book = _active() if is_active else loaded(folder, as_json=as_json)
     found = {contract.key: contract for contract in book.joined()[1]}
     if customer not in found:
         fail(f"{quoted(customer)} has no file{suggestion(customer, found)}")
@@ -225,6 +252,16 @@ def schema(kind: str, folder: str | None) -> None:
         click.echo(into / file_name(each))
 
 
+def is_watched() -> bool:
+    """Return whether a person at a terminal reads what is printed, and can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def day_of(since: datetime | None) -> date | None:
+    """Return the day that `--since` names."""
+    return since.date() if since else None
+
+
 def _stop_at_failures(results: Sequence[TestResult]) -> None:
     """Print the tests that failed, one a line, and exit 1 if there are any."""
     failed = [result for result in results if not result.passed]
@@ -236,7 +273,7 @@ def _stop_at_failures(results: Sequence[TestResult]) -> None:
         sys.exit(1)
 
 
-def _loaded(folder: Path, *, as_json: bool) -> Book:
+def loaded(folder: Path, *, as_json: bool) -> Book:
     """Return the book of a folder; print its mistakes, one a line, and exit 1 if it has any."""
     try:
         return Book.read_folder(folder)

@@ -186,3 +186,13 @@ def test_what_is_invoiced_at_once_is_approved_at_once(automatic: Office) -> None
     automatic.tell(issue(7), worklog(1, seconds=3600))
     wait(automatic, QUIET.seconds)
     assert automatic.invoices() == {"acme-2026-10-03": ("pushed", 12000)}
+
+
+def test_a_new_currency_of_a_customer_is_billed_beside_the_old_one(office: Office) -> None:
+    office.tell(issue(7), worklog(1, seconds=3600))
+    office.bill(OCTOBER)
+    office.change("acme.yaml", "currency: EUR", "currency: USD")
+    office.activate()
+    office.tell(worklog(2, seconds=3600))
+    assert office.invoices() == {OCTOBER: ("pushed", 12000), f"{OCTOBER}-USD": ("draft", 12000)}
+    assert office.invoice(f"{OCTOBER}-USD")["currency"] == "USD"
