@@ -17,16 +17,8 @@ STEP = re.compile(
     r"^```sh\n(?P<shell>.*?)^```|^`(?P<file>\S+)`:\n\n```\w+\n(?P<text>.*?)^```", re.M | re.S
 )
 COPIED = (
-    *(
-        "app.py",
-        "line.py",
-        "logs.py",
-        "missed.py",
-        "reconciliation.py",
-        "settings.py",
-        "worker.py",
-        "pyproject.toml",
-    ),
+    *(path.name for path in sorted(ROOT.glob("*.py"))),
+    "pyproject.toml",
     *("connectors", "console", "ledger", "mappings", "webhooks"),
 )
 

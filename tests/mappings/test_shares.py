@@ -226,7 +226,7 @@ def test_nothing_cannot_be_shared(sharing: Files) -> None:
 def test_what_is_counted_together_has_one_payer(sharing: Files) -> None:
     bill = "quantity: hours, unit_price: 100.00}"
     assert bill in sharing["acme.yaml"]
-    together = bill.replace("}", ", round: up to 15 minutes per day}")
+    together = bill.replace("}", ", round: up to 15 minutes per day, one_line_per: title}")
     text = sharing["acme.yaml"].replace(bill, together)
     with pytest.raises(ConfigurationError) as found:
         Book.load({**sharing, "acme.yaml": text})

@@ -290,7 +290,7 @@ def test_units_that_are_no_number_are_held(logged: Callable[..., Event], said: o
     fields = {} if said is None else {"quantity": said}
     outcome = BOOKS["volume"].price(logged(kind="usage.recorded", fields=fields))
     assert isinstance(outcome, Held)
-    assert "for how many units were used (fields.quantity)" in outcome.reason
+    assert "for fields.quantity, the units used" in outcome.reason
 
 
 MISTAKES = {
