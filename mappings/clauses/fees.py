@@ -269,7 +269,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Fees:
             continue
         inside = mistakes.inside(f"fee {quoted(name)}")
         if name in fees:
-            problem = f"has the same name as the one in line {fees[name].at.line}"
+            problem = f"has the same name as the one in {fees[name].at.seen_from(entry.at)}"
             inside.add(entry.at, f"{problem} - invoices know a fee by its name")
             continue
         prices = _numbers(entry, "prices", "unit_price", inside)
@@ -339,7 +339,8 @@ def _numbers(entry: Filled, listed: str, single: str, mistakes: Mistakes) -> tup
         if not row.is_whole:
             continue
         if row["from"] in found:
-            problem = f"{row['from']} stands in line {found[row['from']].at.line} already"
+            first_one = found[row["from"]].at.seen_from(row.at)
+            problem = f"{row['from']} stands in {first_one} already"
             mistakes.inside(listed).add(row.at, f"{problem} - keep one of them")
         found.setdefault(row["from"], From(row["from"], Decimal(row[word]), row.at))
     numbers = tuple(found[day] for day in sorted(found))

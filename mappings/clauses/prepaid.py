@@ -329,8 +329,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
     found = []
     for entry in unique_names("prepaid", filled.get("prepaid", ()), mistakes):
         inside = mistakes.inside(f"prepaid {quoted(entry['prepaid'])}")
-        scope = read_scope(entry, setting, inside)
         in_hours = "hours" in entry.places
+        scope = read_scope(entry, setting, inside, must_bill_hours=in_hours)
         if in_hours == ("amount" in entry.places):
             inside.add(entry.at, "grants hours or an amount - write one of the two")
         if "rolls_over" in entry.places and "every" not in entry.places:
@@ -338,7 +338,9 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
             inside.inside("rolls_over").add(entry.place("rolls_over"), problem)
         size = entry.get("hours", Decimal(0))
         if in_hours:
-            _check_hours(entry, filled, inside)
+            if "rules" not in entry.places:
+                advice = "write rules: [...]"
+                inside.add(entry.at, f"which rules draw the hours is not said - {advice}")
         else:
             size = Decimal(amount_of(entry, "amount", setting, inside))
         if not entry.is_whole:
@@ -358,22 +360,3 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
             )
         )
     return tuple(found)
-
-
-def _check_hours(entry: Filled, filled: Filled, mistakes: Mistakes) -> None:
-    """Note a mistake unless all rules that draw hours bill hours."""
-    names = entry.get("rules")
-    if names is None:
-        mistakes.add(entry.at, "which rules draw the hours is not said - write rules: [...]")
-        return
-    for rule in filled.get("rules", ()):
-        bill = rule.get("bill")
-        if rule.get("rule") in names and isinstance(bill, Filled) and not _bills_hours(bill):
-            problem = f"rule {quoted(rule['rule'])} bills no hours"
-            mistakes.inside("rules").add(
-                entry.place("rules"), f"{problem} - name rules with quantity: hours, or an amount"
-            )
-
-
-def _bills_hours(bill: Filled) -> bool:
-    return bill.get("quantity") in (None, "hours")

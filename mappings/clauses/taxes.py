@@ -121,7 +121,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Taxes:  # noqa
             continue
         others = by_code.setdefault(tax["tax"], [])
         if same := next((other for other in others if other.from_on == entry.from_on), None):
-            problem = f"stands in line {same.at.line} already"
+            problem = f"stands in {same.at.seen_from(tax.at)} already"
             inside.add(tax.at, f"{problem} - keep one, or say from: when the other one begins")
         others.append(entry)
     usual = filled.get("tax")

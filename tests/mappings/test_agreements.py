@@ -118,6 +118,11 @@ def test_all_of_them_are_read_and_applied_in_order(load: Callable[..., Book]) ->
         ("2 % within 10 days", "2 % soon", 'early_payment: "2 % soon" is not a sentence like'),
         ("at_least: 500.00", "at_least: 0", 'minimum_fee, at_least: "0" is not a number like'),
         (
+            "discount: Loyalty, rules: [Engineering hours]",
+            "discount: Loyalty, rules: [Internal work is free]",
+            'rules: rule "Internal work is free" bills nothing - take it out, or let it bill',
+        ),
+        (
             "rules: Engineering hours, description",
             "rules: Hours, description",
             "minimum_fee, rules",

@@ -231,3 +231,23 @@ def test_what_is_counted_together_has_one_payer(sharing: Files) -> None:
     with pytest.raises(ConfigurationError) as found:
         Book.load({**sharing, "acme.yaml": text})
     assert "what is counted together has one payer - leave split: out" in found.value.mistakes[0]
+
+
+def test_hours_with_overtime_have_one_payer(sharing: Files) -> None:
+    overtime = "overtime: [{overtime: Long, after: 8 hours per person and day, times: 1.5}]\n"
+    text = sharing["acme.yaml"].replace("rules:\n", f"{overtime}rules:\n", 1)
+    with pytest.raises(ConfigurationError) as found:
+        Book.load({**sharing, "acme.yaml": text})
+    assert "hours with overtime have one payer - leave split: out" in found.value.mistakes[0]
+
+
+@pytest.mark.parametrize("word", ["discount: 5 %", "minimum: 5.00", "markup: 5 %"])
+def test_what_changes_a_price_does_not_stand_beside_a_contract_sum(
+    sharing: Files, word: str
+) -> None:
+    text = sharing["acme.yaml"]
+    text = text.replace("contract_sum: 10000.01\n", f"contract_sum: 10000.01\n      {word}\n")
+    with pytest.raises(ConfigurationError) as found:
+        Book.load({**sharing, "acme.yaml": text})
+    said = word.partition(":")[0]
+    assert f"bill, {said}: stands beside contract_sum:, which is" in found.value.mistakes[0]
