@@ -253,6 +253,7 @@ class WholeInvoice(Invoice):
     contract: str | None
     agreed: str | None
     late_payment: str | None
+    early_payment: str | None
     payment_methods: list[str]
     purchase_order: str | None
     order_use: OrderUse | None

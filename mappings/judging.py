@@ -116,6 +116,8 @@ def terms_of(
     if is_agreed is None:
         is_agreed = not book.workspace.agreed_terms_required
     zone = ZoneInfo(customer.time_zone)
+    language = customer.form.language
+    early = customer.agreements.early_payment
 
     def current_period(schedule: str) -> Period:
         period = period_of(schedule, now.astimezone(zone).date())
@@ -129,7 +131,7 @@ def terms_of(
 
     def period_name(period: Period) -> str:
         billing = BillingPeriod(period.schedule, period.first, period.last)
-        return period_text(customer.form.language, billing)
+        return period_text(language, billing)
 
     def billed_hours(line: LineItem) -> Decimal | None:
         """Return the hours that a line bills, None if it bills something else."""
@@ -154,9 +156,11 @@ def terms_of(
         current_period=current_period,
         due_at=due_at,
         sum_up=lambda version, counted: sum_up(book_of(version), key, counted),
-        agreements=customer.agreements.of_version(book.version),
+        agreements=customer.agreements.of_version(book.version, language),
         tax_words=customer.taxes.words,
-        particulars=parties.particulars,
+        particulars=replace(
+            parties.particulars, early_payment=early.sentence(language) if early else None
+        ),
         waits_for_agreement=not is_agreed,
         approvers=parties.approvers,
         order=customer.form.order,

@@ -18,6 +18,7 @@ from ledger.money import Money, quantity_for
 from ledger.sums import HELD
 
 from ..atoms import POSITIVE, TEXT
+from ..languages import ENGLISH, money_text, period_text
 from ..periods import Period, period_of
 from ..reading import Mistakes, Place
 from ..shapes import Filled, ListOf, OneOf, TableOf, Word
@@ -73,9 +74,9 @@ class Cap:
     over: str
     at: Place
 
-    def of_version(self, version: str) -> AppliedCap:
+    def of_version(self, version: str, language: str = ENGLISH) -> AppliedCap:
         """Return it ready to be applied."""
-        return AppliedCap(self, version)
+        return AppliedCap(self, version, language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class AppliedCap:
 
     cap: Cap
     version: str
+    language: str = ENGLISH
+    """Of the numbers and days in the texts of its lines."""
 
     @property
     def is_for_ever(self) -> bool:
@@ -112,13 +115,17 @@ class AppliedCap:
     def _limit(self) -> Money:
         return Money(self.cap.at_most, self.cap.currency)
 
+    def _over(self, line: LineItem) -> str:
+        """Return what the text of a line says of what is over the cap."""
+        return f"{line.description}, over the cap of {money_text(self.language, self._limit)}"
+
     def _taken_off(self, cut: _Cut) -> LineItem:
         pool = pool_name(f"cap: {self.cap.name}", cut.window, cut.line)
         said = f"{self._limit} at most ({self.cap.at}): {Money(cut.amount, cut.line.currency)} over"
         return agreed(
             cut.line,
             self.version,
-            description=f"{cut.line.description}, over the cap of {self._limit}",
+            description=self._over(cut.line),
             quantity=-cut.quantity,
             amount=-cut.amount,
             pool=HELD + pool if self.cap.over == "hold" else pool,
@@ -130,7 +137,7 @@ class AppliedCap:
         return agreed(
             cut.line,
             self.version,
-            description=f"{cut.line.description}, over the cap of {self._limit}",
+            description=self._over(cut.line),
             quantity=cut.quantity,
             unit_price=Decimal("0.00"),
             amount=0,
@@ -165,10 +172,12 @@ class AppliedCap:
     def _carried_to(self, period: Period, part: _Cut) -> LineItem:
         line = part.line
         came_from = f"carried over from {_named(line)}"
+        of = Period(line.schedule, line.period_from, line.period_to)
+        text = f"{line.description}, carried over from {period_text(self.language, of)}"
         carried = agreed(
             line,
             self.version,
-            description=f"{line.description}, {came_from}",
+            description=text,
             # What has a line of its own there is named by its text here.
             grouping=(*(line.grouping or (line.description,)), came_from),
             quantity=part.quantity,

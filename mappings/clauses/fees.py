@@ -15,23 +15,27 @@ from ledger.calendar import DUE, Due
 from ledger.money import billed_as, exact_amount
 
 from .. import phrases
-from ..atoms import DAY, POSITIVE
+from ..atoms import CURRENCY, DAY, POSITIVE
 from ..descriptions import Description
 from ..descriptions import parse as parse_description
 from ..periods import SCHEDULES
 from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
 from .setting import Setting
+from .taxes import CODE
 
 EARLIEST: Final = date(2000, 1, 1)
 """A fee cannot begin before: everything since its first day is billed."""
 IN_DESCRIPTIONS: Final = {
     "fee": "the name of the fee",
     "month": "the month in which the period begins: March 2026",
+    "month:short": "the same, shorter: Mar 2026",
     "quarter": "the quarter in which it begins: Q1 2026",
     "year": "the year in which it begins: 2026",
     "from": "the first day that is billed: 2026-03-01",
+    "from:long": "the same with the month's name: 1 March 2026",
     "to": "the last day that is billed: 2026-03-31",
+    "to:long": "the same with the month's name: 31 March 2026",
 }
 """The words that may stand in braces in the description of a fee."""
 
@@ -107,6 +111,8 @@ FEE: Final = TableOf(
         "invoice": Word(
             OneOf(SCHEDULES), "when the fee is invoiced, if not like the customer's work"
         ),
+        "tax": Word(CODE, "the code of the tax on the fee, if not like the others"),
+        "currency": Word(CURRENCY, "the currency of its price, if not the customer's"),
     },
     label=("fee", "fee"),
 )
@@ -161,6 +167,8 @@ class Fee:
     """One of `periods.SCHEDULES`."""
     currency: str
     at: Place
+    tax: str | None = None
+    """The code of its tax: its own, or else the customer's."""
 
     def due(self, customer: str, time_zone: str, today: date) -> Iterator[Due]:
         """Yield every period that has come due until a day, oldest first."""
@@ -291,8 +299,9 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Fees:
                 is_by_days=entry.get("pro_rata", "by days") == "by days",
                 is_in_arrears=entry["due"] == "in arrears",
                 schedule=entry.get("invoice") or filled.get("invoice", "monthly"),
-                currency=setting.currency or "",
+                currency=entry.get("currency") or setting.currency or "",
                 at=entry.at,
+                tax=entry.get("tax", setting.tax),
             )
     return Fees(fees)
 

@@ -12,6 +12,7 @@ from ledger.corrections import KnownLine, LineItem
 from ledger.money import Money
 
 from ..atoms import POSITIVE
+from ..languages import ENGLISH, money_text
 from ..reading import Mistakes, Place
 from ..shapes import Filled, Phrase, TableOf, Word
 from .discounts import Discount
@@ -44,9 +45,9 @@ class MinimumFee:
     description: str | None
     at: Place
 
-    def of_version(self, version: str) -> AppliedMinimumFee:
+    def of_version(self, version: str, language: str = ENGLISH) -> AppliedMinimumFee:
         """Return it ready to be applied."""
-        return AppliedMinimumFee(self, version)
+        return AppliedMinimumFee(self, version, language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class AppliedMinimumFee:
 
     fee: MinimumFee
     version: str
+    language: str = ENGLISH
+    """Of the numbers and days in the texts of its lines."""
 
     @property
     def is_for_ever(self) -> bool:
@@ -81,7 +84,8 @@ class AppliedMinimumFee:
         return agreed(
             like,
             self.version,
-            description=self.fee.description or f"Up to the minimum fee of {at_least}",
+            description=self.fee.description
+            or f"Up to the minimum fee of {money_text(self.language, at_least)}",
             rule=RULE,
             project=None,
             tax=_most_taxed(lines),

@@ -20,6 +20,7 @@ from ledger.money import Money, line_amount, printed, quantity_for
 from ledger.sums import ROUNDING
 
 from ..atoms import POSITIVE, TEXT, YES_NO
+from ..languages import ENGLISH, day_text, money_text, number_text
 from ..periods import months_later
 from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
@@ -115,9 +116,9 @@ class Prepaid:
     shows_left: bool
     at: Place
 
-    def of_version(self, version: str) -> AppliedPrepaid:
+    def of_version(self, version: str, language: str = ENGLISH) -> AppliedPrepaid:
         """Return it ready to be applied."""
-        return AppliedPrepaid(self, version)
+        return AppliedPrepaid(self, version, language)
 
     def grants(self, until: date) -> Iterator[Grant]:
         """Yield the grants that begin no later than a day, oldest first."""
@@ -144,7 +145,7 @@ class Prepaid:
         return months_later(self.from_on, number * _MONTHS[self.every])
 
     def in_words(self, size: Decimal) -> str:
-        """Return hours or money as they are printed."""
+        """Return hours or money as steps name them."""
         return f"{printed(size)} h" if self.in_hours else str(Money(int(size), self.currency))
 
 
@@ -154,6 +155,8 @@ class AppliedPrepaid:
 
     prepaid: Prepaid
     version: str
+    language: str = ENGLISH
+    """Of the numbers and days in the texts of its lines."""
 
     @property
     def is_for_ever(self) -> bool:
@@ -230,6 +233,12 @@ class AppliedPrepaid:
             ),
         )
 
+    def _in_words(self, size: Decimal) -> str:
+        """Return hours or money as they are printed."""
+        if self.prepaid.in_hours:
+            return f"{number_text(self.language, size)} h"
+        return money_text(self.language, Money(int(size), self.prepaid.currency))
+
     def _said(
         self,
         counting: Iterable[KnownLine],
@@ -244,11 +253,11 @@ class AppliedPrepaid:
         periods = {(each.line.schedule, each.line.period_from): each.line for each in counting}
         said = []
         for period, line in sorted(periods.items()):
-            in_words, end = self.prepaid.in_words, line.period_to
+            in_words, end = self._in_words, line.period_to
             here, ending = left[end]
             text = (
                 f"{self.prepaid.name}: {in_words(in_period[period])} drawn, "
-                f"{in_words(here)} left on {end}"
+                f"{in_words(here)} left on {day_text(self.language, end)}"
             )
             if ending:
                 text += f", of which {in_words(ending)} end on that day"

@@ -132,6 +132,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Taxes:  # noqa
         problem = "nothing is known of taxes - add taxes:, or take prices: out"
         mistakes.inside("prices").add(filled.place("prices"), problem)
     _check_rules(filled, codes, mistakes)
+    _check_fees(filled, codes, mistakes)
     return Taxes(
         usual,
         {
@@ -175,6 +176,18 @@ def _check_rules(customer: Filled, codes: tuple[str, ...], mistakes: Mistakes) -
         elif codes and "tax" not in customer.places and "tax" not in bill.places:
             problem = "has no tax - write tax: here, or at the top of the file for all rules"
             inside.add(bill.at, problem)
+
+
+def _check_fees(customer: Filled, codes: tuple[str, ...], mistakes: Mistakes) -> None:
+    for fee in customer.get("fees", ()):
+        if not fee.get("fee"):
+            continue
+        inside = mistakes.inside(f"fee {quoted(fee['fee'])}")
+        if code := fee.get("tax"):
+            _check_code(code, codes, fee.place("tax"), inside.inside("tax"))
+        elif codes and "tax" not in customer.places and "tax" not in fee.places:
+            problem = "has no tax - write tax: here, or at the top of the file for all lines"
+            inside.add(fee.at, problem)
 
 
 def _check_code(code: str, known: tuple[str, ...], at: Place, mistakes: Mistakes) -> None:

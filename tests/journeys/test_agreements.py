@@ -100,8 +100,8 @@ def test_prepaid_hours_are_drawn_over_several_invoices(office: Office) -> None:
     office.tell(worklog(1, seconds=14400))
     assert office.printed(OCTOBER) == [
         ("senior engineering, ACME-7 Login", "4.00", 48000),
-        ("Support hours: 4.00 h drawn, 1.00 h left on 2026-10-31", "1.00", 0),
         ("Drawn from Support hours", "-4.00", -48000),
+        ("Support hours: 4.00 h drawn, 1.00 h left on 2026-10-31", "1.00", 0),
     ]
     office.bill(OCTOBER)
     office.tell(worklog(2, seconds=7200, day=9))

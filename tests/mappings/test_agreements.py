@@ -37,7 +37,7 @@ def load(files: Files) -> Callable[[str, str], Book]:
 
 def test_all_of_them_are_read_and_applied_in_order(load: Callable[..., Book]) -> None:
     agreements = load().customers["acme"].agreements
-    assert [type(each).__name__ for each in agreements.of_version("v1")] == [
+    assert [type(each).__name__ for each in agreements.of_version("v1", "en")] == [
         "AppliedCap",
         "AppliedPrepaid",
         "AppliedPrepaid",

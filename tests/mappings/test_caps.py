@@ -137,8 +137,8 @@ OCTOBER = [
             [
                 ("first", "50", 600_000),
                 ("second", "33.3333", 400_000),
-                ("second, carried over from 2026-10", "66.6667", 800_000),
-                ("third, carried over from 2026-10", "1", 8_000),
+                ("second, carried over from October 2026", "66.6667", 800_000),
+                ("third, carried over from October 2026", "1", 8_000),
             ],
         ),
     ],
