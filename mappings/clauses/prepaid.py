@@ -368,12 +368,23 @@ def _check_hours(entry: Filled, filled: Filled, mistakes: Mistakes) -> None:
         return
     for rule in filled.get("rules", ()):
         bill = rule.get("bill")
-        if rule.get("rule") in names and isinstance(bill, Filled) and not _bills_hours(bill):
-            problem = f"rule {quoted(rule['rule'])} bills no hours"
+        if rule.get("rule") in names and isinstance(bill, Filled) and (why := _why_no_hours(bill)):
+            problem = f"rule {quoted(rule['rule'])} bills {why}"
             mistakes.inside("rules").add(
                 entry.place("rules"), f"{problem} - name rules with quantity: hours, or an amount"
             )
 
 
-def _bills_hours(bill: Filled) -> bool:
-    return bill.get("quantity") in (None, "hours")
+def _why_no_hours(bill: Filled) -> str:
+    """Return what is on lines of a rule beside hours, "" if there is nothing else."""
+    if bill.get("quantity") not in (None, "hours"):
+        return "no hours"
+    if "minimum" in bill.places:
+        return "a minimum charge, which is no hour"
+    price = bill.get("unit_price")
+    if not isinstance(price, Filled):
+        return ""
+    if "package" in price.places:
+        return "packages, not hours"
+    tiers = (*price.get("graduated", ()), *price.get("volume", ()))
+    return "a flat fee, which is no hour" if any("flat" in tier.places for tier in tiers) else ""

@@ -84,6 +84,12 @@ def _check_overtime(rule: Filled, mistakes: Mistakes) -> None:
     if bill.get("quantity") == "hours" and isinstance(bill.get("unit_price"), Filled):
         advice = "write a price, or name the other rules under overtime: rules:"
         mistakes.add(bill.place("unit_price"), f"overtime needs the price of each hour - {advice}")
+    if bill.get("quantity") == "hours" and "minimum" in bill.places:
+        advice = "leave minimum: out, or name the other rules under overtime: rules:"
+        mistakes.add(bill.place("minimum"), f"a minimum charge is no hour of overtime - {advice}")
+    if bill.get("quantity") == "hours" and "split" in rule.places:
+        advice = "leave split: out, or name the other rules under overtime: rules:"
+        mistakes.add(rule.place("split"), f"overtime needs all hours on one invoice - {advice}")
 
 
 def count_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> Count | None:
@@ -106,8 +112,19 @@ def count_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> Count | 
         _check_together(bill, together, mistakes)
         found = rounding.RoundedTogether(together)
     if found is not None:
+        _check_price(bill, mistakes)
         _check_texts(bill, found, mistakes)
     return found
+
+
+def _check_price(bill: Filled, mistakes: Mistakes) -> None:
+    """Note what changes the price of one entry, where entries have none of their own."""
+    if "minimum" in bill.places:
+        problem = "minimum is for one entry, and these are counted together"
+        mistakes.add(bill.place("minimum"), f"{problem} - leave minimum: out, or see minimum_fee:")
+    if "discount" in bill.places and isinstance(bill["unit_price"], Filled):
+        problem = "discount is taken off one price, and here are several"
+        mistakes.add(bill.place("discount"), f"{problem} - write it under discounts:")
 
 
 def _check_together(bill: Filled, together: Rounding, mistakes: Mistakes) -> None:

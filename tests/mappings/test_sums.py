@@ -317,6 +317,8 @@ MISTAKES = {
     "{price: 2}]}": "is not above the tier before",
     f"{UNITS}, unit_price: {{package: {{size: 1, price: 0.001}}}}": "more decimal places than EUR",
     f"{UNITS}, unit_price: rate": "a rate is the price of an hour or a day",
+    f"{HOURS}, round: up to 5 minutes per day, minimum: 40.00": "minimum is for one entry",
+    f"{UNITS}, unit_price: {{volume: [{{price: 1}}]}}, discount: 5 %": "write it under discounts:",
 }
 
 
@@ -342,6 +344,14 @@ def test_overtime_that_cannot_be_is_a_mistake(words: str, mistake: str) -> None:
         book_with(HOURS, f"overtime: [{{overtime: Long, {words}}}]\n")
 
 
-def test_overtime_needs_the_price_of_each_entry() -> None:
-    with pytest.raises(Exception, match="round per entry, or name the other rules"):
-        book_with(BILLS["per day"], OVERTIME)
+@pytest.mark.parametrize(
+    ("bill", "mistake"),
+    [
+        (BILLS["per day"], "round per entry, or name the other rules"),
+        (f"{HOURS}, minimum: 40.00", "a minimum charge is no hour of overtime"),
+        (f"{HOURS}}}\n    split: {{acme: 50 %, beta: 50 %", "overtime needs all hours on one"),
+    ],
+)
+def test_overtime_needs_the_price_of_each_hour(bill: str, mistake: str) -> None:
+    with pytest.raises(Exception, match=mistake):
+        book_with(bill, OVERTIME)
