@@ -350,6 +350,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
             if "rules" not in entry.places:
                 advice = "write rules: [...]"
                 inside.add(entry.at, f"which rules draw the hours is not said - {advice}")
+            _check_hours(entry, filled, inside)
         else:
             size = Decimal(amount_of(entry, "amount", setting, inside))
         if not entry.is_whole:
@@ -369,3 +370,28 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
             )
         )
     return tuple(found)
+
+
+def _check_hours(entry: Filled, filled: Filled, mistakes: Mistakes) -> None:
+    """Note a mistake where rules that draw hours have lines that are no hours."""
+    for rule in filled.get("rules", ()):
+        bill = rule.get("bill")
+        drawn = rule.get("rule") in entry.get("rules", ()) and isinstance(bill, Filled)
+        if drawn and (beside := _beside_hours(bill)):
+            problem = f"rule {quoted(rule['rule'])} bills {beside}"
+            mistakes.inside("rules").add(
+                entry.place("rules"), f"{problem} - name rules with quantity: hours, or an amount"
+            )
+
+
+def _beside_hours(bill: Filled) -> str:
+    """Return what is on lines of a rule beside hours, "" if there is nothing else."""
+    if "minimum" in bill.places:
+        return "a minimum charge, which is no hour"
+    price = bill.get("unit_price")
+    if not isinstance(price, Filled):
+        return ""
+    if "package" in price.places:
+        return "packages, not hours"
+    tiers = (*price.get("graduated", ()), *price.get("volume", ()))
+    return "a flat fee, which is no hour" if any("flat" in tier.places for tier in tiers) else ""

@@ -137,3 +137,28 @@ def test_every_mistake_is_reported(
     said = [each for each in error.value.mistakes if message in each]
     assert len(said) == 1, error.value.mistakes
     assert said[0].startswith("acme.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("price", "mistake"),
+    [
+        ("unit_price: rate, minimum: 40.00", "bills a minimum charge, which is no hour"),
+        ("unit_price: {package: {size: 10, price: 5.00}}", "bills packages, not hours"),
+        (
+            "unit_price: {graduated: [{up_to: 2, price: 9.00}, {price: 8.00, flat: 5.00}]}",
+            "bills a flat fee, which is no hour",
+        ),
+        ("unit_price: {graduated: [{up_to: 2, price: 9.00}, {price: 8.00}]}", ""),
+    ],
+)
+def test_prepaid_hours_are_drawn_by_hours_alone(files: Files, price: str, mistake: str) -> None:
+    rules = ACME.split("rules:\n")[0] + (
+        "prepaid: [{prepaid: Support, rules: Hours, hours: 20, from: 2026-01-01}]\n"
+        f"rules: [{{rule: Hours, bill: {{description: Hours, quantity: hours, {price}}}}}]\n"
+    )
+    try:
+        Book.load({**files, "acme.yaml": rules})
+        said = ""
+    except ConfigurationError as error:
+        (said,) = error.mistakes
+    assert (mistake in said) if mistake else said == ""

@@ -379,6 +379,14 @@ def test_a_discount_is_taken_off_the_price_at_which_entries_are_counted(
     assert total_of(less, events) * 100 == total_of(whole, events) * 95
 
 
-def test_overtime_needs_the_price_of_each_entry() -> None:
-    with pytest.raises(Exception, match="round per entry, or name the other rules"):
-        book_with(BILLS["per day"], OVERTIME)
+@pytest.mark.parametrize(
+    ("bill", "mistake"),
+    [
+        (BILLS["per day"], "round per entry, or name the other rules"),
+        (f"{HOURS}, minimum: 40.00", "a minimum charge is no hour of overtime"),
+        (f"{HOURS}}}\n    split: {{acme: 50 %, beta: 50 %", "overtime needs all hours on one"),
+    ],
+)
+def test_overtime_needs_the_price_of_each_hour(bill: str, mistake: str) -> None:
+    with pytest.raises(Exception, match=mistake):
+        book_with(bill, OVERTIME)
