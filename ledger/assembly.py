@@ -7,7 +7,7 @@ whenever its content changes, an approval that it had is void.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from .homes import (
     no_policy,
     reference_of,
 )
-from .invoices import BilledCustomer, InvoiceDraft, Particulars
+from .invoices import BilledCustomer, InvoiceDraft, Particulars, draft_from_json
 from .layouts import Label, Layout
 from .obstacles import reasons_against, warnings_about
 from .printing import NumberedLine, print_lines
@@ -109,13 +109,15 @@ class _Checked:
 def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: datetime) -> None:
     """Bring the claimed customer's drafts in line with its open line items; end the claim.
 
-    `terms` is None if the rules no longer know the customer: its drafts stay as they are and
-    the reason is shown.
+    `terms` is None if the rules no longer know the customer: its drafts stay as they are, but for
+    those of which nothing is left, and the reason is shown.
     """
     customer_id = hold_one(connection, claimed)
     row = connection.execute(select(customer).where(customer.c.id == customer_id)).one()
     if terms is not None:
         _assemble(connection, row.key, terms, now)
+    else:
+        _cancel_emptied(connection, row.key, now)
     reason = None if terms else "no rule file is about this customer any more"
     connection.execute(
         update(customer)
@@ -169,6 +171,18 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
                 .where(line_item.c.id.in_(moves[home]))
                 .values(invoice_id=invoice_id)
             )
+
+
+def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:
+    """Cancel the drafts whose lines have all gone, say to another customer."""
+    for known in _drafts(connection, key).values():
+        is_on = and_(line_item.c.invoice_id == known["id"], line_item.c.state == "open")
+        has_lines = connection.execute(select(line_item.c.id).where(is_on).limit(1)).first()
+        if known["state"] == "canceled" or has_lines:
+            continue
+        draft = replace(draft_from_json(known["content"]), lines=(), timesheet=None)
+        nothing = {"warnings": [], "order_use": None, **_contents(draft, [])}
+        _change(connection, known, draft, "canceled", nothing, now)
 
 
 def _open_lines(
@@ -286,12 +300,8 @@ def _save(
 ) -> int:
     state = "canceled" if not draft.lines else "blocked" if checked.reasons else "draft"
     values = {
-        "reasons": checked.reasons if draft.lines else ["nothing is left to bill"],
+        **_contents(draft, checked.reasons),
         "warnings": checked.warnings,
-        "content": draft.as_json(),
-        "content_hash": draft.content_hash(),
-        "total": draft.total.minor,
-        "net": draft.net.minor,
         "purchase_order": draft.purchase_order,
         "order_use": checked.use.as_json() if checked.use else None,
         "approval": terms.approval,
@@ -336,6 +346,29 @@ def _save(
         }
         connection.execute(update(invoice).where(invoice.c.id == known["id"]).values(unchanged))
         return int(known["id"])
+    _change(connection, known, draft, state, values, now)
+    return int(known["id"])
+
+
+def _contents(draft: InvoiceDraft, reasons: list[str]) -> dict[str, Any]:
+    """Return the columns that say what a draft comes to, and what speaks against it."""
+    return {
+        "reasons": reasons if draft.lines else ["nothing is left to bill"],
+        "content": draft.as_json(),
+        "content_hash": draft.content_hash(),
+        "total": draft.total.minor,
+        "net": draft.net.minor,
+    }
+
+
+def _change(
+    connection: Connection,
+    known: Mapping[str, Any],
+    draft: InvoiceDraft,
+    state: str,
+    values: Mapping[str, Any],
+    now: datetime,
+) -> None:
     revision = known["revision"] + 1
     changed = connection.execute(
         update(invoice)
@@ -354,7 +387,6 @@ def _save(
         # It was approved, or its push has begun, since the drafts were read: the next try sees it.
         raise StaleClaimError(f"{draft.reference} has just been approved or pushed")
     _tell(connection, draft, known["state"], state, revision, now)
-    return int(known["id"])
 
 
 def layout_of(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:

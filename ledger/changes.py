@@ -282,7 +282,7 @@ def _paired(
 ) -> tuple[list[tuple[_Side, _Side]], list[_Side], list[_Side]]:
     """Return each old line with the new one in its place, the most alike first; and the rest."""
     pairs, gone, added = [], list(old), list(new)
-    for is_alike in (_is_itself, _is_the_same, _has_the_same_payer, _takes_back_as_well):
+    for is_alike in (_is_itself, _is_the_same, _has_the_same_payer, _takes_back_as_well, _is_work):
         for one in list(gone):
             other = next((each for each in added if is_alike(one, each)), None)
             if other is not None:
@@ -306,6 +306,12 @@ def _has_the_same_payer(one: _Side, other: _Side) -> bool:
 
 def _takes_back_as_well(one: _Side, other: _Side) -> bool:
     return one.line.corrects_id == other.line.corrects_id and one.line.kind == other.line.kind
+
+
+def _is_work(one: _Side, other: _Side) -> bool:
+    """Return whether both bill the work itself: with a price of its own, or counted together."""
+    kinds = {one.line.kind, other.line.kind}
+    return kinds == {"entry", "counted"} and one.line.corrects_id == other.line.corrects_id
 
 
 def _row(

@@ -108,7 +108,11 @@ class _Look:
     def _look_at_choice(self, test: Example, fitting: Sequence[int], notes: Mistakes) -> None:
         """Note a test that does not say which of several rules it means."""
         billing = [self._customer.rules[n] for n in fitting if self._customer.rules[n].bill]
-        if test.expected.rule is None and test.expected.customer == self._customer.key:
+        expected = test.expected
+        if expected.is_invoiced:
+            # It says what is printed, and cannot say which rule.
+            return
+        if expected.rule is None and expected.customer == self._customer.key:
             for other in billing[1:2]:
                 first = f"rule {quoted(billing[0].name)} bills it"
                 also = f"rule {quoted(other.name)} in {other.at.seen_from(test.at)} fits as well"

@@ -211,7 +211,7 @@ class TableOf:
                 unknown += 1
                 if unknown > MOST_UNKNOWN:
                     continue
-                hint = _hint(key.text, self._all_words())
+                hint = _hint(key.text, child, self._all_words())
                 mistakes.add(key.at, f"unknown word {quoted(key.text)}{hint}")
                 meant.update(name for name in self.words if f'"{name}"' in hint)
                 continue
@@ -265,12 +265,15 @@ class TableOf:
         return described
 
 
-def _hint(unknown: str, known: list[str]) -> str:
+def _hint(unknown: str, value: Node, known: list[str]) -> str:
     if odd := odd_letters(unknown):
         near = suggestion(unknown, known)
         return f": {odd}" + (near.replace(" - ", "; ", 1) if "did you mean" in near else "")
     if unknown.isdecimal():
         return " - write decimals with a point: 80.00"
+    if " " in unknown and isinstance(value, Text) and value.is_plain and not value.text:
+        # Between braces, what stands behind a comma is a word of its own.
+        return " - put the whole text in quotes if this belongs to it"
     return suggestion(unknown, known)
 
 

@@ -19,6 +19,8 @@ from .shapes import ListOf, Named, Shape, TableOf
 _SHARED: Final = "shared"
 _EXTENDS: Final = "extends"
 _OF_THE_FILE: Final = ("format", _SHARED, _EXTENDS)
+_ONE_VALUE: Final = ("order", "payment_methods", "approvers")
+"""Lists that say one thing as a whole: half of another file's makes no sense of them."""
 """What a file says of itself: it is not joined."""
 
 
@@ -142,8 +144,8 @@ def contracts(tables: Sequence[Table], shared: SharedFiles) -> Iterator[tuple[Co
 def joined(own: Table, other: Table, mistakes: Mistakes) -> Table:
     """Return the words of two files together; where both say one word, what it is decides.
 
-    Lists and named entries are put together, the own ones first; of anything else the own
-    value stays. Two entries of one name (two rules) are a mistake.
+    Lists and named entries are put together, the own ones first, but for those of `_ONE_VALUE`; of
+    anything else the own value stays. Two entries of one name (two rules) are a mistake.
     """
     entries = {key.text: (key, value) for key, value in own.entries}
     for key, value in other.entries:
@@ -151,11 +153,11 @@ def joined(own: Table, other: Table, mistakes: Mistakes) -> Table:
         if word is None or key.text in _OF_THE_FILE:
             # An unknown word is a mistake that is noted already.
             continue
-        if key.text in entries:
+        if key.text in entries and key.text not in _ONE_VALUE:
             kept, first = entries[key.text]
             entries[key.text] = (kept, _together(word.shape, first, value, mistakes))
         else:
-            entries[key.text] = (key, value)
+            entries.setdefault(key.text, (key, value))
     return Table(own.at, tuple(entries.values()))
 
 

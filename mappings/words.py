@@ -215,7 +215,9 @@ EXPECT: Final = TableOf(
     }
 )
 
-OF_ONE_EVENT: Final = ("rule", "quantity", "unit_price", "amount", "description")
+OF_ONE_EVENT: Final = (
+    *("rule", "quantity", "unit_price", "amount", "currency", "description", "tax"),
+)
 """The words of `expect:` that say what one event is worth."""
 
 TEST: Final = TableOf(

@@ -94,7 +94,10 @@ class Tiers:
             return ()
         quantity = sum((each.quantity for each in entries), Decimal(0))
         of_all = f"{how_many(entries)}: {printed(quantity)} in all"
-        return [line for each in self._reached(quantity) for line in _tier(entries, *each, of_all)]
+        reached = enumerate(self._reached(quantity), 1)
+        return [
+            line for number, each in reached for line in _tier(entries, number, *each, of_all)
+        ]
 
     def _reached(self, quantity: Decimal) -> Iterator[tuple[Tier, Decimal]]:
         if self.kind == "volume":
@@ -108,13 +111,14 @@ class Tiers:
 
 
 def _tier(
-    entries: Sequence[LineItem], tier: Tier, quantity: Decimal, of_all: str
+    entries: Sequence[LineItem], number: int, tier: Tier, quantity: Decimal, of_all: str
 ) -> Iterator[LineItem]:
     words = tier.text or tier.words
-    yield _named(sum_line(entries, quantity, tier.price, of_all, f"of it {tier.words}"), words)
+    line = sum_line(entries, quantity, tier.price, of_all, f"of it {tier.words}")
+    yield _named(line, words, number=number)
     if tier.flat and quantity:
         flat = sum_line(entries, Decimal("1.00"), tier.flat, of_all, f"flat fee, {tier.words}")
-        yield _named(flat, words, "flat fee")
+        yield _named(flat, words, "flat fee", number=number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,13 @@ class Packages:
         return (_named(line, self.text or f"packages of {self.size:f}"),)
 
 
-def _named(line: LineItem, *words: str) -> LineItem:
-    # The period is in the grouping, or late usage would be printed as that of the new period.
+def _named(line: LineItem, *words: str, number: int = 1) -> LineItem:
+    # The period is in the grouping, or late usage would be printed as that of the new period; so
+    # is the number of the tier, by which the lines are in order.
     return replace(
         line,
         description=", ".join((line.description, *words)),
-        grouping=(*line.grouping, line.period_from.isoformat(), *words),
+        grouping=(*line.grouping, line.period_from.isoformat(), f"{number:05}", *words),
     )
 
 

@@ -191,3 +191,20 @@ def test_a_customer_that_left_the_rules_keeps_its_drafts_and_says_why(office: Of
     assert "no customer takes project" in office.held()["worklog:2"]
     (row,) = (row for row in office.rows(tables.customer) if row["key"] == "acme")
     assert row["reason"] == "no rule file is about this customer any more"
+
+
+def test_the_draft_of_a_customer_that_left_the_rules_goes_with_its_work(office: Office) -> None:
+    office.tell(issue(7), worklog(1, seconds=3600), worklog(2, seconds=3600))
+    acme = office.rules.pop("acme.yaml")
+    office.rules["new.yaml"] = acme.replace("customer: acme", "customer: new")
+    office.activate()
+    assert office.invoices() == {OCTOBER: ("draft", 24000)}
+    office.line.database.write(
+        lambda connection: replay.remap_customer(
+            connection, "acme", actor="mia", now=office.clock.now()
+        )
+    )
+    office.settle()
+    assert office.invoices() == {"new-2026-10": ("draft", 24000)}
+    empty = office.invoice(OCTOBER)
+    assert (empty["state"], empty["total"], empty["content"]["lines"]) == ("canceled", 0, [])

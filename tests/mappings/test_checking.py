@@ -49,6 +49,11 @@ def test_a_sound_file_has_no_mistakes(mistakes: Change) -> None:
         ('takes: {project: [ACME, ACME-INT, SITE, "acme/*"]}', "takes: {}", "takes nothing"),
         ('[ACME, ACME-INT, SITE, "acme/*"]', "[]", "takes, project: the list is empty"),
         ("hourly: 80.00", "hourly: 80,00", 'unknown word "00" - write decimals with a point'),
+        (
+            "name: Acme GmbH",
+            "agreed: {on: 2026-01-01, by: Jane, who signs}",
+            'agreed: unknown word "who signs" - put the whole text in quotes if this belongs to it',
+        ),
         ("hourly: 80.00", 'hourly: "1,080.00"', "write it with a decimal point and no other marks"),
         ("hourly: 80.00", "hourly: 1e999", '"1e999" is not a number like'),
         ("hourly: 80.00", "hourly: NaN", '"NaN" is not a number like'),

@@ -190,6 +190,8 @@ def test_a_test_that_leaves_open_which_rule_it_means_is_noted(noted: Noted) -> N
         " - say under expect: which rule is meant"
     )
     assert noted(text + test.replace("{amount", "{rule: Night, amount")) == []
+    # What is printed comes of all rules together, so a test of it names none.
+    assert noted(text + test.replace("{amount", "{total")) == []
 
 
 def test_notes_on_shared_rules_name_the_customer_and_their_own_file() -> None:

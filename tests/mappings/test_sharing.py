@@ -91,6 +91,14 @@ def test_lists_are_joined_and_single_values_are_the_nearest(shared: Files) -> No
     assert beta.vague_texts[-3:] == ("things", "work", "stuff")
 
 
+def test_a_list_that_says_one_thing_is_the_customers_own(shared: Files) -> None:
+    shared["rates/terms.yaml"] += "payment_methods: [bank transfer, card]\norder: [rule, item]\n"
+    shared["beta.yaml"] += "payment_methods: card\n"
+    beta = Book.load(shared).customers["beta"]
+    assert beta.parties.particulars.payment_methods == ("card",)
+    assert beta.form.order == ("rule", "item")
+
+
 def test_what_a_shared_file_says_names_that_file_where_it_prices(
     shared: Files, logged: Any
 ) -> None:

@@ -214,6 +214,17 @@ def test_graduated_prices_are_the_integral_of_the_tiers(
     assert sum(line.quantity for line in lines if "flat fee" not in line.description) == units
 
 
+def test_tiers_are_printed_from_the_lowest(logged: Callable[..., Event]) -> None:
+    lines = [NumberedLine(n, line) for n, line in enumerate(lines_for("graduated", logged, 800))]
+    # By their words "100 to 250.5" would come before "up to 100".
+    assert [line.description for line in print_lines(lines[::-1], {})] == [
+        "Requests, up to 100",
+        "Requests, 100 to 250.5",
+        "Requests, 100 to 250.5, flat fee",
+        "Requests, over 250.5",
+    ]
+
+
 @FEW
 @given(amounts=st.lists(st.integers(0, 400), min_size=1, max_size=4))
 def test_a_volume_has_one_price_and_packages_are_begun(

@@ -125,6 +125,8 @@ def test_one_event_may_be_seen_as_it_is_printed(run: Callable[..., TestResult]) 
     [
         ("{amount: 5}", "expect: amount is about one event - write it under lines:, or total:"),
         ("{rule: Engineering hours, total: 5}", "expect: rule is about one event"),
+        ("{total: 5, tax: DE19}", "expect: tax is about one event"),
+        ("{currency: EUR, total: 5}", "expect: currency is about one event"),
         ("{total: 5.001}", "expect: 5.001 has more decimal places than EUR allows"),
         ("{lines: [{amount: 0.001}]}", "expect: 0.001 has more decimal places than EUR allows"),
         (
