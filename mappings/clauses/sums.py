@@ -88,9 +88,6 @@ def _check_overtime(rule: Filled, mistakes: Mistakes) -> None:
     if bill.get("quantity") == "hours" and "minimum" in bill.places:
         advice = "leave minimum: out, or name the other rules under overtime: rules:"
         mistakes.add(bill.place("minimum"), f"a minimum charge is no hour of overtime - {advice}")
-    if bill.get("quantity") == "hours" and "split" in rule.places:
-        advice = "leave split: out, or name the other rules under overtime: rules:"
-        mistakes.add(rule.place("split"), f"overtime needs all hours on one invoice - {advice}")
 
 
 def count_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> Count | None:

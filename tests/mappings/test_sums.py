@@ -395,7 +395,6 @@ def test_a_discount_is_taken_off_the_price_at_which_entries_are_counted(
     [
         (BILLS["per day"], "round per entry, or name the other rules"),
         (f"{HOURS}, minimum: 40.00", "a minimum charge is no hour of overtime"),
-        (f"{HOURS}}}\n    split: {{acme: 50 %, beta: 50 %", "overtime needs all hours on one"),
     ],
 )
 def test_overtime_needs_the_price_of_each_hour(bill: str, mistake: str) -> None:
