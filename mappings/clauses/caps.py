@@ -20,7 +20,7 @@ from ledger.sums import HELD
 from ..atoms import POSITIVE, TEXT
 from ..languages import ENGLISH, money_text, period_text
 from ..periods import Period, period_of
-from ..reading import Mistakes, Place
+from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, OneOf, TableOf, Word
 from .portions import (
     SCOPE_WORDS,
@@ -251,7 +251,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Cap, ...
     """Return the caps of a customer's file, with every mistake noted."""
     caps = []
     for entry in unique_names("cap", filled.get("caps", ()), mistakes):
-        inside = mistakes.inside(f'cap "{entry["cap"]}"')
+        inside = mistakes.inside(f"cap {quoted(entry['cap'])}")
         scope = read_scope(entry, setting, inside)
         at_most = amount_of(entry, "at_most", setting, inside)
         per, over = entry.get("per", "period"), entry.get("over_the_cap", "show")

@@ -278,7 +278,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Fees:
         inside = mistakes.inside(f"fee {quoted(name)}")
         if name in fees:
             problem = f"has the same name as the one in {fees[name].at.seen_from(entry.at)}"
-            inside.add(entry.at, f"{problem} - invoices know a fee by its name")
+            inside.add(entry.at, f"{problem} - call them differently")
             continue
         prices = _numbers(entry, "prices", "unit_price", inside)
         quantities = _numbers(entry, "seats", "quantity", inside)
@@ -327,9 +327,7 @@ def _check_days(entry: Filled, mistakes: Mistakes) -> None:
         problem = f"{first} is long ago, and everything since then is billed"
         mistakes.inside("from").add(entry.place("from"), f"{problem} - write a later day")
     if first and last and first > last:
-        mistakes.inside("until").add(
-            entry.place("until"), "is earlier than from - change them over"
-        )
+        mistakes.inside("until").add(entry.place("until"), "is earlier than from: - swap them")
 
 
 def _numbers(entry: Filled, listed: str, single: str, mistakes: Mistakes) -> tuple[From, ...]:

@@ -83,7 +83,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Form:
     order: Sequence[str] = filled.get("order", ())
     for position, word in enumerate(order):
         if word in order[:position]:
-            problem = f"{word} stands twice - lines are ordered by its first place"
+            problem = f"{word} stands twice - take the second one out"
             mistakes.inside("order").add(filled.place("order"), problem)
     scopes: dict[str, Scope] = {}
     for entry in filled.get("scope", ()):

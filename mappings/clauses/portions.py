@@ -84,7 +84,7 @@ def read_scope(
     check_rules(entry, setting, mistakes, must_bill_hours=must_bill_hours)
     first, last = entry.get("from"), entry.get("until")
     if first and last and first > last:
-        mistakes.add(entry.place("until"), "until is before from - change them over")
+        mistakes.inside("until").add(entry.place("until"), "is earlier than from: - swap them")
     return Scope(
         setting.currency,
         frozenset(names) if names else None,

@@ -242,7 +242,7 @@ def check_payers(
                     inside.add(payer.at, problem + suggestion(payer.customer, customers))
                 elif other is not None and other.currency != customer.currency:
                     problem = f"{payer.customer} pays in {other.currency}, and {customer.key} in"
-                    hint = "all payers of one fact have one currency"
+                    hint = "name only payers of one currency"
                     inside.add(payer.at, f"{problem} {customer.currency} - {hint}")
             if rule.split and rule.bill:
                 inside = mistakes.inside(f"rule {quoted(rule.name)}", "split")

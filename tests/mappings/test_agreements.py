@@ -90,7 +90,7 @@ def test_all_of_them_are_read_and_applied_in_order(load: Callable[..., Book]) ->
         (
             "until: 2026-12-31",
             "until: 2025-12-31",
-            'acme.yaml:21:13: prepaid "Support": until is before from - change them over',
+            'acme.yaml:21:13: prepaid "Support", until: is earlier than from: - swap them',
         ),
         (
             "rolls_over: 2 months",

@@ -264,7 +264,7 @@ def test_any_way_of_cutting_a_period_sums_up_to_the_whole(
     [
         ("unit_price: 500.00", "quantity: 2", "has no price - write unit_price:, or prices:"),
         ("unit_price: 500.00", "unit_price: 0", "is not a number like 1 or 2.50 above zero"),
-        ("until: 2026-12-31", "until: 2025-12-31", "is earlier than from - change them over"),
+        ("until: 2026-12-31", "until: 2025-12-31", "is earlier than from: - swap them"),
         ("from: 2026-01-15", "from: 1926-01-15", "is long ago"),
         ("{month}", "{item}", 'unknown word "{item}"'),
         ("every: month", "every: day", "is not one of: week, month, quarter, year"),

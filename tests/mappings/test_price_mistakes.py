@@ -46,7 +46,7 @@ from tests.mappings.nordic import CONTRACT, Files, contract
         (
             "quantity: units",
             "quantity: unit",
-            'not a number above zero, or the word "hours", "days" or',
+            'not a number above zero, or the word "hours", "days"',
         ),
         (
             "quantity: units, unit_price: 0.0234",

@@ -204,7 +204,7 @@ def test_all_payers_have_one_currency(sharing: Files) -> None:
     with pytest.raises(ConfigurationError) as found:
         Book.load({**sharing, "beta.yaml": text})
     (mistake,) = found.value.mistakes
-    assert "beta pays in USD, and acme in EUR - all payers of one fact have one currency" in mistake
+    assert "beta pays in USD, and acme in EUR - name only payers of one currency" in mistake
     assert 'rule "Portal", split' in mistake
 
 
@@ -224,9 +224,11 @@ def test_nothing_cannot_be_shared(sharing: Files) -> None:
 
 
 def test_what_is_counted_together_has_one_payer(sharing: Files) -> None:
-    bill = "quantity: hours, unit_price: 100.00}"
+    bill = '{description: "{title}", quantity: hours, unit_price: 100.00}'
     assert bill in sharing["acme.yaml"]
-    together = bill.replace("}", ", round: up to 15 minutes per day, one_line_per: title}")
+    together = (
+        "{description: Portal, quantity: hours, unit_price: 100.00, round: up to 1 hour per day}"
+    )
     text = sharing["acme.yaml"].replace(bill, together)
     with pytest.raises(ConfigurationError) as found:
         Book.load({**sharing, "acme.yaml": text})
