@@ -88,6 +88,8 @@ def due_by(book: Book, now: datetime) -> Iterator[Due]:
         today = now.astimezone(ZoneInfo(customer.time_zone)).date()
         for fee in customer.fees.by_name.values():
             yield from fee.due(customer.key, customer.time_zone, today)
+        if minimum := customer.agreements.minimum_fee:
+            yield from minimum.due(customer.key, customer.time_zone, today)
 
 
 def sum_up(book: Book, key: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
