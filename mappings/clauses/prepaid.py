@@ -24,6 +24,7 @@ from ..languages import ENGLISH, day_text, money_text, number_text
 from ..periods import months_later
 from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
+from .overtime import is_surcharge
 from .portions import SCOPE_WORDS, Portion, Scope, agreed, pool_name, portions, read_scope
 from .setting import Setting, amount_of, unique_names
 
@@ -166,11 +167,8 @@ class AppliedPrepaid:
     def wanted(self, lines: Sequence[KnownLine]) -> Sequence[LineItem]:
         """Return what takes off the work what it draws, and says what is left."""
         prepaid = self.prepaid
-        # A cent that makes up for rounding is no hour.
         counting = [
-            each
-            for each in lines
-            if prepaid.scope.holds(each.line) and each.line.description != ROUNDING
+            each for each in lines if prepaid.scope.holds(each.line) and self._is_drawn(each.line)
         ]
         account = _Account(prepaid, _last_day(counting))
         drawn: list[tuple[Portion, Mapping[Grant, Decimal]]] = []
@@ -189,6 +187,15 @@ class AppliedPrepaid:
         if prepaid.shows_left:
             wanted += self._said(counting, drawn, left)
         return wanted
+
+    def _is_drawn(self, line: LineItem) -> bool:
+        """Return whether a line can draw from it.
+
+        A cent that makes up for rounding is no hour, and an hour of overtime draws once: what is
+        due on top of it is money.
+        """
+        is_money_alone = line.description == ROUNDING or is_surcharge(line)
+        return not (is_money_alone if self.prepaid.in_hours else line.description == ROUNDING)
 
     def _taken_off(
         self, drawn: Sequence[tuple[Portion, Mapping[Grant, Decimal]]]
@@ -377,12 +384,31 @@ def _check_hours(entry: Filled, filled: Filled, mistakes: Mistakes) -> None:
         return
     for rule in filled.get("rules", ()):
         bill = rule.get("bill")
-        if rule.get("rule") in names and isinstance(bill, Filled) and not _bills_hours(bill):
-            problem = f"rule {quoted(rule['rule'])} bills no hours"
-            mistakes.inside("rules").add(
+        if rule.get("rule") not in names or not isinstance(bill, Filled):
+            continue
+        inside, name = mistakes.inside("rules"), quoted(rule["rule"])
+        if not _bills_hours(bill):
+            problem = f"rule {name} bills no hours"
+            inside.add(
                 entry.place("rules"), f"{problem} - name rules with quantity: hours, or an amount"
             )
+        elif word := _what_is_no_hour(bill):
+            problem = f"{word} of rule {name} is no price of an hour"
+            inside.add(entry.place("rules"), f"{problem} - leave it out there, or write an amount")
 
 
 def _bills_hours(bill: Filled) -> bool:
-    return bill.get("quantity") in (None, "hours")
+    # Without a quantity the rule has a mistake of its own, if it is not about a contract sum.
+    return bill.get("quantity") == "hours" or not {"quantity", "contract_sum"} & set(bill.places)
+
+
+def _what_is_no_hour(bill: Filled) -> str | None:
+    """Return the word that bills the hours of a rule as something that is none, if there is any."""
+    price = bill.get("unit_price")
+    if isinstance(price, Filled):
+        tiers = [*(price.get("graduated") or ()), *(price.get("volume") or ())]
+        if "package" in price.places:
+            return "package"
+        if any("flat" in tier.places for tier in tiers):
+            return "flat"
+    return "minimum" if "minimum" in bill.places else None
