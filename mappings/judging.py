@@ -82,10 +82,19 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
     )
 
 
+def days_of(book: Book, now: datetime) -> dict[str, date]:
+    """Return which day it is where each customer is."""
+    return {
+        key: now.astimezone(ZoneInfo(customer.time_zone)).date()
+        for key, customer in book.customers.items()
+    }
+
+
 def due_by(book: Book, now: datetime) -> Iterator[Due]:
     """Yield everything that has ever come due by the calendar under the rules of a book."""
+    days = days_of(book, now)
     for customer in book.customers.values():
-        today = now.astimezone(ZoneInfo(customer.time_zone)).date()
+        today = days[customer.key]
         for fee in customer.fees.by_name.values():
             yield from fee.due(customer.key, customer.time_zone, today)
         if minimum := customer.agreements.minimum_fee:
