@@ -19,6 +19,7 @@ from ledger.events import Event
 from ledger.homes import Period
 from ledger.subjects import Verdict
 
+from .clauses.overtime import is_surcharge
 from .languages import period_text
 from .periods import Period as BillingPeriod
 from .periods import period_of
@@ -146,6 +147,9 @@ def terms_of(
 
     def billed_hours(line: LineItem) -> Decimal | None:
         """Return the hours that a line bills, None if it bills something else."""
+        if is_surcharge(line):
+            # Its hours are billed by the lines of the work itself.
+            return None
         rules = book_of(line.mapping_version).customers[key].rules
         bills = (rule.bill for rule in rules if rule.name == line.rule)
         is_hours = any(bill is not None and bill.quantity == "hours" for bill in bills)

@@ -150,3 +150,12 @@ def test_what_no_period_takes_is_held_for_a_person(office: Office) -> None:
     office.tell(worklog(1, seconds=3600 * 24))
     assert kept_back(office) == [("acme", "cap: Ceiling, monthly 2026-10-01")]
     assert is_sound(office)
+
+
+def test_a_timesheet_bills_an_hour_of_overtime_once(office: Office) -> None:
+    overtime = "{overtime: Long days, after: 8 hours per person and day, times: 1.5}"
+    agree(office, f"timesheet: yes\novertime: [{overtime}]\nrules:\n")
+    office.tell(worklog(1, seconds=36000))
+    assert office.invoices()[OCTOBER] == ("draft", 120000 + 12000)
+    (row,) = office.invoice(OCTOBER)["content"]["timesheet"]
+    assert row[-2:] == ["10.00", "10.00"]
