@@ -116,7 +116,12 @@ def _text(
 
 
 def _is_printed(group: Sequence[NumberedLine]) -> bool:
-    """Return whether an agreement has left anything of what is printed together."""
+    """Return whether an agreement has left anything of what is printed together.
+
+    An entry of nothing at no price says nothing: it stands for a period without work.
+    """
+    if all(each.line.kind == "entry" for each in group):
+        return any(each.line.quantity or each.line.unit_price for each in group)
     if all(each.line.kind != "agreement" for each in group):
         return True
     quantity = sum((each.line.quantity for each in group), Decimal(0))

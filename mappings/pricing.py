@@ -17,10 +17,12 @@ from ledger.money import Money, hours, line_amount, printed
 
 from .clauses import pools, prices
 from .clauses.factors import Factor
+from .clauses.minimums import RULE, MinimumFee
 from .clauses.shares import ContractSum, Split
 from .clauses.sums import Count
 from .contract import Bill, Customer, Rule
 from .holding import Hold, unknown_person, why_unknown
+from .languages import period_text
 from .matching import Index, Seen, activity_of, asked, compiled, unknown_word
 from .model import BillableCondition, Person
 from .periods import Period, period_of
@@ -123,6 +125,9 @@ class Pricing:
         customer = self._by_key.get(key)
         if customer is None:
             return Held(None, f"no rule file is about {key} any more - add it, or leave it so")
+        minimum = customer.agreements.minimum_fee
+        if name == RULE and minimum is not None and minimum.owes(first, last):
+            return _without_work(customer, minimum, event)
         fee = customer.fees.by_name.get(name)
         charge = fee.charge(first, last) if fee else None
         if fee is None or charge is None:
@@ -293,6 +298,33 @@ class _Ready:
         price = f"rate {rate.price:f} {currency} per {rate.per}"
         steps.append(f"{price}: {rate.words}, from {rate.from_on} ({rate.at})")
         return rate.price
+
+
+def _without_work(customer: Customer, minimum: MinimumFee, event: Event) -> Outcome:
+    """Return a line of nothing: with it, a period without work has a line that owes the minimum.
+
+    What is missing to the minimum stands on a line of its own, as ever.
+    """
+    steps = [f"minimum fee ({minimum.at}): due also without any work"]
+    try:
+        tax = _tax(customer, minimum.tax, event, steps)
+    except Hold as hold:
+        return Held(customer.key, f"minimum_fee: {hold}")
+    period = period_of(minimum.schedule, event.on)
+    return Priced(
+        customer=customer.key,
+        rule=RULE,
+        description=f"{RULE}, {period_text(customer.form.language, period)}",
+        quantity=Decimal(0),
+        unit_price=Decimal(0),
+        currency=customer.currency,
+        amount=0,
+        seconds=None,
+        group=(RULE,),
+        period=period,
+        steps=tuple(steps),
+        tax=tax,
+    )
 
 
 def _tax(customer: Customer, code: str | None, event: Event, steps: list[str]) -> str:

@@ -21,11 +21,10 @@ from ..descriptions import parse as parse_description
 from ..periods import SCHEDULES
 from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
-from .setting import Setting
+from . import minimums
+from .setting import EARLIEST, Setting
 from .taxes import CODE
 
-EARLIEST: Final = date(2000, 1, 1)
-"""A fee cannot begin before: everything since its first day is billed."""
 IN_DESCRIPTIONS: Final = {
     "fee": "the name of the fee",
     "month": "the month in which the period begins: March 2026",
@@ -314,6 +313,8 @@ def check_given(given: Filled, customer: Filled, mistakes: Mistakes) -> None:
             mistakes.add(given.place("fee"), f"a fee is due by the calendar - write event: {DUE}")
         return
     names = [fee["fee"] for fee in customer.get("fees", ()) if fee.get("fee")]
+    if minimums.is_due_alone(customer):
+        names.append(minimums.RULE)
     if name is None:
         mistakes.add(given.at, 'the word "fee" is missing - name the fee that is due')
     elif name not in names:

@@ -45,6 +45,15 @@ WORDS: Final[Mapping[str, Word]] = {
 }
 
 
+_POOLS: Final = "overtime"
+"""What the names of its pools begin with."""
+
+
+def is_surcharge(line: LineItem) -> bool:
+    """Return whether a line is what is due on top of hours that stand on lines of their own."""
+    return line.kind == "sum" and line.pool.startswith(f'["{_POOLS}"')
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One entry of `overtime:`."""
@@ -80,7 +89,7 @@ class Overtime:
             f"{clause.name}: {clause.after:f} {clause.per} {clause.times:f} {clause.rules}"
             for clause in self.clauses
         ]
-        return name_of("overtime", currency, person, f"{on:%G-W%V}", tuple(words))
+        return name_of(_POOLS, currency, person, f"{on:%G-W%V}", tuple(words))
 
     def lines(self, worked: Sequence[LineItem]) -> Sequence[LineItem]:
         """Return what is due on top of a person's week; see `ledger.sums.SumUp`.

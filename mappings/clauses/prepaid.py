@@ -24,6 +24,7 @@ from ..languages import ENGLISH, day_text, money_text, number_text
 from ..periods import months_later
 from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
+from .overtime import is_surcharge
 from .portions import SCOPE_WORDS, Portion, Scope, agreed, pool_name, portions, read_scope
 from .setting import Setting, amount_of, unique_names
 
@@ -166,11 +167,8 @@ class AppliedPrepaid:
     def wanted(self, lines: Sequence[KnownLine]) -> Sequence[LineItem]:
         """Return what takes off the work what it draws, and says what is left."""
         prepaid = self.prepaid
-        # A cent that makes up for rounding is no hour.
         counting = [
-            each
-            for each in lines
-            if prepaid.scope.holds(each.line) and each.line.description != ROUNDING
+            each for each in lines if prepaid.scope.holds(each.line) and self._is_drawn(each.line)
         ]
         account = _Account(prepaid, _last_day(counting))
         drawn: list[tuple[Portion, Mapping[Grant, Decimal]]] = []
@@ -189,6 +187,15 @@ class AppliedPrepaid:
         if prepaid.shows_left:
             wanted += self._said(counting, drawn, left)
         return wanted
+
+    def _is_drawn(self, line: LineItem) -> bool:
+        """Return whether a line can draw from it.
+
+        A cent that makes up for rounding is no hour, and an hour of overtime draws once: what is
+        due on top of it is money.
+        """
+        is_money_alone = line.description == ROUNDING or is_surcharge(line)
+        return not (is_money_alone if self.prepaid.in_hours else line.description == ROUNDING)
 
     def _taken_off(
         self, drawn: Sequence[tuple[Portion, Mapping[Grant, Decimal]]]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from ledger.money import to_minor
 
 from ..model import Workspace
 from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled
+
+EARLIEST: Final = date(2000, 1, 1)
+"""What comes due by the calendar cannot begin before: all of it since its first day is billed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _TOLD_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "person": ("person",),
     "role": ("role", "person"),
     "activity": ("activity",),
+    "factor": ("factor",),
     "labels": ("labels",),
     "label": ("label",),
     "date": ("day",),
