@@ -20,10 +20,12 @@ from ledger.homes import Period
 from ledger.subjects import Verdict
 
 from .clauses.overtime import is_surcharge
+from .holding import Hold
 from .languages import period_text
 from .periods import Period as BillingPeriod
 from .periods import period_of
 from .pricing import Held, Nothing, Outcome
+from .reading import quoted
 from .texts import worded
 
 if TYPE_CHECKING:
@@ -74,11 +76,16 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
     )
     if outcome.split is None:
         return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))
+    try:
+        lines = outcome.split.divided(line, book.customers)
+    except Hold as hold:
+        reason = f"rule {quoted(outcome.rule)}: {hold}"
+        return Verdict("held", customer=outcome.customer, reason=reason)
     return Verdict(
         "priced",
         outcome.customer,
         outcome.rule,
-        lines=outcome.split.divided(line, book.customers),
+        lines=lines,
         payers=tuple(payer.customer for payer in outcome.split.payers),
     )
 

@@ -106,14 +106,15 @@ class AppliedMinimumFee:
 
     def wanted(self, lines: Sequence[KnownLine]) -> Sequence[LineItem]:
         """Return a line for each period that has any line and comes to less."""
-        periods: dict[tuple[Any, ...], list[LineItem]] = defaultdict(list)
+        periods: dict[tuple[Any, ...], list[KnownLine]] = defaultdict(list)
         for each in lines:
             if each.line.schedule == self.fee.schedule and self._counts(each.line):
-                periods[window_of("period", each.line)].append(each.line)
+                periods[window_of("period", each.line)].append(each)
         return [
-            self._missing(together)
+            self._missing([each.line for each in together])
             for _, together in sorted(periods.items(), key=lambda period: period[0])
-            if sum(line.amount for line in together) < self.fee.at_least
+            if _is_anything_left(together)
+            and sum(each.line.amount for each in together) < self.fee.at_least
         ]
 
     def _counts(self, line: LineItem) -> bool:
@@ -142,6 +143,21 @@ class AppliedMinimumFee:
             adjusts_id=None,
             steps=(f"minimum fee of {at_least} ({self.fee.at}): {due} so far",),
         )
+
+
+def _is_anything_left(lines: Sequence[KnownLine]) -> bool:
+    """Return whether there is anything in a period but what was billed and taken back again."""
+    taken_back = {each.line.corrects_id for each in lines}
+    left: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    for each in lines:
+        line = each.line
+        if line.kind == "entry" and line.corrects_id is None and each.id not in taken_back:
+            return True
+        if line.kind != "entry":
+            # A sum of nothing may be what is left of entries that are gone.
+            said = line.quantity if line.kind == "sum" else Decimal(line.amount)
+            left[line.kind, line.pool, line.rule, line.grouping, line.unit_price] += said
+    return any(left.values())
 
 
 def _most_taxed(lines: Sequence[LineItem]) -> str:

@@ -357,7 +357,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
             if "rules" not in entry.places:
                 advice = "write rules: [...]"
                 inside.add(entry.at, f"which rules draw the hours is not said - {advice}")
-            _check_hours(entry, filled, inside)
+            _check_hours(entry, filled, setting, inside)
         else:
             size = Decimal(amount_of(entry, "amount", setting, inside))
         if not entry.is_whole:
@@ -379,11 +379,12 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
     return tuple(found)
 
 
-def _check_hours(entry: Filled, filled: Filled, mistakes: Mistakes) -> None:
+def _check_hours(entry: Filled, filled: Filled, setting: Setting, mistakes: Mistakes) -> None:
     """Note a mistake where rules that draw hours have lines that are no hours."""
     for rule in filled.get("rules", ()):
         bill = rule.get("bill")
-        drawn = rule.get("rule") in entry.get("rules", ()) and isinstance(bill, Filled)
+        names = set(entry.get("rules", ())) - setting.without_hours
+        drawn = rule.get("rule") in names and isinstance(bill, Filled)
         if drawn and (beside := _beside_hours(bill)):
             problem = f"rule {quoted(rule['rule'])} bills {beside}"
             mistakes.inside("rules").add(

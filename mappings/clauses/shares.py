@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from ledger.corrections import LineItem
 from ledger.money import Money, allocate, billed_as, exact_amount, printed, to_minor
+from ledger.taxes import tax_of
 
 from .. import phrases
 from ..atoms import KEY, PATTERNS, POSITIVE
 from ..descriptions import MOST
+from ..holding import Hold
 from ..matching import fits_wildcard
 from ..periods import period_of
 from ..reading import Mistakes, Place, quoted, suggestion
@@ -115,7 +117,10 @@ class Split:
     at: Place
 
     def divided(self, line: LineItem, customers: Mapping[str, Customer]) -> tuple[LineItem, ...]:
-        """Return a line for each payer: amounts and seconds add up to those of the whole line."""
+        """Return a line for each payer: amounts and seconds add up to those of the whole line.
+
+        Raise Hold if a payer's own tax is not known.
+        """
         shares = [Fraction(payer.percent) for payer in self.payers]
         amounts, seconds = allocate(line.amount, shares), allocate(line.seconds, shares)
         return tuple(
@@ -131,9 +136,13 @@ class Split:
         period = period_of(self.schedule or customer.invoice, whole.on)
         share = f" ({payer.percent:f} %)"
         of = Money(whole.amount, whole.currency)
+        tax, steps = whole.tax, whole.steps
+        if payer.customer != whole.customer:
+            tax, steps = _own_tax(whole, customer)
         return replace(
             whole,
             customer=payer.customer,
+            tax=tax,
             description=whole.description[: MOST - len(share)] + share,
             quantity=quantity,
             unit_price=unit_price,
@@ -143,11 +152,22 @@ class Split:
             period_from=period.start,
             period_to=period.end,
             steps=(
-                *whole.steps,
+                *steps,
                 f"{payer.customer} pays {payer.percent:f} % of {of} ({payer.at}): {amount}, as "
                 f"{printed(quantity)} x {unit_price:f}",
             ),
         )
+
+
+def _own_tax(whole: LineItem, customer: Customer) -> tuple[str, tuple[str, ...]]:
+    """Return the tax on a payer's part by its own contract, and the steps with it."""
+    code = customer.taxes.code_for(tax_of(whole.tax).code if whole.tax else None)
+    if code is None:
+        return "", whole.steps
+    entry = customer.taxes.on(code, whole.on)
+    if entry is None:
+        raise Hold(f"no tax {code} of {customer.key} holds on {whole.on} - add one under taxes:")
+    return entry.key, (*whole.steps, f"{customer.key}: {entry.step}")
 
 
 def contract_sum_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> ContractSum | None:
@@ -244,6 +264,8 @@ def check_payers(
                     problem = f"{payer.customer} pays in {other.currency}, and {customer.key} in"
                     hint = "name only payers of one currency"
                     inside.add(payer.at, f"{problem} {customer.currency} - {hint}")
+                elif other is not None and rule.bill:
+                    _check_tax(customer, other, rule.bill.tax, payer, inside)
             if rule.split and rule.bill:
                 inside = mistakes.inside(f"rule {quoted(rule.name)}", "split")
                 if rule.bill.count:
@@ -253,3 +275,16 @@ def check_payers(
                     problem = "hours with overtime have one payer"
                     advice = "leave split: out, or name the other rules under overtime: rules:"
                     inside.add(rule.split.at, f"{problem} - {advice}")
+
+
+def _check_tax(
+    customer: Customer, other: Customer, code: str | None, payer: Payer, mistakes: Mistakes
+) -> None:
+    """Note a mistake if a payer's part could not be taxed as its own contract says."""
+    ours, theirs = customer.taxes, other.taxes
+    if theirs.by_code and theirs.code_for(code) is None:
+        problem = f"{other.key} has taxes, but none for this"
+        mistakes.add(payer.at, f"{problem} - write tax: at the top of its file")
+    elif theirs.by_code and ours.is_included != theirs.is_included:
+        problem = f"prices of {customer.key} and {other.key} are not both net or both gross"
+        mistakes.add(payer.at, f"{problem} - the parts of one price mean the same to all payers")

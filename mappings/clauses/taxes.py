@@ -97,6 +97,12 @@ class Taxes:
     """The code on lines whose rule names none."""
     by_code: Mapping[str, tuple[TaxEntry, ...]] = field(default_factory=dict)
     """Oldest first."""
+    is_included: bool = False
+    """Prices are gross: they hold their taxes."""
+
+    def code_for(self, code: str | None) -> str | None:
+        """Return the code that stands for another contract's: the same one, or else the usual."""
+        return code if code in self.by_code else self.usual
 
     def on(self, code: str, on: date) -> TaxEntry | None:
         """Return what a code means for work of a day, None if it does not hold yet."""
@@ -140,6 +146,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Taxes:  # noqa
             code: tuple(sorted(entries, key=lambda entry: entry.from_on))
             for code, entries in by_code.items()
         },
+        is_included,
     )
 
 

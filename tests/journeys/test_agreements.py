@@ -159,3 +159,18 @@ def test_a_timesheet_bills_an_hour_of_overtime_once(office: Office) -> None:
     assert office.invoices()[OCTOBER] == ("draft", 120000 + 12000)
     (row,) = office.invoice(OCTOBER)["content"]["timesheet"]
     assert row[-2:] == ["10.00", "10.00"]
+
+
+@pytest.mark.parametrize("round_", ["per entry", "per person and day"])
+def test_a_month_whose_work_is_all_taken_back_owes_no_minimum(office: Office, round_: str) -> None:
+    office.change("acme.yaml", "per entry", round_)
+    office.change("acme.yaml", "[time.logged, time.total]", "time.logged")
+    agree(office, "minimum_fee: {at_least: 300.00}\nrules:\n")
+    office.tell(worklog(1, seconds=3600))
+    assert office.invoices() == {OCTOBER: ("draft", 30000)}
+    office.bill(OCTOBER)
+    office.tell(worklog(1, seconds=0, version=2, kind="worklog_deleted"))
+    assert office.invoices()[NOVEMBER] == ("blocked", -30000)
+    office.tell(worklog(2, seconds=3600))
+    assert sum(total for _, total in office.invoices().values()) == 30000
+    assert is_sound(office)

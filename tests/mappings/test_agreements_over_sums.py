@@ -51,7 +51,7 @@ overtime:
 }
 WORTH = {"rounded": 1300, "days": 1250, "tiers": 1125, "units": 500, "overtime": 1350}
 """What ten hours of Ana's and two and a half of Ben's come to, or twelve and a half units."""
-HOURS = {"rounded": 13, "tiers": Decimal("12.5"), "overtime": Decimal("12.5")}
+HOURS = {"rounded": Decimal(13), "tiers": Decimal("12.5"), "overtime": Decimal("12.5")}
 GIVEN = """\
       - {event: time.logged, project: ACME, person: Ana, seconds: 32400, on: 2026-03-04}
       - {event: time.logged, project: ACME, person: Ana, seconds: 3600, on: 2026-03-04}
@@ -106,7 +106,7 @@ def test_a_minimum_over_sums(files: dict[str, str], kind: str) -> None:
 @pytest.mark.parametrize("kind", HOURS)
 def test_prepaid_hours_draw_each_hour_once(files: dict[str, str], kind: str) -> None:
     terms = "prepaid: [{prepaid: H, rules: Work, hours: 100, from: 2026-03-01}]\n"
-    drawn = int(HOURS[kind])
+    drawn = HOURS[kind]
     # What is due on top of two hours beyond eight stays due: it is no hour of its own.
     rest = {"overtime": 100}.get(kind, 0)
     line = f"H: {drawn:.2f} h drawn, {100 - drawn:.2f} h left on 2026-03-31"

@@ -253,3 +253,71 @@ def test_what_changes_a_price_does_not_stand_beside_a_contract_sum(
         Book.load({**sharing, "acme.yaml": text})
     said = word.partition(":")[0]
     assert f"bill, {said}: stands beside contract_sum:, which is" in found.value.mistakes[0]
+
+
+TAXES = "taxes: [{tax: DE19, rate: 19 %}, {tax: EX, exempt: yes, text: Training.}]\ntax: DE19\n"
+FRENCH = """\
+taxes:
+  - {tax: RC, reverse_charge: yes, text: The customer owes the tax., from: 2026-03-01}
+  - {tax: EX, exempt: yes, text: Formation.}
+tax: RC
+"""
+
+
+def taxed(files: Files, **taxes: str) -> Book:
+    """Return the sharing firm, some of its customers with taxes."""
+    changed = {
+        f"{key}.yaml": files[f"{key}.yaml"].replace("rates:\n", f"{text}rates:\n", 1)
+        for key, text in taxes.items()
+    }
+    return Book.load({**files, **changed})
+
+
+@pytest.mark.parametrize(
+    ("taxes", "expected"),
+    [
+        ({"acme": TAXES}, {"acme": "DE19 19 %", "beta": "", "gamma": ""}),
+        ({"beta": TAXES}, {"acme": "", "beta": "DE19 19 %", "gamma": ""}),
+        (
+            {"acme": TAXES, "beta": FRENCH, "gamma": TAXES.replace("19 %", "16 %")},
+            {"acme": "DE19 19 %", "beta": "RC reverse charge", "gamma": "DE19 16 %"},
+        ),
+    ],
+)
+def test_each_payer_pays_its_own_tax(
+    sharing: Files,
+    logged: Callable[..., Event],
+    taxes: dict[str, str],
+    expected: dict[str, str],
+) -> None:
+    lines = judge(taxed(sharing, **taxes), logged(labels=("portal",))).lines
+    assert {line.customer: line.tax for line in lines if line.customer in expected} == {
+        line.customer: expected[line.customer] for line in lines
+    }
+    assert len(lines) > 1
+
+
+def test_a_part_waits_where_no_tax_of_its_payer_holds(
+    sharing: Files, logged: Callable[..., Event]
+) -> None:
+    book = taxed(sharing, acme=TAXES, beta=FRENCH, gamma=FRENCH)
+    found = judge(book, logged(labels=("portal",), on=date(2026, 2, 28)))
+    assert found.state == "held"
+    assert "no tax RC of " in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("taxes", "mistake"),
+    [
+        (TAXES + "prices: gross\n", "are not both net or both gross"),
+        (TAXES.replace("DE19", "X").replace("tax: X\n", ""), "has taxes, but none for this"),
+    ],
+)
+def test_parts_that_mean_something_else_to_a_payer_are_a_mistake(
+    sharing: Files, taxes: str, mistake: str
+) -> None:
+    if "tax: X" in taxes:
+        rule = "rules: [{rule: A, bill: {description: A, quantity: 1, unit_price: 1, tax: X}}]\n"
+        sharing = {**sharing, "beta.yaml": sharing["beta.yaml"].split("rules:")[0] + rule}
+    with pytest.raises(ConfigurationError, match=mistake):
+        taxed(sharing, acme=TAXES, beta=taxes)
