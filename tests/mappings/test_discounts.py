@@ -184,3 +184,16 @@ def test_what_is_over_is_the_later_work_whatever_was_billed_first() -> None:
     ledger.bill(date(2026, 10, 1))
     ledger.tell(2, entry(FIRST, "10", "100.00", tax="DE19"))
     assert {(line.tax, line.amount) for line in ledger.agreed()} == {("DE7", -5_000)}
+
+
+def test_a_discount_of_the_whole_contract_stands_in_each_period_it_is_given_for() -> None:
+    entries = [entry(FIRST, "20", "100.00"), entry(date(2026, 11, 2), "20", "100.00")]
+    ledger = all_at_once([discount(per="contract")], entries)
+    assert [(line.period_from.month, line.amount) for line in ledger.agreed()] == [
+        (10, -5_000),
+        (11, -10_000),
+    ]
+
+
+def test_who_has_just_reached_the_minimum_owes_nothing_more() -> None:
+    assert all_at_once([minimum()], [entry(FIRST, "5", "100.00")]).agreed() == []

@@ -19,6 +19,7 @@ from ledger.money import line_amount
 from ledger.printing import NumberedLine, print_lines
 from ledger.sums import brought_together, by_pool, change_of_sums, not_summed_up
 from mappings.book import Book
+from mappings.clauses.pools import name_of
 from mappings.judging import judge
 from mappings.pricing import Held
 from tests.mappings.conftest import ACME, WORKSPACE
@@ -345,3 +346,14 @@ def test_overtime_that_cannot_be_is_a_mistake(words: str, mistake: str) -> None:
 def test_overtime_needs_the_price_of_each_entry() -> None:
     with pytest.raises(Exception, match="round per entry, or name the other rules"):
         book_with(BILLS["per day"], OVERTIME)
+
+
+def test_pools_with_long_names_fit_an_index_and_stay_apart() -> None:
+    one, other = (name_of("hours", "A" * 1000 + end) for end in "xy")
+    assert one != other
+    assert len(one) < 400
+
+
+def test_the_last_unit_of_a_tier_has_its_price(logged: Callable[..., Event]) -> None:
+    (line,) = lines_for("volume", logged, 200)
+    assert (line.quantity, line.unit_price) == (Decimal(100), Decimal("0.333"))
