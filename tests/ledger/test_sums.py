@@ -58,3 +58,9 @@ def test_a_later_agreement_sees_what_an_earlier_one_has_taken_off() -> None:
     )
     assert total(each.line for each in known) == 80_000
     assert [each.line.quantity for each in known] == [Decimal(15), Decimal(-5), Decimal(-2)]
+
+
+def test_an_agreement_counts_what_entries_come_to_together() -> None:
+    cap = Cap("Ceiling", Scope("EUR"), 1_000, "EUR", "period", "hold", AT).of_version("v1")
+    known = brought_together([surcharge(OCTOBER)], nothing_counts, [cap])
+    assert total(each.line for each in known) == 1_000

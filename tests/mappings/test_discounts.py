@@ -197,3 +197,20 @@ def test_a_discount_of_the_whole_contract_stands_in_each_period_it_is_given_for(
 
 def test_who_has_just_reached_the_minimum_owes_nothing_more() -> None:
     assert all_at_once([minimum()], [entry(FIRST, "5", "100.00")]).agreed() == []
+
+
+def test_each_currency_has_its_own_discount_where_the_tax_is_the_same() -> None:
+    entries = [entry(FIRST, "10", "100.00"), entry(FIRST, "5", "100.00", currency="USD")]
+    found = all_at_once([discount(None)], entries).agreed()
+    assert [(line.currency, line.amount) for line in found] == [("EUR", -5_000), ("USD", -2_500)]
+
+
+@pytest.mark.parametrize(("per", "is_for_ever"), [("period", False), ("year", True)])
+def test_a_volume_of_more_than_a_period_looks_at_all_of_them(per: str, is_for_ever: bool) -> None:
+    assert discount(per=per).is_for_ever is is_for_ever
+
+
+def test_the_minimum_fee_has_the_tax_of_most_of_the_money() -> None:
+    entries = [entry(FIRST, "1", "100.00", tax="DE19"), entry(SECOND, "2", "100.00", tax="DE7")]
+    (line,) = all_at_once([minimum()], entries).agreed()
+    assert (line.tax, line.amount) == ("DE7", 20_000)

@@ -19,9 +19,9 @@ def test_what_is_removed_leaves_the_other_line_of_the_same_price_as_it_was() -> 
         KnownLine(number, True, entry(DAY, hours, "100.00"))
         for number, hours in ((1, "8"), (2, "4"))
     )
-    removed = KnownLine(3, False, taking_back(first, 9))
+    removed = KnownLine(3, False, taking_back(second, 9))
     assert [(each.own_id, each.quantity) for each in portions([first, second, removed])] == [
-        (2, Decimal(4))
+        (1, Decimal(8))
     ]
 
 

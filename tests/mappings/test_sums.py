@@ -364,7 +364,7 @@ def test_the_last_unit_of_a_tier_has_its_price(logged: Callable[..., Event]) -> 
 
 def test_of_nothing_the_first_tier_alone_is_told(logged: Callable[..., Event]) -> None:
     (line,) = lines_for("graduated", logged, 0)
-    assert (line.quantity, line.amount) == (0, 0)
+    assert (line.quantity, line.amount) == (Decimal(0), 0)
     tiers = Tiers("volume", (Tier(Decimal(0), None, Decimal("0.50"), Decimal(10)),))
     nothing = small_ledger.entry(date(2026, 4, 1), "0", "0.50", kind="counted")
     assert [line.amount for line in tiers.lines([nothing])] == [0]
