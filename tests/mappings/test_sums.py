@@ -373,8 +373,11 @@ def test_of_nothing_the_first_tier_alone_is_told(logged: Callable[..., Event]) -
 def test_overtime_begins_within_an_entry_that_passes_the_limit(
     logged: Callable[..., Event],
 ) -> None:
-    (line,) = lines_for("overtime", logged, 450, 120)
-    assert (line.description, line.quantity) == ("Long day, Ana", Decimal("1.5"))
+    lines = lines_for("overtime", logged, 210, 240, 270)
+    assert {(line.description, line.quantity) for line in lines} == {
+        ("Long day, Ana", Decimal(2)),
+        ("Very long day, Ana", Decimal(2)),
+    }
 
 
 def test_overtime_is_of_the_cheapest_hours_of_a_day_and_apart_for_each_project() -> None:
