@@ -19,6 +19,7 @@ from ledger.money import (
     hours,
     line_amount,
     printed,
+    quantity_for,
     round_seconds,
     to_minor,
 )
@@ -196,3 +197,19 @@ def test_half_a_cent_is_rounded_away_from_zero() -> None:
     assert exact_amount(Fraction(5, 1000), "EUR").minor == 1
     assert exact_amount(Fraction(-5, 1000), "EUR").minor == -1
     assert exact_amount(Fraction(4999, 1000000), "EUR").minor == 0
+
+
+@pytest.mark.parametrize(
+    ("minor", "price", "of", "part"),
+    [
+        (48_120, "7.77", "85.25", "61.931"),
+        (205, "0.33", "18.25", "6.21"),
+        (23, "0.33", "2.50", "0.7"),
+    ],
+)
+def test_a_part_costs_just_so_much_and_so_does_the_rest(
+    minor: int, price: str, of: str, part: str
+) -> None:
+    found = quantity_for(minor, Decimal(price), "EUR", of=Decimal(of))
+    assert found == Decimal(part)
+    assert line_amount(found, Decimal(price), "EUR").minor == minor

@@ -18,6 +18,7 @@ from ledger.layouts import ORDERS, Label, Layout, layout_from_json
 from ledger.money import line_amount
 from ledger.printing import ALL_IN_ONE, NumberedLine, print_lines
 from ledger.sums import ROUNDING
+from tests.mappings.small_ledger import entry as priced
 
 
 @st.composite
@@ -275,3 +276,39 @@ def test_a_layout_is_read_back_as_it_was_written(layout: Layout) -> None:
     assert layout_from_json({"layout": layout.as_json()}) == layout
     assert layout_from_json({}) == Layout()
     assert Layout().as_json() == {}
+
+
+@pytest.mark.parametrize(
+    "other", [{"tax": "DE7 7 %"}, {"project": "SITE"}, {"rule": "Travel"}, {"unit_price": "2.00"}]
+)
+def test_what_differs_in_tax_project_rule_or_price_is_printed_apart(other: dict[str, str]) -> None:
+    on, price = date(2026, 10, 2), other.pop("unit_price", "1.00")
+    lines = [
+        priced(on, "1", "1.00", grouping=("A",)),
+        priced(on, "1", price, grouping=("A",), **other),
+    ]
+    numbered = [NumberedLine(number, line) for number, line in enumerate(lines, 1)]
+    assert [line.line_items for line in print_lines(numbered, {})] in ([(1,), (2,)], [(2,), (1,)])
+
+
+def test_what_an_agreement_takes_off_a_line_is_printed_with_it() -> None:
+    line = priced(date(2026, 10, 2), "5", "1.00")
+    taken_off = replace(line, kind="agreement", quantity=Decimal(-2), amount=-200, adjusts_id=1)
+    (printed,) = print_lines([NumberedLine(1, line), NumberedLine(2, taken_off)], {})
+    assert (printed.line_items, printed.amount) == ((1, 2), 300)
+
+
+def test_what_an_agreement_shows_at_nothing_is_printed() -> None:
+    shown = priced(date(2026, 10, 2), "5", "0.00", kind="agreement")
+    assert [line.quantity for line in print_lines([NumberedLine(1, shown)], {})] == [Decimal(5)]
+
+
+@pytest.mark.parametrize(("currency", "missing"), [("EUR", "-0.01"), ("KWD", "-0.001")])
+def test_rounding_has_the_tax_and_the_decimals_of_what_it_makes_up_for(
+    currency: str, missing: str
+) -> None:
+    on = date(2026, 10, 2)
+    line = priced(on, "0.25", "0.33333", currency=currency, grouping=("A",), tax="DE19 19 %")
+    _, rounding = print_lines([NumberedLine(number, line) for number in (1, 2, 3)], {})
+    assert (rounding.description, rounding.tax, rounding.amount) == (ROUNDING, "DE19 19 %", -1)
+    assert rounding.unit_price == Decimal(missing)

@@ -254,3 +254,46 @@ def test_less_time_of_another_price_makes_room_too() -> None:
         entry(date(2026, 10, 4), "3", "100.00"),
     ]
     assert total(all_at_once([cap(100_000)], entries).lines) == 100_000
+
+
+def test_the_oldest_work_is_carried_over_first() -> None:
+    entries = [
+        entry(date(2026, 10, 2), "25", "100.00"),
+        entry(date(2026, 11, 2), "15", "100.00"),
+    ]
+    carried = [
+        (f"{line.period_from} {line.period_to}", line.description.split()[-1], line.amount)
+        for line in all_at_once([cap(100_000, over="carry over")], entries).agreed()
+        if line.amount > 0
+    ]
+    assert carried == [
+        ("2026-12-01 2026-12-31", "2026-10", 100_000),
+        ("2027-01-01 2027-01-31", "2026-10", 50_000),
+        ("2027-01-01 2027-01-31", "2026-11", 50_000),
+    ]
+
+
+def test_what_is_left_of_a_cut_line_has_the_fewest_decimals() -> None:
+    lines = printed([entry(date(2026, 10, 2), "10.0049", "1.00")], [cap(500, over="hold")])
+    assert lines == [("work at 1.00", "5.0000", 500)]
+
+
+def test_a_cut_is_named_by_the_last_day_of_its_line() -> None:
+    entries = [entry(date(2026, 10, day), "10", "100.00", grouping=("ACME-7",)) for day in (2, 9)]
+    assert {line.on.day for line in all_at_once([cap(50_000)], entries).agreed()} == {9}
+
+
+@pytest.mark.parametrize(
+    ("per", "over", "is_for_ever"),
+    [
+        ("period", "show", False),
+        ("period", "hold", True),
+        ("period", "carry over", True),
+        ("project", "show", True),
+        ("year", "show", True),
+    ],
+)
+def test_only_a_cap_of_single_periods_that_shows_the_rest_looks_at_nothing_else(
+    per: str, over: str, is_for_ever: bool
+) -> None:
+    assert cap(1, per, over).is_for_ever is is_for_ever

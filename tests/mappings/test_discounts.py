@@ -184,3 +184,33 @@ def test_what_is_over_is_the_later_work_whatever_was_billed_first() -> None:
     ledger.bill(date(2026, 10, 1))
     ledger.tell(2, entry(FIRST, "10", "100.00", tax="DE19"))
     assert {(line.tax, line.amount) for line in ledger.agreed()} == {("DE7", -5_000)}
+
+
+def test_a_discount_of_the_whole_contract_stands_in_each_period_it_is_given_for() -> None:
+    entries = [entry(FIRST, "20", "100.00"), entry(date(2026, 11, 2), "20", "100.00")]
+    ledger = all_at_once([discount(per="contract")], entries)
+    assert [(line.period_from.month, line.amount) for line in ledger.agreed()] == [
+        (10, -5_000),
+        (11, -10_000),
+    ]
+
+
+def test_who_has_just_reached_the_minimum_owes_nothing_more() -> None:
+    assert all_at_once([minimum()], [entry(FIRST, "5", "100.00")]).agreed() == []
+
+
+def test_each_currency_has_its_own_discount_where_the_tax_is_the_same() -> None:
+    entries = [entry(FIRST, "10", "100.00"), entry(FIRST, "5", "100.00", currency="USD")]
+    found = all_at_once([discount(None)], entries).agreed()
+    assert [(line.currency, line.amount) for line in found] == [("EUR", -5_000), ("USD", -2_500)]
+
+
+@pytest.mark.parametrize(("per", "is_for_ever"), [("period", False), ("year", True)])
+def test_a_volume_of_more_than_a_period_looks_at_all_of_them(per: str, is_for_ever: bool) -> None:
+    assert discount(per=per).is_for_ever is is_for_ever
+
+
+def test_the_minimum_fee_has_the_tax_of_most_of_the_money() -> None:
+    entries = [entry(FIRST, "1", "100.00", tax="DE19"), entry(SECOND, "2", "100.00", tax="DE7")]
+    (line,) = all_at_once([minimum()], entries).agreed()
+    assert (line.tax, line.amount) == ("DE7", 20_000)

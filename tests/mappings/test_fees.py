@@ -325,3 +325,29 @@ def test_only_the_calendar_tells_of_fees(with_fees: Callable[[str], Book]) -> No
     rules = 'rules:\n  - {rule: All fees, when: {event: "fee*"}, bill: nothing}\n'
     with pytest.raises(ConfigurationError):
         with_fees(FEE.replace("rules:\n", rules))
+
+
+def test_what_is_in_arrears_comes_due_once_its_last_day_is_over() -> None:
+    one = fee(is_in_arrears=True)
+    assert due(one, date(2026, 1, 31)) == []
+    assert due(one, date(2026, 2, 1)) == [(date(2026, 1, 1), date(2026, 1, 31))]
+
+
+def test_a_price_that_begins_on_the_last_day_holds_on_that_day() -> None:
+    prices = (
+        From(date(2026, 1, 1), Decimal("310.00"), HERE),
+        From(date(2026, 1, 31), Decimal("620.00"), HERE),
+    )
+    charge = fee(prices=prices).charge(date(2026, 1, 1), date(2026, 1, 31))
+    assert charge is not None
+    assert charge.amount == 32_000
+
+
+def test_prices_may_stand_in_any_order_and_a_fee_may_have_its_own_invoice(
+    with_fees: Callable[[str], Book],
+) -> None:
+    prices = "prices: [{from: 2026-06-01, unit_price: 9}, {from: 2026-01-15, unit_price: 5}]"
+    text = FEE.replace("unit_price: 500.00", f"{prices}\n    invoice: quarterly")
+    plan = with_fees(text).customers["acme"].fees.by_name["Plan"]
+    assert [str(each.number) for each in plan.prices] == ["5", "9"]
+    assert plan.schedule == "quarterly"

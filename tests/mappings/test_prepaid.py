@@ -246,3 +246,21 @@ def test_a_cent_that_makes_up_for_rounding_draws_no_hour() -> None:
     rounding = entry(date(2026, 1, 6), "1", "0.01", description=ROUNDING)
     ledger = all_at_once([support("3")], [rounding, entry(date(2026, 1, 7), "3", "100.00")])
     assert total(ledger.lines) == 1
+
+
+def test_a_grant_cannot_be_drawn_on_the_day_on_which_the_next_one_begins() -> None:
+    ledger = all_at_once([support("8")], [entry(date(2026, 2, 1), "10", "100.00")])
+    assert total(ledger.lines) == 20_000
+
+
+def test_a_part_never_costs_more_than_the_whole_line() -> None:
+    quarters = [entry(date(2026, 1, 5), "0.25", "0.33333", grouping=("ACME-7",))] * 3
+    ledger = all_at_once([support("0.74")], quarters)
+    assert (total(ledger.entries()), total(ledger.agreed())) == (24, -24)
+
+
+def test_a_period_tells_all_that_was_drawn_and_granted_until_its_end() -> None:
+    weekly = support("8", every="week", roll_over="for ever", shows_left=True)
+    entries = [entry(date(2026, 1, 5), "2", "100.00"), entry(date(2026, 1, 6), "3", "80.00")]
+    texts = [line.description for line in all_at_once([weekly], entries).agreed()]
+    assert texts[-1] == "Support hours: 5.00 h drawn, 35.00 h left on 2026-01-31"

@@ -20,8 +20,12 @@ from ledger.money import line_amount
 from ledger.printing import NumberedLine, print_lines
 from ledger.sums import brought_together, by_pool, change_of_sums, not_summed_up
 from mappings.book import Book
+from mappings.clauses.overtime import Clause, Overtime
+from mappings.clauses.pools import name_of
+from mappings.clauses.tiers import Tier, Tiers
 from mappings.judging import judge
 from mappings.pricing import Held
+from tests.mappings import small_ledger
 from tests.mappings.conftest import ACME, WORKSPACE
 
 HOURS = "description: Work, quantity: hours, unit_price: rate"
@@ -400,3 +404,48 @@ def test_a_discount_is_taken_off_the_price_at_which_entries_are_counted(
 def test_overtime_needs_the_price_of_each_hour(bill: str, mistake: str) -> None:
     with pytest.raises(Exception, match=mistake):
         book_with(bill, OVERTIME)
+
+
+def test_pools_with_long_names_fit_an_index_and_stay_apart() -> None:
+    one, other = (name_of("hours", "A" * 1000 + end) for end in "xy")
+    assert one != other
+    assert len(one) < 400
+
+
+def test_the_last_unit_of_a_tier_has_its_price(logged: Callable[..., Event]) -> None:
+    (line,) = lines_for("volume", logged, 200)
+    assert (line.quantity, line.unit_price) == (Decimal(100), Decimal("0.333"))
+
+
+def test_of_nothing_the_first_tier_alone_is_told(logged: Callable[..., Event]) -> None:
+    (line,) = lines_for("graduated", logged, 0)
+    assert (line.quantity, line.amount) == (Decimal(0), 0)
+    tiers = Tiers("volume", (Tier(Decimal(0), None, Decimal("0.50"), Decimal(10)),))
+    nothing = small_ledger.entry(date(2026, 4, 1), "0", "0.50", kind="counted")
+    assert [line.amount for line in tiers.lines([nothing])] == [0]
+
+
+def test_overtime_begins_within_an_entry_that_passes_the_limit(
+    logged: Callable[..., Event],
+) -> None:
+    lines = lines_for("overtime", logged, 210, 240, 270)
+    assert {(line.description, line.quantity) for line in lines} == {
+        ("Long day, Ana", Decimal(2)),
+        ("Very long day, Ana", Decimal(2)),
+    }
+
+
+def test_overtime_is_of_the_cheapest_hours_of_a_day_and_apart_for_each_project() -> None:
+    day = Overtime((Clause("Long", Decimal(8), "day", Decimal("1.5"), (), small_ledger.AT),))
+    worked = [
+        small_ledger.entry(date(2026, 4, 1), hours, price, project=project, description=text)
+        for hours, price, project, text in (
+            ("1", "80.00", "ACME", "a"),
+            ("1", "80.00", "SITE", "b"),
+            ("8", "120.00", "ACME", "c"),
+        )
+    ]
+    assert {(line.project, line.quantity, line.unit_price) for line in day.lines(worked)} == {
+        ("ACME", Decimal(1), Decimal("40.00")),
+        ("SITE", Decimal(1), Decimal("40.00")),
+    }
