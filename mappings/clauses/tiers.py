@@ -95,9 +95,7 @@ class Tiers:
         quantity = sum((each.quantity for each in entries), Decimal(0))
         of_all = f"{how_many(entries)}: {printed(quantity)} in all"
         reached = enumerate(self._reached(quantity), 1)
-        return [
-            line for number, each in reached for line in _tier(entries, number, *each, of_all)
-        ]
+        return [line for number, each in reached for line in _tier(entries, number, *each, of_all)]
 
     def _reached(self, quantity: Decimal) -> Iterator[tuple[Tier, Decimal]]:
         if self.kind == "volume":
