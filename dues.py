@@ -1,7 +1,8 @@
 """What is due by the calendar, told to the ledger. Called by the clock at each tick.
 
 What the rules say comes due is compared with what the ledger has heard of; the difference comes
-in as deliveries, see `ledger/calendar.py`.
+in as deliveries, see `ledger/calendar.py`. Drafts that wait for their period to begin are
+assembled again on that day.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ledger import calendar
+from ledger.obstacles import no_longer_too_early
+from ledger.subjects import changed
 from line import Line
-from mappings.judging import due_by
+from mappings.judging import days_of, due_by
 
 _EVERY: Final = timedelta(minutes=15)
 """Days begin at whole quarters of an hour, whatever the time zone."""
@@ -40,7 +43,10 @@ class Dues:
             return 0
         with line.database.read() as connection:
             news = calendar.untold(connection, due_by(book, now), book.customers)
+            begun = no_longer_too_early(connection, days_of(book, now))
         if news:
             line.database.write(lambda connection: calendar.tell(connection, news, now))
+        if begun:
+            line.database.write(lambda connection: changed(connection, begun, now))
         self._settled = None if news else present
         return len(news)

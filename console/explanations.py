@@ -23,7 +23,7 @@ def drawn(explanation: Mapping[str, Any]) -> Iterator[str]:
     nodes = [_line(line) for line in explanation["lines"]]
     if explanation["not_printed"]:
         entries = [_entry(entry) for entry in explanation["not_printed"]]
-        nodes.append(_Node("counted, without changing what is billed", entries))
+        nodes.append(_Node("not printed: together it changes nothing of what is billed", entries))
     if not explanation["is_current"]:
         nodes.append(_Node("its line items have changed since: it is assembled again next"))
     nodes += [_tax(tax) for tax in explanation["taxes"]]

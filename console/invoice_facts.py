@@ -21,6 +21,7 @@ def invoice_facts(found: Mapping[str, Any]) -> dict[str, str | None]:
         "of its budget": _order_use(found["order_use"]),
         "payment methods": ", ".join(found["payment_methods"]),
         "late payment": found["late_payment"],
+        "early payment": found["early_payment"],
     }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from ledger.listings import MOST
+from ledger.overview import HELD_KINDS
 
 BIGGEST_ID = 2**63 - 1
 
@@ -24,15 +25,11 @@ _After = Annotated[
     Field(ge=0, le=BIGGEST_ID),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": BIGGEST_ID}),
 ]
+_HELD_KEY = f"^({'|'.join(HELD_KINDS)}):[0-9]{{1,18}}$"
 _HeldKey = Annotated[
     str | None,
-    Field(pattern=r"^(delivery|subject|customer|invoice|push|hint|report):[0-9]{1,18}$"),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": "^(delivery|subject|customer|invoice|push|hint|report):[0-9]{1,18}$",
-        }
-    ),
+    Field(pattern=_HELD_KEY),
+    WithJsonSchema({"type": "string", "pattern": _HELD_KEY}),
 ]
 
 
@@ -256,6 +253,7 @@ class WholeInvoice(Invoice):
     contract: str | None
     agreed: str | None
     late_payment: str | None
+    early_payment: str | None
     payment_methods: list[str]
     purchase_order: str | None
     order_use: OrderUse | None

@@ -29,9 +29,9 @@ from .homes import (
 )
 from .invoices import BilledCustomer, InvoiceDraft, Particulars, draft_from_json
 from .layouts import Label, Layout
-from .obstacles import reasons_against, warnings_about
+from .obstacles import reasons_against, too_early_for, warnings_about
 from .printing import NumberedLine, print_lines
-from .purchase_orders import PurchaseOrder, Use, use_of
+from .purchase_orders import PurchaseOrder, Use, not_counted, use_of
 from .subjects import line_from_row
 from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
@@ -158,9 +158,11 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         use = _use_of_order(connection, home, draft, terms)
         checked = _Checked(
             reasons_against(draft, terms, some, is_first=not frozen)
+            + too_early_for(draft, home, some, terms)
             + (use.reasons() if use else []),
             warnings_about(some)
             + _late_warnings(home, some, terms)
+            + _other_currency(home, terms)
             + (use.warnings() if use else []),
             use,
         )
@@ -287,6 +289,11 @@ def _use_of_order(
         return None
     place = (home.period.first, home.period.schedule, home.sequence)
     return use_of(connection, terms.purchase_order, draft.customer.key, draft.net, place)
+
+
+def _other_currency(home: Home, terms: Terms) -> list[str]:
+    order = terms.purchase_order
+    return not_counted(order, home.currency, terms.currency) if order else []
 
 
 def _save(

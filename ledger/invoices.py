@@ -108,6 +108,8 @@ class Particulars:
     late_payment: str | None = None
     """The clause about paying late."""
     payment_methods: tuple[str, ...] = ()
+    early_payment: str | None = None
+    """What the customer may take off who pays early."""
 
     def as_json(self) -> dict[str, Any]:
         """Return them as JSON; what the rules do not say is left out."""
@@ -116,6 +118,7 @@ class Particulars:
                 "contract": self.contract,
                 "agreed": self.agreed,
                 "late_payment": self.late_payment,
+                "early_payment": self.early_payment,
                 "payment_methods": list(self.payment_methods),
             }
         )

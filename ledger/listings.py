@@ -107,6 +107,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "contract": particulars.get("contract"),
         "agreed": particulars.get("agreed"),
         "late_payment": particulars.get("late_payment"),
+        "early_payment": particulars.get("early_payment"),
         "payment_methods": particulars.get("payment_methods", []),
         "order_use": _order_use_json(row["order_use"], currency),
         "purchase_order": content["purchase_order"],

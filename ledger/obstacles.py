@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, select
 
 from .invoices import InvoiceDraft, PrintedLine
 from .layouts import Layout
@@ -12,9 +15,11 @@ from .money import Money
 from .printing import NumberedLine
 from .purchase_orders import too_late
 from .sums import HELD, HELD_OVER_A_CAP, ROUNDING
+from .tables import invoice
 
 if TYPE_CHECKING:
     from .assembly import Terms
+    from .homes import Home
 
 VAGUE: Final = (
     "consulting",
@@ -28,6 +33,7 @@ VAGUE: Final = (
     "work",
 )
 """Texts that customers send back: a line that says only this blocks its draft."""
+_TOO_EARLY: Final = "its period begins on "
 _REMAP: Final = "activate the rules, then run `flask events remap --customer {}`"
 """What is priced already keeps its text and its period until a person asks for new ones."""
 
@@ -74,6 +80,45 @@ def reasons_against(
             "for a credit note that a person writes"
         )
     return reasons
+
+
+def too_early_for(
+    draft: InvoiceDraft, home: Home, lines: Sequence[NumberedLine], terms: Terms
+) -> list[str]:
+    """Return why a draft of a period to come must wait for it; empty if it need not.
+
+    What is carried over is the period's own only once it has begun: until then work of earlier
+    periods may change how much it is.
+    """
+    is_agreed = any(each.line.kind == "agreement" for each in lines)
+    if not is_agreed or not draft.lines:
+        return []
+    if home.period.first <= terms.current_period(home.period.schedule).first:
+        return []
+    return [
+        f"{_TOO_EARLY}{home.period.first} - what is carried over to it may change until "
+        "then; nothing has to be done, it is a draft on that day"
+    ]
+
+
+def no_longer_too_early(connection: Connection, today: Mapping[str, date]) -> list[str]:
+    """Return the customers who have a draft that waits for its period, and that has begun.
+
+    `today` is the day where each customer is. They are to be assembled again.
+    """
+    rows = connection.execute(
+        select(invoice.c.customer, invoice.c.reasons, invoice.c.period_from).where(
+            invoice.c.state == "blocked", invoice.c.customer.in_(today)
+        )
+    )
+    return sorted(
+        {
+            row.customer
+            for row in rows
+            if row.period_from <= today[row.customer]
+            and any(reason.startswith(_TOO_EARLY) for reason in row.reasons)
+        }
+    )
 
 
 def _without_tax(draft: InvoiceDraft, terms: Terms, lines: Sequence[NumberedLine]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from .corrections import LineItem
 from .invoices import PrintedLine
 from .layouts import Layout
 from .money import exponent, line_amount
-from .sums import ROUNDING
+from .sums import AGREED, ROUNDING
 
 ALL_IN_ONE: Final = ("all in one",)
 """The grouping of entries that share a line with everything else of the same text and price."""
@@ -116,7 +116,12 @@ def _text(
 
 
 def _is_printed(group: Sequence[NumberedLine]) -> bool:
-    """Return whether an agreement has left anything of what is printed together."""
+    """Return whether an agreement has left anything of what is printed together.
+
+    An entry of nothing at no price says nothing: it stands for a period without work.
+    """
+    if all(each.line.kind == "entry" for each in group):
+        return any(each.line.quantity or each.line.unit_price for each in group)
     if all(each.line.kind != "agreement" for each in group):
         return True
     quantity = sum((each.line.quantity for each in group), Decimal(0))
@@ -156,8 +161,7 @@ def _sort_key(layout: Layout) -> Callable[[tuple[list[NumberedLine], str]], tupl
 
     def sort_key(printed: tuple[list[NumberedLine], str]) -> tuple[object, ...]:
         group, text = printed
-        is_agreement = group[0].line.kind == "agreement"
-        return (is_agreement, *(key(group, text) for key in chosen))
+        return (_rank(group[0].line), *(key(group, text) for key in chosen))
 
     return sort_key
 
@@ -168,10 +172,21 @@ def _natural(text: str | None) -> tuple[tuple[str, int, str], ...]:
     return tuple((words, len(digits.lstrip("0")), digits.lstrip("0")) for words, digits in parts)
 
 
+def _rank(line: LineItem) -> tuple[int, bool]:
+    """Return where agreements stand: behind the work, in the order in which they are applied.
+
+    What one only tells (so many hours are left) stands behind what it takes off.
+    """
+    if line.kind != "agreement":
+        return 0, False
+    kinds = [at for at, kind in enumerate(AGREED, 1) if line.pool.startswith(kind)]
+    return (kinds or [1])[0], not line.amount
+
+
 def _order(each: NumberedLine) -> tuple[object, ...]:
     line = each.line
     return (
-        line.kind == "agreement",
+        _rank(line),
         line.project or "",
         line.rule,
         line.grouping,

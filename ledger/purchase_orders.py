@@ -109,6 +109,16 @@ def use_of(
     return Use(order, int(before or 0), net.minor, net.currency)
 
 
+def not_counted(order: PurchaseOrder, currency: str, usual: str) -> list[str]:
+    """Return what a person should know of a draft in another currency than the order's budget."""
+    if order.budget is None or currency == usual:
+        return []
+    return [
+        f"purchase order {order.number} has its budget in {usual}: this draft in {currency} is "
+        "not counted - see that the order is for it too"
+    ]
+
+
 def too_late(order: PurchaseOrder, days: Iterable[date]) -> list[str]:
     """Return why work of these days must not go out on an order; empty if it is valid for all."""
     late = sorted(day for day in days if order.until is not None and day > order.until)

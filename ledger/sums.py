@@ -36,6 +36,8 @@ HELD: Final = "held: "
 HELD_OVER_A_CAP: Final = (
     "what is over a cap is held back - raise at_most: under caps:, or write over_the_cap: show"
 )
+AGREED: Final = ("cap", "prepaid", "discount", "minimum fee")
+"""What the pools of agreement lines begin with, in the order in which agreements are applied."""
 TAKEN_BACK: Final = "Taken back: "
 """What the text of an agreement line begins with where less of it is wanted than was billed."""
 _MOST_AT_ONCE: Final = 500

@@ -67,9 +67,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
     takes: Filled | None = filled.get("takes")
     if takes is not None and not takes.places:
         mistakes.inside("takes").add(takes.at, "takes nothing - write takes: {project: [...]}")
-    names = tuple(rule["rule"] for rule in filled.get("rules", ()) if rule.get("rule"))
-    holidays = frozenset(filled.get("holidays", ()))
-    setting = Setting(workspace, filled.get("currency"), names, holidays, filled.get("tax"))
+    setting = _setting(filled, workspace)
     clauses: dict[str, Any] = {
         name: clause.read(filled, setting, mistakes) for name, clause in _CLAUSES.items()
     }
@@ -105,6 +103,24 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         ),
         tests=tests,
         **clauses,
+    )
+
+
+def _setting(filled: Filled, workspace: Workspace | None) -> Setting:
+    rules = {rule["rule"]: rule.get("bill") for rule in filled.get("rules", ()) if rule.get("rule")}
+    bills = {name: bill for name, bill in rules.items() if isinstance(bill, Filled)}
+    return Setting(
+        workspace,
+        filled.get("currency"),
+        rules=tuple(rules),
+        free=frozenset(name for name, bill in rules.items() if bill == "nothing"),
+        without_hours=frozenset(
+            name
+            for name, bill in bills.items()
+            if bill.get("quantity", "hours") != "hours" or "contract_sum" in bill.places
+        ),
+        holidays=frozenset(filled.get("holidays", ())),
+        tax=filled.get("tax"),
     )
 
 

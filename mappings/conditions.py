@@ -83,7 +83,7 @@ def conditions(when: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Cond
         elif key == "on":
             first, last = value.get("from"), value.get("to")
             if first and last and first > last:
-                mistakes.inside(key).add(value.at, "from is later than to - change them over")
+                mistakes.inside(key).add(value.at, "from: is later than to: - swap them")
             elif value.is_whole and not value.places:
                 mistakes.inside(key).add(value.at, "has no day - write from:, to: or both")
             found.append(DayCondition(first, last))

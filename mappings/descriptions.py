@@ -62,6 +62,7 @@ _DECIDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "person": ("person",),
     "role": ("role", "person"),
     "activity": ("activity",),
+    "factor": ("factor",),
     "date": ("day",),
     "week": ("week", "day"),
     "month": ("month", "day"),

@@ -19,6 +19,7 @@ from ledger.events import Event
 from ledger.homes import Period
 from ledger.subjects import Verdict
 
+from .clauses.overtime import is_surcharge
 from .languages import period_text
 from .periods import Period as BillingPeriod
 from .periods import period_of
@@ -82,12 +83,23 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
     )
 
 
+def days_of(book: Book, now: datetime) -> dict[str, date]:
+    """Return which day it is where each customer is."""
+    return {
+        key: now.astimezone(ZoneInfo(customer.time_zone)).date()
+        for key, customer in book.customers.items()
+    }
+
+
 def due_by(book: Book, now: datetime) -> Iterator[Due]:
     """Yield everything that has ever come due by the calendar under the rules of a book."""
+    days = days_of(book, now)
     for customer in book.customers.values():
-        today = now.astimezone(ZoneInfo(customer.time_zone)).date()
+        today = days[customer.key]
         for fee in customer.fees.by_name.values():
             yield from fee.due(customer.key, customer.time_zone, today)
+        if minimum := customer.agreements.minimum_fee:
+            yield from minimum.due(customer.key, customer.time_zone, today)
 
 
 def sum_up(book: Book, key: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:
@@ -116,6 +128,8 @@ def terms_of(
     if is_agreed is None:
         is_agreed = not book.workspace.agreed_terms_required
     zone = ZoneInfo(customer.time_zone)
+    language = customer.form.language
+    early = customer.agreements.early_payment
 
     def current_period(schedule: str) -> Period:
         period = period_of(schedule, now.astimezone(zone).date())
@@ -129,10 +143,13 @@ def terms_of(
 
     def period_name(period: Period) -> str:
         billing = BillingPeriod(period.schedule, period.first, period.last)
-        return period_text(customer.form.language, billing)
+        return period_text(language, billing)
 
     def billed_hours(line: LineItem) -> Decimal | None:
         """Return the hours that a line bills, None if it bills something else."""
+        if is_surcharge(line):
+            # Its hours are billed by the lines of the work itself.
+            return None
         rules = book_of(line.mapping_version).customers[key].rules
         bills = (rule.bill for rule in rules if rule.name == line.rule)
         is_hours = any(bill is not None and bill.quantity == "hours" for bill in bills)
@@ -154,9 +171,11 @@ def terms_of(
         current_period=current_period,
         due_at=due_at,
         sum_up=lambda version, counted: sum_up(book_of(version), key, counted),
-        agreements=customer.agreements.of_version(book.version),
+        agreements=customer.agreements.of_version(book.version, language),
         tax_words=customer.taxes.words,
-        particulars=parties.particulars,
+        particulars=replace(
+            parties.particulars, early_payment=early.sentence(language) if early else None
+        ),
         waits_for_agreement=not is_agreed,
         approvers=parties.approvers,
         order=customer.form.order,

@@ -127,6 +127,15 @@ def money_text(code: str, amount: Money) -> str:
     return price_text(code, amount.decimal(), amount.currency)
 
 
+def percent_text(code: str, share: Decimal) -> str:
+    """Return a share as a percentage.
+
+    >>> percent_text("de", Decimal("0.025")), percent_text("en", Decimal("0.05"))
+    ('2,5 %', '5 %')
+    """
+    return f"{_marked(code, f'{share.scaleb(2).normalize():f}')} %"
+
+
 def _marked(code: str, number: str) -> str:
     """Return a number, written with a point, with the marks of a language and all its decimals."""
     decimals = number.partition(".")[2]

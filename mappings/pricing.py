@@ -17,16 +17,18 @@ from ledger.money import Money, hours, line_amount, printed
 
 from .clauses import pools, prices
 from .clauses.factors import Factor
+from .clauses.minimums import RULE, MinimumFee
 from .clauses.shares import ContractSum, Split
 from .clauses.sums import Count
 from .contract import Bill, Customer, Rule
 from .holding import Hold, unknown_person, why_unknown
+from .languages import period_text
 from .matching import Index, Seen, activity_of, asked, compiled, unknown_word
 from .model import BillableCondition, Person
 from .periods import Period, period_of
 from .phrases import TIME_KINDS
 from .reading import quoted
-from .texts import PricedAt, Texts, group_of
+from .texts import PricedAt, Texts, fee_values, group_of
 
 MOST_SECONDS: Final = 24 * 3600
 """The longest single time entry that is believed."""
@@ -123,6 +125,9 @@ class Pricing:
         customer = self._by_key.get(key)
         if customer is None:
             return Held(None, f"no rule file is about {key} any more - add it, or leave it so")
+        minimum = customer.agreements.minimum_fee
+        if name == RULE and minimum is not None and minimum.owes(first, last):
+            return _without_work(customer, minimum, event)
         fee = customer.fees.by_name.get(name)
         charge = fee.charge(first, last) if fee else None
         if fee is None or charge is None:
@@ -131,26 +136,25 @@ class Pricing:
         if not charge.quantity:
             reason = f"fee {quoted(name)} ({fee.at}): there are none from {first} to {last}"
             return Nothing(key, name, reason)
-        values = {
-            "fee": name,
-            "month": f"{_MONTHS[first.month - 1]} {first.year}",
-            "quarter": f"Q{(first.month + 2) // 3} {first.year}",
-            "year": str(first.year),
-            "from": first.isoformat(),
-            "to": last.isoformat(),
-        }
+        steps = [f"fee {quoted(name)} ({fee.at})", *charge.steps]
+        try:
+            tax = _tax(customer, fee.tax, event, steps)
+        except Hold as hold:
+            return Held(key, f"fee {quoted(name)}: {hold}")
+        values = fee_values(customer.form.language, name, first, last)
         return Priced(
             customer=key,
             rule=name,
             description=fee.description.filled_in(values),
             quantity=charge.quantity,
             unit_price=charge.unit_price,
-            currency=customer.currency,
+            currency=fee.currency,
             amount=charge.amount,
             seconds=None,
             group=(),
             period=period_of(fee.schedule, event.on),
-            steps=(f"fee {quoted(name)} ({fee.at})", *charge.steps),
+            steps=tuple(steps),
+            tax=tax,
         )
 
 
@@ -212,7 +216,7 @@ class _Ready:
             ):
                 quantity, unit_price = least
                 amount = _amount(quantity, unit_price, currency, steps)
-        tax = self._tax(bill, event, steps) if bill.tax else ""
+        tax = _tax(self.customer, bill.tax, event, steps)
         period = period_of(rule.invoice, event.on)
         values = _values(rule, bill, seen, factor)
         values |= self._texts.values(
@@ -239,15 +243,6 @@ class _Ready:
             tax=tax,
             split=rule.split,
         )
-
-    def _tax(self, bill: Bill, event: Event, steps: list[str]) -> str:
-        """Return the tax on work of this day."""
-        code = bill.tax or ""
-        entry = self.customer.taxes.on(code, event.on)
-        if entry is None:
-            raise Hold(f"no tax {code} holds on {event.on} - add one under taxes:")
-        steps.append(entry.step)
-        return entry.key
 
     def _pool(
         self,
@@ -303,6 +298,44 @@ class _Ready:
         price = f"rate {rate.price:f} {currency} per {rate.per}"
         steps.append(f"{price}: {rate.words}, from {rate.from_on} ({rate.at})")
         return rate.price
+
+
+def _without_work(customer: Customer, minimum: MinimumFee, event: Event) -> Outcome:
+    """Return a line of nothing: with it, a period without work has a line that owes the minimum.
+
+    What is missing to the minimum stands on a line of its own, as ever.
+    """
+    steps = [f"minimum fee ({minimum.at}): due also without any work"]
+    try:
+        tax = _tax(customer, minimum.tax, event, steps)
+    except Hold as hold:
+        return Held(customer.key, f"minimum_fee: {hold}")
+    period = period_of(minimum.schedule, event.on)
+    return Priced(
+        customer=customer.key,
+        rule=RULE,
+        description=f"{RULE}, {period_text(customer.form.language, period)}",
+        quantity=Decimal(0),
+        unit_price=Decimal(0),
+        currency=customer.currency,
+        amount=0,
+        seconds=None,
+        group=(RULE,),
+        period=period,
+        steps=tuple(steps),
+        tax=tax,
+    )
+
+
+def _tax(customer: Customer, code: str | None, event: Event, steps: list[str]) -> str:
+    """Return the tax on work of a day, "" where none is agreed; raise Hold if none holds yet."""
+    if code is None:
+        return ""
+    entry = customer.taxes.on(code, event.on)
+    if entry is None:
+        raise Hold(f"no tax {code} holds on {event.on} - add one under taxes:")
+    steps.append(entry.step)
+    return entry.key
 
 
 def _amount(quantity: Decimal, unit_price: Decimal, currency: str, steps: list[str]) -> Money:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -23,7 +24,7 @@ from .descriptions import fill_in_lines
 from .holding import Hold, why_unknown
 from .languages import ENGLISH
 from .matching import Seen, activity_of, asked, unknown_word
-from .periods import Period
+from .periods import Period, period_of
 from .reading import quoted
 
 
@@ -121,6 +122,21 @@ def group_of(bill: Bill, values: Mapping[str, str], seen: Seen) -> tuple[str, ..
     return tuple(
         _KEYS[key](seen.event) if key in _KEYS else values[key] for key in bill.one_line_per
     )
+
+
+def fee_values(code: str, name: str, first: date, last: date) -> dict[str, str]:
+    """Return what stands for the words of a fee's text, of the days that are billed."""
+    return {
+        "fee": name,
+        "month": languages.month_text(code, first),
+        "month:short": languages.month_text(code, first, "short"),
+        "quarter": languages.period_text(code, period_of("quarterly", first)),
+        "year": str(first.year),
+        "from": languages.day_text(code, first),
+        "from:long": languages.day_text(code, first, "long"),
+        "to": languages.day_text(code, last),
+        "to:long": languages.day_text(code, last, "long"),
+    }
 
 
 def worded(draft: InvoiceDraft, schedule: str, form: Form) -> InvoiceDraft:

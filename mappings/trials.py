@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,8 +23,9 @@ from ledger.printing import NumberedLine, print_lines
 from ledger.sums import brought_together
 from ledger.taxes import tax_of
 
+from .clauses.minimums import RULE
 from .contract import Customer, Example, Expected, ExpectedInvoice, ExpectedLine, Given
-from .judging import terms_of, verdict
+from .judging import sum_up, terms_of, verdict
 from .people import People
 from .pricing import Held, Nothing, Outcome, Priced, Pricing
 from .reading import quoted
@@ -78,11 +79,55 @@ def results(
         ]
         outcomes = [(event, pricing.outcome(event, person)) for event, person in priced]
         if len(given) == 1 and not expected.is_invoiced:
-            outcome = outcomes[0][1]
-            passed, got = _is_as_expected(outcome, expected), in_words(outcome)
-            yield _result(customer.key, example, passed, _expected_in_words(expected), got)
+            yield _one(book, customer.key, example, *outcomes[0])
             continue
         yield _several(book, customer.key, example, outcomes)
+
+
+def _one(book: Book, key: str, example: Example, event: Event, outcome: Outcome) -> TestResult:
+    """Run a test that is about what one event is worth.
+
+    A counted event has no amount of its own: it is worth the line that it comes to alone.
+    """
+    expected, got = example.expected, in_words(outcome)
+    wanted = _expected_in_words(expected)
+    says = (expected.quantity, expected.unit_price, expected.amount, expected.description)
+    if (
+        isinstance(outcome, Priced)
+        and (outcome.kind, outcome.split) == ("counted", None)
+        and any(word is not None for word in says)
+    ):
+        counted = verdict(book, event, outcome, event.person).lines
+        alone = _summed_up(book, counted)
+        if len(alone) != 1:
+            got = "".join(_INDENT + _line_in_words(line, outcome.currency) for line in alone)
+            told = f"{len(alone)} lines - write lines: or total: for what is printed{got}"
+            return _result(key, example, False, wanted, told)
+        (line,) = alone
+        outcome = replace(
+            outcome,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            amount=line.amount,
+            description=line.description,
+        )
+        got = f"{in_words(outcome)}, as it is printed alone"
+    return _result(key, example, _is_as_expected(outcome, expected), wanted, got)
+
+
+def _summed_up(book: Book, counted: Sequence[LineItem]) -> tuple[PrintedLine, ...]:
+    """Return what the lines of one counted event come to in print, without any agreement."""
+    together = brought_together(
+        counted, lambda _, pool: sum_up(book, pool[0].customer, pool), agreements=()
+    )
+    return print_lines([NumberedLine(each.id, each.line) for each in together], {})
+
+
+def _line_in_words(line: PrintedLine, currency: str) -> str:
+    return (
+        f"{quoted(line.description)}, {printed(line.quantity)} x {line.unit_price:f} = "
+        f"{Money(line.amount, currency)}"
+    )
 
 
 def _result(customer: str, example: Example, passed: bool, expected: str, got: str) -> TestResult:
@@ -92,7 +137,8 @@ def _result(customer: str, example: Example, passed: bool, expected: str, got: s
 def event_of(given: Given, customer: Customer, number: int = 1) -> Event:
     """Return an event that a test describes, the subject being its number."""
     if given.fee is not None:
-        fee = customer.fees.by_name[given.fee]
+        minimum = customer.agreements.minimum_fee
+        fee = minimum if minimum and given.fee == RULE else customer.fees.by_name[given.fee]
         return fee.due_for(customer.key, customer.time_zone, given.on).event(version=1)
     return Event(
         kind=given.kind,
@@ -213,8 +259,7 @@ def _invoices_in_words(found: Sequence[Invoiced]) -> str:
     for each in found:
         told.append(f"invoice {each.period}: total {each.total}")
         told += [
-            f"  line {number}: {quoted(line.description)}, {printed(line.quantity)} x "
-            f"{line.unit_price:f} = {Money(line.amount, each.currency)}"
+            f"  line {number}: {_line_in_words(line, each.currency)}"
             for number, line in enumerate(each.lines, 1)
         ]
     return "".join(_INDENT + line for line in told)

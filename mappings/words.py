@@ -69,6 +69,7 @@ ONE_LINE_PER: Final = OneOf(
         "project": "a line for each project",
         "role": "a line for each role",
         "activity": "a line for each activity",
+        "factor": "a line for each factor",
         "day": "a line for each day",
         "week": "a line for each week, from Monday to Sunday",
         "month": "a line for each month",

@@ -148,6 +148,7 @@ def footer(draft: InvoiceDraft) -> str:
         draft.footer,
         *(total.words.text for total in draft.taxes),
         f"{', '.join(methods)}." if len(payment_methods(draft)) < len(methods) else None,
+        draft.particulars.early_payment,
         draft.particulars.late_payment,
     ]
     return "\n\n".join(text for text in texts if text)

@@ -39,11 +39,14 @@ class Agreements:
     minimum_fee: MinimumFee | None = None
     early_payment: EarlyPayment | None = None
 
-    def of_version(self, version: str) -> tuple[Agreement, ...]:
-        """Return them in the order in which they are applied; their lines name the version."""
+    def of_version(self, version: str, language: str) -> tuple[Agreement, ...]:
+        """Return them in the order in which they are applied; their lines name the version.
+
+        Numbers and days in the texts of their lines are written in a language.
+        """
         minimum = () if self.minimum_fee is None else (self.minimum_fee,)
         agreed = (*self.caps, *self.prepaid, *self.discounts, *minimum)
-        return tuple(each.of_version(version) for each in agreed)
+        return tuple(each.of_version(version, language) for each in agreed)
 
 
 def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Agreements:

@@ -7,8 +7,8 @@ spread over invoices, what is billed in all is the cap or what the work is worth
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -18,8 +18,9 @@ from ledger.money import Money, quantity_for
 from ledger.sums import HELD
 
 from ..atoms import POSITIVE, TEXT
+from ..languages import ENGLISH, money_text, period_text
 from ..periods import Period, period_of
-from ..reading import Mistakes, Place
+from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, OneOf, TableOf, Word
 from .portions import (
     SCOPE_WORDS,
@@ -73,9 +74,9 @@ class Cap:
     over: str
     at: Place
 
-    def of_version(self, version: str) -> AppliedCap:
+    def of_version(self, version: str, language: str = ENGLISH) -> AppliedCap:
         """Return it ready to be applied."""
-        return AppliedCap(self, version)
+        return AppliedCap(self, version, language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class AppliedCap:
 
     cap: Cap
     version: str
+    language: str = ENGLISH
+    """Of the numbers and days in the texts of its lines."""
 
     @property
     def is_for_ever(self) -> bool:
@@ -100,28 +103,32 @@ class AppliedCap:
         cuts: list[_Cut] = []
         for window, found in by_window.items():
             cuts += _cuts(window, found, self.cap.at_most)
+        if self.cap.over == "carry over":
+            due = {window: sum(each.amount for each in by_window[window]) for window in by_window}
+            return self._all_carried(cuts, due)
         wanted = [self._taken_off(cut) for cut in cuts]
         if self.cap.over == "show":
             wanted += [self._shown(cut) for cut in cuts]
-        elif self.cap.over == "carry over":
-            due = {window: sum(each.amount for each in by_window[window]) for window in by_window}
-            wanted += self._carried(cuts, due)
         return wanted
 
     @property
     def _limit(self) -> Money:
         return Money(self.cap.at_most, self.cap.currency)
 
-    def _taken_off(self, cut: _Cut) -> LineItem:
+    def _over(self, line: LineItem) -> str:
+        """Return what the text of a line says of what is over the cap."""
+        return f"{line.description}, over the cap of {money_text(self.language, self._limit)}"
+
+    def _taken_off(self, cut: _Cut, *, is_held: bool = False) -> LineItem:
         pool = pool_name(f"cap: {self.cap.name}", cut.window, cut.line)
         said = f"{self._limit} at most ({self.cap.at}): {Money(cut.amount, cut.line.currency)} over"
         return agreed(
             cut.line,
             self.version,
-            description=f"{cut.line.description}, over the cap of {self._limit}",
+            description=self._over(cut.line),
             quantity=-cut.quantity,
             amount=-cut.amount,
-            pool=HELD + pool if self.cap.over == "hold" else pool,
+            pool=HELD + pool if is_held or self.cap.over == "hold" else pool,
             adjusts_id=cut.own_id,
             steps=(f'cap "{self.cap.name}" of {said}',),
         )
@@ -130,7 +137,7 @@ class AppliedCap:
         return agreed(
             cut.line,
             self.version,
-            description=f"{cut.line.description}, over the cap of {self._limit}",
+            description=self._over(cut.line),
             quantity=cut.quantity,
             unit_price=Decimal("0.00"),
             amount=0,
@@ -139,36 +146,63 @@ class AppliedCap:
             steps=(f'over the cap "{self.cap.name}" of {self._limit} ({self.cap.at})',),
         )
 
-    def _carried(
-        self, cuts: Iterable[_Cut], due: Mapping[tuple[Any, ...], int]
-    ) -> Iterable[LineItem]:
-        """Yield what later periods take of the cuts, the oldest first, as their cap has room."""
+    def _all_carried(
+        self, cuts: Sequence[_Cut], due: Mapping[tuple[Any, ...], int]
+    ) -> list[LineItem]:
+        """Return what takes off the cuts and bills them later; what no period takes is held."""
         by_schedule: dict[str, dict[date, list[_Cut]]] = defaultdict(lambda: defaultdict(list))
         for cut in cuts:
             by_schedule[cut.line.schedule][cut.line.period_from].append(cut)
+        wanted: list[LineItem] = []
         for schedule, waiting in by_schedule.items():
-            queue: list[_Cut] = []
-            last = max(first for kind, first in due if kind == schedule)
-            idle = 0
-            period = period_of(schedule, min(waiting))
-            while (queue or period.start <= max(waiting)) and idle < _MOST_PERIODS:
-                idle += period.start > last
-                room = self.cap.at_most - due.get((schedule, period.start), 0)
-                while queue and room > 0:
-                    part, rest = queue[0].split(min(room, queue[0].amount))
-                    room -= part.amount
-                    queue[:1] = [rest] if rest.amount else []
-                    yield self._carried_to(period, part)
-                queue += waiting.get(period.start, ())
-                period = period_of(schedule, period.end + timedelta(1))
+            carried, left = self._carried(schedule, waiting, due)
+            held = dict(left)
+            for cut in (cut for some in waiting.values() for cut in some):
+                rest = held.get(id(cut))
+                if rest is None or rest.amount < cut.amount:
+                    wanted.append(self._taken_off(cut if rest is None else cut.less(rest)))
+                if rest is not None:
+                    wanted.append(self._taken_off(rest, is_held=True))
+            wanted += carried
+        return wanted
+
+    def _carried(
+        self,
+        schedule: str,
+        waiting: Mapping[date, Sequence[_Cut]],
+        due: Mapping[tuple[Any, ...], int],
+    ) -> tuple[list[LineItem], list[tuple[int, _Cut]]]:
+        """Return what later periods take of the cuts, the oldest first, as their cap has room.
+
+        And what is left of cuts that no period takes, each with the identity of its cut.
+        """
+        carried: list[LineItem] = []
+        queue: list[tuple[int, _Cut]] = []
+        last = max(first for kind, first in due if kind == schedule)
+        idle = 0
+        period = period_of(schedule, min(waiting))
+        while (queue or period.start <= max(waiting)) and idle < _MOST_PERIODS:
+            idle += period.start > last
+            room = self.cap.at_most - due.get((schedule, period.start), 0)
+            while queue and room > 0:
+                of, cut = queue[0]
+                part, rest = cut.split(min(room, cut.amount))
+                room -= part.amount
+                queue[:1] = [(of, rest)] if rest.amount else []
+                carried.append(self._carried_to(period, part))
+            queue += [(id(cut), cut) for cut in waiting.get(period.start, ())]
+            period = period_of(schedule, period.end + timedelta(1))
+        return carried, queue
 
     def _carried_to(self, period: Period, part: _Cut) -> LineItem:
         line = part.line
         came_from = f"carried over from {_named(line)}"
+        of = Period(line.schedule, line.period_from, line.period_to)
+        text = f"{line.description}, carried over from {period_text(self.language, of)}"
         carried = agreed(
             line,
             self.version,
-            description=f"{line.description}, {came_from}",
+            description=text,
             # What has a line of its own there is named by its text here.
             grouping=(*(line.grouping or (line.description,)), came_from),
             quantity=part.quantity,
@@ -191,6 +225,12 @@ class _Cut:
     own_id: int | None
     quantity: Decimal
     amount: int
+
+    def less(self, rest: _Cut) -> _Cut:
+        """Return it without a part of it."""
+        return replace(
+            self, quantity=self.quantity - rest.quantity, amount=self.amount - rest.amount
+        )
 
     def split(self, amount: int) -> tuple[_Cut, _Cut]:
         """Return the part that comes to an amount, and the rest."""
@@ -242,7 +282,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Cap, ...
     """Return the caps of a customer's file, with every mistake noted."""
     caps = []
     for entry in unique_names("cap", filled.get("caps", ()), mistakes):
-        inside = mistakes.inside(f'cap "{entry["cap"]}"')
+        inside = mistakes.inside(f"cap {quoted(entry['cap'])}")
         scope = read_scope(entry, setting, inside)
         at_most = amount_of(entry, "at_most", setting, inside)
         per, over = entry.get("per", "period"), entry.get("over_the_cap", "show")

@@ -17,6 +17,7 @@ from ledger.corrections import KnownLine, LineItem
 from ledger.money import Money, line_amount
 
 from ..atoms import PERCENT, POSITIVE, TEXT
+from ..languages import ENGLISH, money_text, percent_text
 from ..phrases import PERCENT as PERCENT_FORM
 from ..phrases import days_until_due, percentage
 from ..reading import Mistakes, Place, quoted
@@ -65,11 +66,10 @@ class EarlyPayment:
     """As a factor: 0.02."""
     days: int
 
-    @property
-    def sentence(self) -> str:
-        """Return it as it stands on invoices."""
-        percent = f"{self.percent.scaleb(2).normalize():f}"
-        return f"{percent} % discount if it is paid within {self.days} days."
+    def sentence(self, language: str = ENGLISH) -> str:
+        """Return it as it stands on invoices, its numbers in a language."""
+        percent = percent_text(language, self.percent)
+        return f"{percent} discount if it is paid within {self.days} days."
 
 
 def early_payment(text: str) -> EarlyPayment:
@@ -100,9 +100,9 @@ class Discount:
     on_everything: bool
     at: Place
 
-    def of_version(self, version: str) -> AppliedDiscount:
+    def of_version(self, version: str, language: str = ENGLISH) -> AppliedDiscount:
         """Return it ready to be applied."""
-        return AppliedDiscount(self, version)
+        return AppliedDiscount(self, version, language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,8 @@ class AppliedDiscount:
 
     discount: Discount
     version: str
+    language: str = ENGLISH
+    """Of the numbers and days in the texts of its lines."""
 
     @property
     def is_for_ever(self) -> bool:
@@ -147,11 +149,11 @@ class AppliedDiscount:
         discount = self.discount
         percent = f"{discount.percent.scaleb(2).normalize():f} %"
         of = Money(base, line.currency)
-        text = f"{discount.name}, {percent}"
+        text = f"{discount.name}, {percent_text(self.language, discount.percent)}"
         if discount.over is not None:
             volume = Money(discount.over, line.currency)
             text += " once it is over " if discount.on_everything else " of what is over "
-            text += str(volume)
+            text += money_text(self.language, volume)
         return agreed(
             line,
             self.version,

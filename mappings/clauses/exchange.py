@@ -89,7 +89,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> ExchangeRates:
             inside.add(entry.place("until"), "ends before it begins - change since: or until:")
         known = first.setdefault((rate.paid, rate.billed, rate.since), rate)
         if known is not rate and known.at.file == rate.at.file:
-            problem = f"there is one since {rate.since} in line {known.at.line} already"
+            problem = f"there is one since {rate.since} in {known.at.seen_from(rate.at)} already"
             inside.add(entry.at, f"{problem} - keep one of them")
     by_pair: dict[tuple[str, str], list[ExchangeRate]] = {}
     for rate in sorted(first.values(), key=lambda rate: rate.since):

@@ -85,7 +85,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Factors:
         if when and when.is_whole and not when.places:
             inside.inside("when").add(when.at, "names nothing - write weekday:, holiday:, labels:")
         if name in factors:
-            problem = f"has the same name as the one in line {factors[name].at.line}"
+            problem = f"has the same name as the one in {factors[name].at.seen_from(entry.at)}"
             inside.add(entry.at, f"{problem} - call them differently")
         elif entry.is_whole:
             factors[name] = Factor(name, found, entry["times"], entry.at)

@@ -15,23 +15,26 @@ from ledger.calendar import DUE, Due
 from ledger.money import billed_as, exact_amount
 
 from .. import phrases
-from ..atoms import DAY, POSITIVE
+from ..atoms import CURRENCY, DAY, POSITIVE
 from ..descriptions import Description
 from ..descriptions import parse as parse_description
 from ..periods import SCHEDULES
 from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
-from .setting import Setting
+from . import minimums
+from .setting import EARLIEST, Setting
+from .taxes import CODE
 
-EARLIEST: Final = date(2000, 1, 1)
-"""A fee cannot begin before: everything since its first day is billed."""
 IN_DESCRIPTIONS: Final = {
     "fee": "the name of the fee",
     "month": "the month in which the period begins: March 2026",
+    "month:short": "the same, shorter: Mar 2026",
     "quarter": "the quarter in which it begins: Q1 2026",
     "year": "the year in which it begins: 2026",
     "from": "the first day that is billed: 2026-03-01",
+    "from:long": "the same with the month's name: 1 March 2026",
     "to": "the last day that is billed: 2026-03-31",
+    "to:long": "the same with the month's name: 31 March 2026",
 }
 """The words that may stand in braces in the description of a fee."""
 
@@ -107,6 +110,8 @@ FEE: Final = TableOf(
         "invoice": Word(
             OneOf(SCHEDULES), "when the fee is invoiced, if not like the customer's work"
         ),
+        "tax": Word(CODE, "the code of the tax on the fee, if not like the others"),
+        "currency": Word(CURRENCY, "the currency of its price, if not the customer's"),
     },
     label=("fee", "fee"),
 )
@@ -161,6 +166,8 @@ class Fee:
     """One of `periods.SCHEDULES`."""
     currency: str
     at: Place
+    tax: str | None = None
+    """The code of its tax: its own, or else the customer's."""
 
     def due(self, customer: str, time_zone: str, today: date) -> Iterator[Due]:
         """Yield every period that has come due until a day, oldest first."""
@@ -269,8 +276,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Fees:
             continue
         inside = mistakes.inside(f"fee {quoted(name)}")
         if name in fees:
-            problem = f"has the same name as the one in line {fees[name].at.line}"
-            inside.add(entry.at, f"{problem} - invoices know a fee by its name")
+            problem = f"has the same name as the one in {fees[name].at.seen_from(entry.at)}"
+            inside.add(entry.at, f"{problem} - call them differently")
             continue
         prices = _numbers(entry, "prices", "unit_price", inside)
         quantities = _numbers(entry, "seats", "quantity", inside)
@@ -291,8 +298,9 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Fees:
                 is_by_days=entry.get("pro_rata", "by days") == "by days",
                 is_in_arrears=entry["due"] == "in arrears",
                 schedule=entry.get("invoice") or filled.get("invoice", "monthly"),
-                currency=setting.currency or "",
+                currency=entry.get("currency") or setting.currency or "",
                 at=entry.at,
+                tax=entry.get("tax", setting.tax),
             )
     return Fees(fees)
 
@@ -305,6 +313,8 @@ def check_given(given: Filled, customer: Filled, mistakes: Mistakes) -> None:
             mistakes.add(given.place("fee"), f"a fee is due by the calendar - write event: {DUE}")
         return
     names = [fee["fee"] for fee in customer.get("fees", ()) if fee.get("fee")]
+    if minimums.is_due_alone(customer):
+        names.append(minimums.RULE)
     if name is None:
         mistakes.add(given.at, 'the word "fee" is missing - name the fee that is due')
     elif name not in names:
@@ -318,9 +328,7 @@ def _check_days(entry: Filled, mistakes: Mistakes) -> None:
         problem = f"{first} is long ago, and everything since then is billed"
         mistakes.inside("from").add(entry.place("from"), f"{problem} - write a later day")
     if first and last and first > last:
-        mistakes.inside("until").add(
-            entry.place("until"), "is earlier than from - change them over"
-        )
+        mistakes.inside("until").add(entry.place("until"), "is earlier than from: - swap them")
 
 
 def _numbers(entry: Filled, listed: str, single: str, mistakes: Mistakes) -> tuple[From, ...]:
@@ -339,7 +347,8 @@ def _numbers(entry: Filled, listed: str, single: str, mistakes: Mistakes) -> tup
         if not row.is_whole:
             continue
         if row["from"] in found:
-            problem = f"{row['from']} stands in line {found[row['from']].at.line} already"
+            first_one = found[row["from"]].at.seen_from(row.at)
+            problem = f"{row['from']} stands in {first_one} already"
             mistakes.inside(listed).add(row.at, f"{problem} - keep one of them")
         found.setdefault(row["from"], From(row["from"], Decimal(row[word]), row.at))
     numbers = tuple(found[day] for day in sorted(found))

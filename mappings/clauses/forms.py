@@ -83,7 +83,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Form:
     order: Sequence[str] = filled.get("order", ())
     for position, word in enumerate(order):
         if word in order[:position]:
-            problem = f"{word} stands twice - lines are ordered by its first place"
+            problem = f"{word} stands twice - take the second one out"
             mistakes.inside("order").add(filled.place("order"), problem)
     scopes: dict[str, Scope] = {}
     for entry in filled.get("scope", ()):
@@ -91,7 +91,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Form:
         inside = mistakes.inside(f"scope {quoted(text)}" if text else "scope")
         catches_all = next((each for each in scopes.values() if not each.when), None)
         if catches_all is not None:
-            problem = f"is never reached: the one in line {catches_all.at.line} fits every event"
+            earlier = catches_all.at.seen_from(entry.at)
+            problem = f"is never reached: the one in {earlier} fits every event"
             inside.add(entry.at, f"{problem} - give that one a when:, or put it last")
         found = conditions(when, setting, inside.inside("when")) if when else ()
         if text is not None:

@@ -14,10 +14,10 @@ from ledger.money import hours, printed
 
 from .. import phrases
 from ..atoms import POSITIVE, TEXT
-from ..reading import Mistakes, Place, quoted, suggestion
+from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, Phrase, TableOf, Word
 from .pools import name_of, standing, sum_line
-from .setting import Setting
+from .setting import Setting, check_rules
 
 OVERTIME: Final = TableOf(
     {
@@ -43,6 +43,15 @@ WORDS: Final[Mapping[str, Word]] = {
         names_entries=True,
     ),
 }
+
+
+_POOLS: Final = "overtime"
+"""What the names of its pools begin with."""
+
+
+def is_surcharge(line: LineItem) -> bool:
+    """Return whether a line is what is due on top of hours that stand on lines of their own."""
+    return line.kind == "sum" and line.pool.startswith(f'["{_POOLS}"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Overtime:
             f"{clause.name}: {clause.after:f} {clause.per} {clause.times:f} {clause.rules}"
             for clause in self.clauses
         ]
-        return name_of("overtime", currency, person, f"{on:%G-W%V}", tuple(words))
+        return name_of(_POOLS, currency, person, f"{on:%G-W%V}", tuple(words))
 
     def lines(self, worked: Sequence[LineItem]) -> Sequence[LineItem]:
         """Return what is due on top of a person's week; see `ledger.sums.SumUp`.
@@ -144,18 +153,14 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Overtime:
     for entry in filled.get("overtime", ()):
         name = entry.get("overtime")
         inside = mistakes.inside(f"overtime {quoted(name)}" if name else "overtime")
-        for rule in entry.get("rules", ()):
-            if rule not in setting.rules:
-                problem = f"this file has no rule {quoted(rule)}"
-                hint = suggestion(rule, setting.rules)
-                inside.inside("rules").add(entry.place("rules"), problem + hint)
+        check_rules(entry, setting, inside, must_bill_hours=True)
         if not entry.is_whole:
             continue
         if entry["times"] <= 1:
             problem = f"{entry['times']} times is nothing on top"
             inside.add(entry.place("times"), f"{problem} - write a number above 1")
         if name in clauses:
-            problem = f"has the same name as the one in line {clauses[name].at.line}"
+            problem = f"has the same name as the one in {clauses[name].at.seen_from(entry.at)}"
             inside.add(entry.at, f"{problem} - call them differently")
         seconds, per = entry["after"]
         clauses[name] = Clause(

@@ -165,7 +165,7 @@ def _check_approvers(approvers: tuple[str, ...], filled: Filled, mistakes: Mista
     inside = mistakes.inside("approvers")
     twice = {each.casefold() for each in approvers}
     if len(twice) < len(approvers):
-        problem = "names somebody twice - one approval of each is enough"
+        problem = "names somebody twice - take one out: everybody approves once"
         inside.add(filled.place("approvers"), problem)
     if approvers and filled.get("approval") == "automatic":
         problem = "approval: automatic needs nobody - write approval: by hand, or take these out"
@@ -201,7 +201,9 @@ def _order(said: Any, currency: str | None, mistakes: Mistakes) -> PurchaseOrder
         try:
             budget = to_minor(budget, currency)
         except ValueError as error:
-            inside.inside("budget").add(said.place("budget"), f"{error} - write fewer")
+            inside.inside("budget").add(
+                said.place("budget"), f"{error} - write an amount that can be paid"
+            )
     if not said.is_whole:
         return None
     return PurchaseOrder(said["number"], budget, said.get("warn_at", WARN_AT), said.get("until"))

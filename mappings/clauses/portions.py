@@ -18,9 +18,9 @@ from typing import Any, Final
 from ledger.corrections import KnownLine, LineItem
 
 from ..atoms import DAY, PATTERNS, TEXT
-from ..reading import Mistakes, quoted, suggestion
+from ..reading import Mistakes
 from ..shapes import Filled, ListOf, Word
-from .setting import Setting
+from .setting import Setting, check_rules
 
 SCOPE_WORDS: Final[Mapping[str, Word]] = {
     "rules": Word(ListOf(TEXT), "the rules whose lines count; without it, all"),
@@ -76,15 +76,15 @@ def _is_one_of(text: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def read_scope(entry: Filled, setting: Setting, mistakes: Mistakes) -> Scope:
+def read_scope(
+    entry: Filled, setting: Setting, mistakes: Mistakes, *, must_bill_hours: bool = False
+) -> Scope:
     """Return what an agreement's own words say of the lines that it looks at."""
-    for name in (names := entry.get("rules", ())):
-        if name not in setting.rules:
-            problem = f"this file has no rule {quoted(name)}{suggestion(name, setting.rules)}"
-            mistakes.inside("rules").add(entry.place("rules"), problem)
+    names = entry.get("rules", ())
+    check_rules(entry, setting, mistakes, must_bill_hours=must_bill_hours)
     first, last = entry.get("from"), entry.get("until")
     if first and last and first > last:
-        mistakes.add(entry.place("until"), "until is before from - change them over")
+        mistakes.inside("until").add(entry.place("until"), "is earlier than from: - swap them")
     return Scope(
         setting.currency,
         frozenset(names) if names else None,

@@ -20,9 +20,11 @@ from ledger.money import Money, line_amount, printed, quantity_for
 from ledger.sums import ROUNDING
 
 from ..atoms import POSITIVE, TEXT, YES_NO
+from ..languages import ENGLISH, day_text, money_text, number_text
 from ..periods import months_later
 from ..reading import Mistakes, Place, quoted
 from ..shapes import Filled, ListOf, OneOf, Phrase, TableOf, Word
+from .overtime import is_surcharge
 from .portions import SCOPE_WORDS, Portion, Scope, agreed, pool_name, portions, read_scope
 from .setting import Setting, amount_of, unique_names
 
@@ -115,9 +117,9 @@ class Prepaid:
     shows_left: bool
     at: Place
 
-    def of_version(self, version: str) -> AppliedPrepaid:
+    def of_version(self, version: str, language: str = ENGLISH) -> AppliedPrepaid:
         """Return it ready to be applied."""
-        return AppliedPrepaid(self, version)
+        return AppliedPrepaid(self, version, language)
 
     def grants(self, until: date) -> Iterator[Grant]:
         """Yield the grants that begin no later than a day, oldest first."""
@@ -144,7 +146,7 @@ class Prepaid:
         return months_later(self.from_on, number * _MONTHS[self.every])
 
     def in_words(self, size: Decimal) -> str:
-        """Return hours or money as they are printed."""
+        """Return hours or money as steps name them."""
         return f"{printed(size)} h" if self.in_hours else str(Money(int(size), self.currency))
 
 
@@ -154,6 +156,8 @@ class AppliedPrepaid:
 
     prepaid: Prepaid
     version: str
+    language: str = ENGLISH
+    """Of the numbers and days in the texts of its lines."""
 
     @property
     def is_for_ever(self) -> bool:
@@ -163,11 +167,8 @@ class AppliedPrepaid:
     def wanted(self, lines: Sequence[KnownLine]) -> Sequence[LineItem]:
         """Return what takes off the work what it draws, and says what is left."""
         prepaid = self.prepaid
-        # A cent that makes up for rounding is no hour.
         counting = [
-            each
-            for each in lines
-            if prepaid.scope.holds(each.line) and each.line.description != ROUNDING
+            each for each in lines if prepaid.scope.holds(each.line) and self._is_drawn(each.line)
         ]
         account = _Account(prepaid, _last_day(counting))
         drawn: list[tuple[Portion, Mapping[Grant, Decimal]]] = []
@@ -186,6 +187,15 @@ class AppliedPrepaid:
         if prepaid.shows_left:
             wanted += self._said(counting, drawn, left)
         return wanted
+
+    def _is_drawn(self, line: LineItem) -> bool:
+        """Return whether a line can draw from it.
+
+        A cent that makes up for rounding is no hour, and an hour of overtime draws once: what is
+        due on top of it is money.
+        """
+        is_money_alone = line.description == ROUNDING or is_surcharge(line)
+        return not (is_money_alone if self.prepaid.in_hours else line.description == ROUNDING)
 
     def _taken_off(
         self, drawn: Sequence[tuple[Portion, Mapping[Grant, Decimal]]]
@@ -230,6 +240,12 @@ class AppliedPrepaid:
             ),
         )
 
+    def _in_words(self, size: Decimal) -> str:
+        """Return hours or money as they are printed."""
+        if self.prepaid.in_hours:
+            return f"{number_text(self.language, size)} h"
+        return money_text(self.language, Money(int(size), self.prepaid.currency))
+
     def _said(
         self,
         counting: Iterable[KnownLine],
@@ -244,11 +260,11 @@ class AppliedPrepaid:
         periods = {(each.line.schedule, each.line.period_from): each.line for each in counting}
         said = []
         for period, line in sorted(periods.items()):
-            in_words, end = self.prepaid.in_words, line.period_to
+            in_words, end = self._in_words, line.period_to
             here, ending = left[end]
             text = (
                 f"{self.prepaid.name}: {in_words(in_period[period])} drawn, "
-                f"{in_words(here)} left on {end}"
+                f"{in_words(here)} left on {day_text(self.language, end)}"
             )
             if ending:
                 text += f", of which {in_words(ending)} end on that day"
@@ -329,8 +345,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
     found = []
     for entry in unique_names("prepaid", filled.get("prepaid", ()), mistakes):
         inside = mistakes.inside(f"prepaid {quoted(entry['prepaid'])}")
-        scope = read_scope(entry, setting, inside)
         in_hours = "hours" in entry.places
+        scope = read_scope(entry, setting, inside, must_bill_hours=in_hours)
         if in_hours == ("amount" in entry.places):
             inside.add(entry.at, "grants hours or an amount - write one of the two")
         if "rolls_over" in entry.places and "every" not in entry.places:
@@ -338,6 +354,9 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
             inside.inside("rolls_over").add(entry.place("rolls_over"), problem)
         size = entry.get("hours", Decimal(0))
         if in_hours:
+            if "rules" not in entry.places:
+                advice = "write rules: [...]"
+                inside.add(entry.at, f"which rules draw the hours is not said - {advice}")
             _check_hours(entry, filled, inside)
         else:
             size = Decimal(amount_of(entry, "amount", setting, inside))
@@ -361,19 +380,25 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> tuple[Prepaid,
 
 
 def _check_hours(entry: Filled, filled: Filled, mistakes: Mistakes) -> None:
-    """Note a mistake unless all rules that draw hours bill hours."""
-    names = entry.get("rules")
-    if names is None:
-        mistakes.add(entry.at, "which rules draw the hours is not said - write rules: [...]")
-        return
+    """Note a mistake where rules that draw hours have lines that are no hours."""
     for rule in filled.get("rules", ()):
         bill = rule.get("bill")
-        if rule.get("rule") in names and isinstance(bill, Filled) and not _bills_hours(bill):
-            problem = f"rule {quoted(rule['rule'])} bills no hours"
+        drawn = rule.get("rule") in entry.get("rules", ()) and isinstance(bill, Filled)
+        if drawn and (beside := _beside_hours(bill)):
+            problem = f"rule {quoted(rule['rule'])} bills {beside}"
             mistakes.inside("rules").add(
                 entry.place("rules"), f"{problem} - name rules with quantity: hours, or an amount"
             )
 
 
-def _bills_hours(bill: Filled) -> bool:
-    return bill.get("quantity") in (None, "hours")
+def _beside_hours(bill: Filled) -> str:
+    """Return what is on lines of a rule beside hours, "" if there is nothing else."""
+    if "minimum" in bill.places:
+        return "a minimum charge, which is no hour"
+    price = bill.get("unit_price")
+    if not isinstance(price, Filled):
+        return ""
+    if "package" in price.places:
+        return "packages, not hours"
+    tiers = (*price.get("graduated", ()), *price.get("volume", ()))
+    return "a flat fee, which is no hour" if any("flat" in tier.places for tier in tiers) else ""

@@ -191,7 +191,7 @@ def _check_collisions(rates: Sequence[Rate], mistakes: Mistakes) -> None:
         named = [[_folded(each) for each in rate.criteria] for rate in group]
         for earlier, later in combinations(range(len(group)), 2):
             first, second = group[earlier], group[later]
-            line = f"from {second.from_on} in line {first.at.line} already"
+            line = f"from {second.from_on} in {first.at.seen_from(second.at)} already"
             if named[earlier] == named[later]:
                 owner = second.words.removeprefix("role ").removeprefix("person ")
                 mistakes.add(second.at, f"{owner} has a rate {line} - keep one of them")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from ledger.money import to_minor
 
 from ..model import Workspace
 from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled
+
+EARLIEST: Final = date(2000, 1, 1)
+"""What comes due by the calendar cannot begin before: all of it since its first day is billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,10 @@ class Setting:
     currency: str | None
     rules: tuple[str, ...] = ()
     """The names of the customer's rules."""
+    free: frozenset[str] = frozenset()
+    """The names of those that bill nothing."""
+    without_hours: frozenset[str] = frozenset()
+    """The names of those that bill no hours."""
     holidays: frozenset[date] = frozenset()
     """The days of `holidays:`."""
     tax: str | None = None
@@ -41,6 +49,22 @@ def check_known(what: str, name: str, known: Iterable[str], at: Place, mistakes:
         mistakes.add(at, problem + suggestion(name, known))
 
 
+def check_rules(
+    entry: Filled, setting: Setting, mistakes: Mistakes, *, must_bill_hours: bool = False
+) -> None:
+    """Note a mistake for each rule under `rules:` that is not there, or has nothing to give."""
+    inside, at = mistakes.inside("rules"), entry.place("rules")
+    for name in entry.get("rules", ()):
+        if name not in setting.rules:
+            problem = f"this file has no rule {quoted(name)}"
+            inside.add(at, problem + suggestion(name, setting.rules))
+        elif name in setting.free:
+            inside.add(at, f"rule {quoted(name)} bills nothing - take it out, or let it bill")
+        elif must_bill_hours and name in setting.without_hours:
+            advice = "name rules with quantity: hours"
+            inside.add(at, f"rule {quoted(name)} bills no hours - {advice}")
+
+
 def unique_names(what: str, entries: Iterable[Filled], mistakes: Mistakes) -> Iterator[Filled]:
     """Yield the entries of a list that have a name; note a mistake where one stands twice."""
     first: dict[str, Filled] = {}
@@ -49,7 +73,7 @@ def unique_names(what: str, entries: Iterable[Filled], mistakes: Mistakes) -> It
         if name is None:
             continue
         if name in first:
-            problem = f"has the same name as the one in line {first[name].at.line}"
+            problem = f"has the same name as the one in {first[name].at.seen_from(entry.at)}"
             mistakes.inside(f"{what} {quoted(name)}").add(
                 entry.at, f"{problem} - call them differently"
             )

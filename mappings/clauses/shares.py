@@ -20,6 +20,7 @@ from ..matching import fits_wildcard
 from ..periods import period_of
 from ..reading import Mistakes, Place, quoted, suggestion
 from ..shapes import Filled, Named, Phrase, Word
+from . import days, prices
 
 if TYPE_CHECKING:
     from ..contract import Customer
@@ -38,6 +39,7 @@ def percent(text: str) -> Decimal:
     return value
 
 
+_OTHER_PRICES: Final = ("quantity", "unit_price", "round")
 PERCENT: Final = Phrase("a percentage like 30 %", percent, f"^{phrases.NUMBER} ?%$")
 BILL_WORDS: Final[Mapping[str, Word]] = {
     "contract_sum": Word(POSITIVE, "the agreed sum, of which a share is billed"),
@@ -156,7 +158,7 @@ def contract_sum_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> C
             problem = "says a share, but not of what"
             mistakes.inside(word).add(bill.place(word), f"{problem} - write contract_sum: too")
         return None
-    for word in ("quantity", "unit_price", "round"):
+    for word in (*_OTHER_PRICES, *prices.BILL_WORDS, *days.BILL_WORDS):
         if word in bill.places:
             problem = "stands beside contract_sum:, which is the price"
             mistakes.inside(word).add(bill.place(word), f"{problem} - leave one of the two out")
@@ -240,9 +242,14 @@ def check_payers(
                     inside.add(payer.at, problem + suggestion(payer.customer, customers))
                 elif other is not None and other.currency != customer.currency:
                     problem = f"{payer.customer} pays in {other.currency}, and {customer.key} in"
-                    hint = "all payers of one fact have one currency"
+                    hint = "name only payers of one currency"
                     inside.add(payer.at, f"{problem} {customer.currency} - {hint}")
-            if rule.split and rule.bill and rule.bill.count:
-                problem = "what is counted together has one payer"
+            if rule.split and rule.bill:
                 inside = mistakes.inside(f"rule {quoted(rule.name)}", "split")
-                inside.add(rule.split.at, f"{problem} - leave split: out, or bill each entry")
+                if rule.bill.count:
+                    problem = "what is counted together has one payer"
+                    inside.add(rule.split.at, f"{problem} - leave split: out, or bill each entry")
+                elif rule.bill.quantity == "hours" and customer.sums.overtime.covers(rule.name):
+                    problem = "hours with overtime have one payer"
+                    advice = "leave split: out, or name the other rules under overtime: rules:"
+                    inside.add(rule.split.at, f"{problem} - {advice}")

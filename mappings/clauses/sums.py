@@ -14,7 +14,7 @@ from ledger.corrections import LineItem
 
 from ..descriptions import Description
 from ..model import Rounding
-from ..reading import Mistakes
+from ..reading import Mistakes, quoted
 from ..shapes import Filled, Word
 from . import days, overtime, rounding, tiers
 from .overtime import Overtime
@@ -30,6 +30,7 @@ _TOLD_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "person": ("person",),
     "role": ("role", "person"),
     "activity": ("activity",),
+    "factor": ("factor",),
     "labels": ("labels",),
     "label": ("label",),
     "date": ("day",),
@@ -70,7 +71,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Sums:
     found = Sums(overtime.read(filled, setting, mistakes))
     for rule in filled.get("rules", ()):
         if found.overtime.covers(rule.get("rule", "")) and isinstance(rule.get("bill"), Filled):
-            _check_overtime(rule, mistakes.inside(f'rule "{rule.get("rule")}"').inside("bill"))
+            inside = mistakes.inside(f"rule {quoted(rule.get('rule', ''))}").inside("bill")
+            _check_overtime(rule, inside)
     return found
 
 
@@ -84,6 +86,9 @@ def _check_overtime(rule: Filled, mistakes: Mistakes) -> None:
     if bill.get("quantity") == "hours" and isinstance(bill.get("unit_price"), Filled):
         advice = "write a price, or name the other rules under overtime: rules:"
         mistakes.add(bill.place("unit_price"), f"overtime needs the price of each hour - {advice}")
+    if bill.get("quantity") == "hours" and "minimum" in bill.places:
+        advice = "leave minimum: out, or name the other rules under overtime: rules:"
+        mistakes.add(bill.place("minimum"), f"a minimum charge is no hour of overtime - {advice}")
 
 
 def count_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> Count | None:
@@ -107,6 +112,14 @@ def count_of(bill: Filled, currency: str | None, mistakes: Mistakes) -> Count | 
         found = rounding.RoundedTogether(together)
     if found is not None:
         _check_texts(bill, found, mistakes)
+    if "minimum" in bill.places and (found is not None or isinstance(price, Filled)):
+        problem = "a minimum is of one entry, and these are counted together"
+        advice = "leave it out, or write minimum_fee: for the period"
+        mistakes.inside("minimum").add(bill.place("minimum"), f"{problem} - {advice}")
+    if "discount" in bill.places and isinstance(price, Filled):
+        problem = "a price by quantity has no unit price to take it off"
+        advice = "write the lower prices, or discounts: at the top of the file"
+        mistakes.inside("discount").add(bill.place("discount"), f"{problem} - {advice}")
     return found
 
 

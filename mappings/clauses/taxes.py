@@ -6,7 +6,7 @@ What a tax comes to is calculated in `ledger/taxes.py`, on the sum of an invoice
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -121,7 +121,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Taxes:  # noqa
             continue
         others = by_code.setdefault(tax["tax"], [])
         if same := next((other for other in others if other.from_on == entry.from_on), None):
-            problem = f"stands in line {same.at.line} already"
+            problem = f"stands in {same.at.seen_from(tax.at)} already"
             inside.add(tax.at, f"{problem} - keep one, or say from: when the other one begins")
         others.append(entry)
     usual = filled.get("tax")
@@ -132,6 +132,8 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Taxes:  # noqa
         problem = "nothing is known of taxes - add taxes:, or take prices: out"
         mistakes.inside("prices").add(filled.place("prices"), problem)
     _check_rules(filled, codes, mistakes)
+    for name, due in _due(filled):
+        _check_due(due, filled, codes, mistakes.inside(name))
     return Taxes(
         usual,
         {
@@ -175,6 +177,24 @@ def _check_rules(customer: Filled, codes: tuple[str, ...], mistakes: Mistakes) -
         elif codes and "tax" not in customer.places and "tax" not in bill.places:
             problem = "has no tax - write tax: here, or at the top of the file for all rules"
             inside.add(bill.at, problem)
+
+
+def _due(customer: Filled) -> Iterator[tuple[str, Filled]]:
+    """Yield what is due without any work, by what it is called in mistakes."""
+    for fee in customer.get("fees", ()):
+        if fee.get("fee"):
+            yield f"fee {quoted(fee['fee'])}", fee
+    minimum: Filled | None = customer.get("minimum_fee")
+    if minimum is not None and "from" in minimum.places:
+        yield "minimum_fee", minimum
+
+
+def _check_due(entry: Filled, customer: Filled, codes: tuple[str, ...], mistakes: Mistakes) -> None:
+    if code := entry.get("tax"):
+        _check_code(code, codes, entry.place("tax"), mistakes.inside("tax"))
+    elif codes and "tax" not in customer.places and "tax" not in entry.places:
+        problem = "has no tax - write tax: here, or at the top of the file for all lines"
+        mistakes.add(entry.at, problem)
 
 
 def _check_code(code: str, known: tuple[str, ...], at: Place, mistakes: Mistakes) -> None:

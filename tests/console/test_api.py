@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from ledger import tables
 from ledger.access import create_token, revoke_token
+from ledger.overview import HELD_KINDS
 from tests.console.conftest import RecordingDoorbell, bearer, console_of
 from tests.ledger.seed import NOW, SmallFirm, logged
 
@@ -267,6 +268,14 @@ def test_a_place_in_the_held_list_that_is_none_is_refused(
 ) -> None:
     answer = client.get("/api/v1/held", query_string={"after": after}, headers=viewer)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("kind", HELD_KINDS)
+def test_the_list_goes_on_behind_whatever_is_held(
+    client: FlaskClient, viewer: dict[str, str], kind: str
+) -> None:
+    answer = client.get("/api/v1/held", query_string={"after": f"{kind}:1"}, headers=viewer)
+    assert answer.status_code == 200
 
 
 def test_an_unknown_path_and_a_wrong_method_are_answered_in_json(

@@ -40,6 +40,19 @@ REFERENCE = ROOT / "docs" / "mapping.md"
 FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob(WORKSPACE)})
 EXAMPLE_FOLDER = ROOT / "mappings" / "rules" / "examples"
 BLOCK = re.compile(r"^```yaml\n(format:.*?)^```", re.DOTALL | re.MULTILINE)
+PIECE = re.compile(r"^```yaml\n(?!format:)(.*?)^```", re.DOTALL | re.MULTILINE)
+"""A part of a customer's file, as the reference shows it beside its words."""
+REST = {
+    "format": "1",
+    "customer": "piece",
+    "name": "Piece",
+    "currency": "EUR",
+    "send_to": "file",
+    "invoice": "monthly",
+    "takes": "{project: ACME}",
+    "rules": "[{rule: Free, bill: nothing}]",
+}
+"""What a customer's file needs beside such a part."""
 
 
 def examples() -> Iterator[tuple[str, str]]:
@@ -179,6 +192,13 @@ def test_an_example_in_the_docs_loads_and_passes_its_own_tests(where: str) -> No
         files = {WORKSPACE: FIRM}
     files |= SHARED
     assert fails(Book.load(files)) == []
+
+
+@pytest.mark.parametrize("piece", PIECE.findall(REFERENCE.read_text()))
+def test_a_piece_in_the_reference_loads_in_a_customers_file(piece: str) -> None:
+    said = re.findall(r"^([a-z_]+):", piece, re.MULTILINE)
+    rest = "".join(f"{word}: {value}\n" for word, value in REST.items() if word not in said)
+    assert fails(Book.load({WORKSPACE: FIRM, "piece.yaml": rest + piece})) == []
 
 
 TABLES = {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+import clock
 from ledger import audit, overview
+from ledger.approvals import ApprovalError
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office, open_office
 
@@ -100,8 +103,8 @@ def test_prepaid_hours_are_drawn_over_several_invoices(office: Office) -> None:
     office.tell(worklog(1, seconds=14400))
     assert office.printed(OCTOBER) == [
         ("senior engineering, ACME-7 Login", "4.00", 48000),
-        ("Support hours: 4.00 h drawn, 1.00 h left on 2026-10-31", "1.00", 0),
         ("Drawn from Support hours", "-4.00", -48000),
+        ("Support hours: 4.00 h drawn, 1.00 h left on 2026-10-31", "1.00", 0),
     ]
     office.bill(OCTOBER)
     office.tell(worklog(2, seconds=7200, day=9))
@@ -116,3 +119,43 @@ def test_prepaid_hours_are_drawn_over_several_invoices(office: Office) -> None:
         ("Taken back: Drawn from Support hours", "3.00", 36000),
     ]
     assert is_sound(office)
+
+
+def test_what_is_carried_over_waits_for_its_period_to_begin(office: Office) -> None:
+    agree(office, CAP.replace("OVER", "carry over"))
+    office.tell(worklog(1, seconds=3600 * 24))
+    december = "acme-2026-12"
+    assert office.invoices() == {
+        OCTOBER: ("draft", 100000),
+        NOVEMBER: ("draft", 100000),
+        december: ("blocked", 88000),
+    }
+    assert office.invoice(december)["reasons"][0].startswith("its period begins on 2026-12-01")
+    with pytest.raises(ApprovalError, match="its period begins on 2026-12-01"):
+        office.approve(december)
+    office.clock.moment = datetime.fromisoformat("2026-11-30T23:59:59+01:00").astimezone(UTC)
+    clock.tick(office.line, 1)
+    office.settle()
+    assert office.invoices()[december] == ("blocked", 88000)
+    office.clock.moment = datetime.fromisoformat("2026-12-01T00:00:00+01:00").astimezone(UTC)
+    clock.tick(office.line, 1)
+    office.settle()
+    assert office.invoices()[december] == ("draft", 88000)
+    office.bill(december)
+    assert is_sound(office)
+
+
+def test_what_no_period_takes_is_held_for_a_person(office: Office) -> None:
+    agree(office, CAP.replace("OVER", "carry over").replace("1000.00", "10.00"))
+    office.tell(worklog(1, seconds=3600 * 24))
+    assert kept_back(office) == [("acme", "cap: Ceiling, monthly 2026-10-01")]
+    assert is_sound(office)
+
+
+def test_a_timesheet_bills_an_hour_of_overtime_once(office: Office) -> None:
+    overtime = "{overtime: Long days, after: 8 hours per person and day, times: 1.5}"
+    agree(office, f"timesheet: yes\novertime: [{overtime}]\nrules:\n")
+    office.tell(worklog(1, seconds=36000))
+    assert office.invoices()[OCTOBER] == ("draft", 120000 + 12000)
+    (row,) = office.invoice(OCTOBER)["content"]["timesheet"]
+    assert row[-2:] == ["10.00", "10.00"]

@@ -319,3 +319,12 @@ def test_a_running_clock_sees_new_rules_at_once_and_the_day_within_a_quarter_of_
     assert dues.tell() == 0
     office.clock.go_on(1)
     assert dues.tell() == 1
+
+
+def test_a_fee_in_another_currency_is_beside_the_budget_and_says_so(office: Office) -> None:
+    order = "purchase_order: {number: PO-1, budget: 300.00}\n"
+    with_fees(office, order + FEES.replace("    every", "    currency: CHF\n    every"))
+    draft = office.invoice("acme-2026-10-CHF")
+    assert (draft["state"], draft["total"], draft["order_use"]) == ("draft", 50000, None)
+    assert "its budget in EUR: this draft in CHF is not counted" in draft["warnings"][0]
+    assert is_sound(office)

@@ -38,6 +38,7 @@ tax_id: DE123456789
 billing_contact: {name: Jane Doe}
 contract: MSA 2026-01
 late_payment: Interest is due after that.
+early_payment: 2.5 % within 10 days
 payment_methods: [bank transfer, card]
 language: de
 purchase_order: PO-1
@@ -187,8 +188,10 @@ def test_parties_stand_on_the_draft_and_at_stripe(office: Office) -> None:
         "Attention": "Jane Doe",
     }
     assert remote["footer"] == (
-        "The customer owes the tax.\n\nbank transfer, card.\n\nInterest is due after that."
+        "The customer owes the tax.\n\nbank transfer, card.\n\n"
+        "2,5 % discount if it is paid within 10 days.\n\nInterest is due after that."
     )
+    assert told["early_payment"] == "2,5 % discount if it is paid within 10 days."
     assert remote["payment_settings"] == {"payment_method_types": ["card"]}
     assert remote["total_taxes"][0]["taxability_reason"] == "reverse_charge"
     (customer,) = office.stripe.book.table("customers").values()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.purchase_orders import PurchaseOrder, Use, too_late
+from ledger.purchase_orders import PurchaseOrder, Use, not_counted, too_late
 
 AMOUNTS = st.integers(-100_000, 1_000_000)
 ORDERS = st.builds(
@@ -60,3 +60,11 @@ def test_the_last_day_of_an_order_is_included() -> None:
     (reason,) = too_late(order, [date(2026, 10, 15), date(2026, 10, 14), date(2026, 10, 1)])
     assert "there is work of 2026-10-15 - ask the customer for a new order" in reason
     assert too_late(PurchaseOrder("PO-1"), [date.max]) == []
+
+
+def test_a_draft_in_another_currency_is_not_counted_and_a_person_is_told() -> None:
+    order = PurchaseOrder("PO-1", 10_000)
+    assert not_counted(order, "EUR", "EUR") == []
+    assert not_counted(PurchaseOrder("PO-1"), "USD", "EUR") == []
+    (warning,) = not_counted(order, "USD", "EUR")
+    assert warning.startswith("purchase order PO-1 has its budget in EUR: this draft in USD")

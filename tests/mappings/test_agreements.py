@@ -37,7 +37,7 @@ def load(files: Files) -> Callable[[str, str], Book]:
 
 def test_all_of_them_are_read_and_applied_in_order(load: Callable[..., Book]) -> None:
     agreements = load().customers["acme"].agreements
-    assert [type(each).__name__ for each in agreements.of_version("v1")] == [
+    assert [type(each).__name__ for each in agreements.of_version("v1", "en")] == [
         "AppliedCap",
         "AppliedPrepaid",
         "AppliedPrepaid",
@@ -90,7 +90,7 @@ def test_all_of_them_are_read_and_applied_in_order(load: Callable[..., Book]) ->
         (
             "until: 2026-12-31",
             "until: 2025-12-31",
-            'acme.yaml:21:13: prepaid "Support": until is before from - change them over',
+            'acme.yaml:21:13: prepaid "Support", until: is earlier than from: - swap them',
         ),
         (
             "rolls_over: 2 months",
@@ -118,6 +118,11 @@ def test_all_of_them_are_read_and_applied_in_order(load: Callable[..., Book]) ->
         ("2 % within 10 days", "2 % soon", 'early_payment: "2 % soon" is not a sentence like'),
         ("at_least: 500.00", "at_least: 0", 'minimum_fee, at_least: "0" is not a number like'),
         (
+            "discount: Loyalty, rules: [Engineering hours]",
+            "discount: Loyalty, rules: [Internal work is free]",
+            'rules: rule "Internal work is free" bills nothing - take it out, or let it bill',
+        ),
+        (
             "rules: Engineering hours, description",
             "rules: Hours, description",
             "minimum_fee, rules",
@@ -132,3 +137,28 @@ def test_every_mistake_is_reported(
     said = [each for each in error.value.mistakes if message in each]
     assert len(said) == 1, error.value.mistakes
     assert said[0].startswith("acme.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("price", "mistake"),
+    [
+        ("unit_price: rate, minimum: 40.00", "bills a minimum charge, which is no hour"),
+        ("unit_price: {package: {size: 10, price: 5.00}}", "bills packages, not hours"),
+        (
+            "unit_price: {graduated: [{up_to: 2, price: 9.00}, {price: 8.00, flat: 5.00}]}",
+            "bills a flat fee, which is no hour",
+        ),
+        ("unit_price: {graduated: [{up_to: 2, price: 9.00}, {price: 8.00}]}", ""),
+    ],
+)
+def test_prepaid_hours_are_drawn_by_hours_alone(files: Files, price: str, mistake: str) -> None:
+    rules = ACME.split("rules:\n")[0] + (
+        "prepaid: [{prepaid: Support, rules: Hours, hours: 20, from: 2026-01-01}]\n"
+        f"rules: [{{rule: Hours, bill: {{description: Hours, quantity: hours, {price}}}}}]\n"
+    )
+    try:
+        Book.load({**files, "acme.yaml": rules})
+        said = ""
+    except ConfigurationError as error:
+        (said,) = error.mistakes
+    assert (mistake in said) if mistake else said == ""

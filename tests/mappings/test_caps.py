@@ -137,8 +137,8 @@ OCTOBER = [
             [
                 ("first", "50", 600_000),
                 ("second", "33.3333", 400_000),
-                ("second, carried over from 2026-10", "66.6667", 800_000),
-                ("third, carried over from 2026-10", "1", 8_000),
+                ("second, carried over from October 2026", "66.6667", 800_000),
+                ("third, carried over from October 2026", "1", 8_000),
             ],
         ),
     ],
@@ -206,6 +206,9 @@ def test_what_is_over_for_years_is_carried_no_further_than_two() -> None:
     ledger = all_at_once([cap(100, over="carry over")], [OCTOBER[0]])
     assert total(ledger.lines) == 100 * 25
     assert max(line.period_from for line in ledger.lines) == date(2028, 10, 1)
+    # What no period takes is seen as held.
+    held = [line.amount for line in ledger.lines if line.pool.startswith(HELD)]
+    assert held == [100 * 25 - 600_000]
 
 
 def test_a_cap_of_yen_is_whole() -> None:

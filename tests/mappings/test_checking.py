@@ -83,7 +83,11 @@ def test_a_sound_file_has_no_mistakes(mistakes: Change) -> None:
             "person: Anna",
             'no person "Anna" in workspace.yaml - did you mean "Ana"',
         ),
-        ("billable: yes", "on: {from: 2026-02-01, to: 2026-01-01}", "from is later than to"),
+        (
+            "billable: yes",
+            "on: {from: 2026-02-01, to: 2026-01-01}",
+            "from: is later than to: - swap them",
+        ),
         ("billable: yes", "on: {}", "on: has no day"),
         ("billable: yes", 'fields.points: "at least 1,5"', "is not a comparison"),
         ("billable: yes", "fields.: x", 'unknown word "fields."'),

@@ -175,7 +175,7 @@ def test_a_minimum_for_some_rules_counts_these() -> None:
 def test_early_payment_is_said_in_a_sentence() -> None:
     terms = early_payment("2.50 % within 10 days")
     assert (terms.percent, terms.days) == (Decimal("0.025"), 10)
-    assert terms.sentence == "2.5 % discount if it is paid within 10 days."
+    assert terms.sentence() == "2.5 % discount if it is paid within 10 days."
 
 
 def test_what_is_over_is_the_later_work_whatever_was_billed_first() -> None:

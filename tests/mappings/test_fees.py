@@ -84,6 +84,51 @@ def test_a_part_of_a_period_is_billed_by_days(with_fees: Callable[[str], Book]) 
     )
 
 
+def test_a_fee_has_the_tax_and_the_language_of_its_customer(
+    with_fees: Callable[[str], Book],
+) -> None:
+    terms = """\
+language: de
+prices: gross
+tax: DE
+taxes:
+  - {tax: DE, rate: 16 %}
+  - {tax: DE, rate: 19 %, from: 2026-02-01}
+  - {tax: LOW, rate: 7 %, from: 2026-02-01}
+"""
+    text = FEE.replace("{month}, {quarter}, {year}, {from} to {to}", "{month}, {from} - {to:long}")
+    book = with_fees(terms + text)
+    first = Due("acme", "Plan", date(2026, 1, 15), date(2026, 1, 31), False, "UTC").event(1)
+    then = Due("acme", "Plan", date(2026, 3, 1), date(2026, 3, 31), False, "UTC").event(1)
+    priced, later = book.price(first), book.price(then)
+    assert isinstance(priced, Priced)
+    assert isinstance(later, Priced)
+    assert priced.description == "Plan Januar 2026, 15.01.2026 - 31. Januar 2026"
+    assert (priced.tax, later.tax) == ("DE 16 % included", "DE 19 % included")
+    assert priced.steps[-1].startswith("tax DE 16 % included (acme.yaml:")
+    book = with_fees(
+        terms + text.replace("unit_price", "tax: LOW\n    currency: CHF\n    unit_price")
+    )
+    held, later = book.price(first), book.price(then)
+    assert isinstance(held, Held)
+    assert held.reason.startswith('fee "Plan": no tax LOW holds on 2026-01-15')
+    assert isinstance(later, Priced)
+    assert (later.tax, later.currency) == ("LOW 7 % included", "CHF")
+
+
+@pytest.mark.parametrize(
+    ("tax", "problem"),
+    [("", 'fee "Plan": has no tax'), ("    tax: ED\n", 'tax: no tax "ED" under taxes:')],
+)
+def test_a_fee_whose_tax_nobody_knows_is_a_mistake(
+    with_fees: Callable[[str], Book], tax: str, problem: str
+) -> None:
+    text = "taxes: [{tax: DE, rate: 19 %}]\n" + FEE.replace("    every", tax + "    every")
+    with pytest.raises(ConfigurationError) as error:
+        with_fees(text)
+    assert any(problem in mistake for mistake in error.value.mistakes)
+
+
 @pytest.mark.parametrize(
     ("key", "name", "first", "last", "reason"),
     [
@@ -219,7 +264,7 @@ def test_any_way_of_cutting_a_period_sums_up_to_the_whole(
     [
         ("unit_price: 500.00", "quantity: 2", "has no price - write unit_price:, or prices:"),
         ("unit_price: 500.00", "unit_price: 0", "is not a number like 1 or 2.50 above zero"),
-        ("until: 2026-12-31", "until: 2025-12-31", "is earlier than from - change them over"),
+        ("until: 2026-12-31", "until: 2025-12-31", "is earlier than from: - swap them"),
         ("from: 2026-01-15", "from: 1926-01-15", "is long ago"),
         ("{month}", "{item}", 'unknown word "{item}"'),
         ("every: month", "every: day", "is not one of: week, month, quarter, year"),

@@ -176,6 +176,7 @@ def test_the_scope_decides_the_line_also_where_the_text_is_silent(
         ("{role} engineering, {item} {title}", "{week}", "add week to one_line_per:"),
         ("{role} engineering, {item} {title}", "{labels}", "add label to one_line_per:"),
         ("{role} engineering, {item} {title}", "{activity}", "add activity to one_line_per:"),
+        ("{role} engineering, {item} {title}", "{factor}", "add factor to one_line_per:"),
         ("{role} engineering, {item} {title}", "{scope}", "{scope} needs scope:"),
         ("[item, person]", "[item, person, scope]", "one_line_per: {scope} needs scope:"),
         ("{role} engineering, {item} {title}", "{fields.x}", 'unknown word "{fields.x}"'),

@@ -86,7 +86,7 @@ def test_the_terms_are_agreed_or_not_or_nobody_says(said: str, is_agreed: bool |
         ("address: {lines: [A], city: B, country: de}", "two capital letters: DE, FR"),
         ("address: {lines: [A], country: DE}", 'address: the word "city" is missing'),
         ("address: Hafenstr. 1", "address: must be a table"),
-        ("language: xx", 'language: "xx" is not a language like de that is known'),
+        ("language: xx", 'language: "xx" is not a language like de or pt-BR - write the language'),
         ("language: German", 'language: "German" is not a language like de'),
         ("billing_contact: {name: J, email: j@a.example}", "stands under billing_email: already"),
         ("billing_contact: {mail: j@a.example, name: J}", 'billing_contact: unknown word "mail"'),

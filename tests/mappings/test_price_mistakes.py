@@ -43,7 +43,11 @@ from tests.mappings.nordic import CONTRACT, Files, contract
         ("discount: 12.5 %", "discount: 101 %", "at most 100"),
         ("discount: 12.5 %", "minimum: 0.005", "more decimal places than EUR allows"),
         ("discount: 12.5 %", "minimum: 0", "above zero"),
-        ("quantity: units", "quantity: unit", 'not a number above zero, or the word "hours" or'),
+        (
+            "quantity: units",
+            "quantity: unit",
+            'not a number above zero, or the word "hours", "days"',
+        ),
         (
             "quantity: units, unit_price: 0.0234",
             "quantity: units, unit_price: rate",

@@ -204,7 +204,7 @@ def test_all_payers_have_one_currency(sharing: Files) -> None:
     with pytest.raises(ConfigurationError) as found:
         Book.load({**sharing, "beta.yaml": text})
     (mistake,) = found.value.mistakes
-    assert "beta pays in USD, and acme in EUR - all payers of one fact have one currency" in mistake
+    assert "beta pays in USD, and acme in EUR - name only payers of one currency" in mistake
     assert 'rule "Portal", split' in mistake
 
 
@@ -224,10 +224,32 @@ def test_nothing_cannot_be_shared(sharing: Files) -> None:
 
 
 def test_what_is_counted_together_has_one_payer(sharing: Files) -> None:
-    bill = "quantity: hours, unit_price: 100.00}"
+    bill = '{description: "{title}", quantity: hours, unit_price: 100.00}'
     assert bill in sharing["acme.yaml"]
-    together = bill.replace("}", ", round: up to 15 minutes per day, one_line_per: title}")
+    together = (
+        "{description: Portal, quantity: hours, unit_price: 100.00, round: up to 1 hour per day}"
+    )
     text = sharing["acme.yaml"].replace(bill, together)
     with pytest.raises(ConfigurationError) as found:
         Book.load({**sharing, "acme.yaml": text})
     assert "what is counted together has one payer - leave split: out" in found.value.mistakes[0]
+
+
+def test_hours_with_overtime_have_one_payer(sharing: Files) -> None:
+    overtime = "overtime: [{overtime: Long, after: 8 hours per person and day, times: 1.5}]\n"
+    text = sharing["acme.yaml"].replace("rules:\n", f"{overtime}rules:\n", 1)
+    with pytest.raises(ConfigurationError) as found:
+        Book.load({**sharing, "acme.yaml": text})
+    assert "hours with overtime have one payer - leave split: out" in found.value.mistakes[0]
+
+
+@pytest.mark.parametrize("word", ["discount: 5 %", "minimum: 5.00", "markup: 5 %"])
+def test_what_changes_a_price_does_not_stand_beside_a_contract_sum(
+    sharing: Files, word: str
+) -> None:
+    text = sharing["acme.yaml"]
+    text = text.replace("contract_sum: 10000.01\n", f"contract_sum: 10000.01\n      {word}\n")
+    with pytest.raises(ConfigurationError) as found:
+        Book.load({**sharing, "acme.yaml": text})
+    said = word.partition(":")[0]
+    assert f"bill, {said}: stands beside contract_sum:, which is" in found.value.mistakes[0]

@@ -108,6 +108,15 @@ def test_what_a_shared_file_says_names_that_file_where_it_prices(
     assert "role senior, from 2026-01-01 (rates/standard.yaml:6)" in outcome.steps[2]
 
 
+def test_a_customers_own_rate_comes_before_a_shared_one_of_the_same_day(
+    shared: Files, logged: Any
+) -> None:
+    own = shared["beta.yaml"].replace("person: Kim", "role: senior")
+    outcome = Book.load({**shared, "beta.yaml": own}).price(logged(project="BETA"))
+    assert isinstance(outcome, Priced)
+    assert outcome.unit_price == 99
+
+
 def test_every_file_is_part_of_the_version(shared: Files) -> None:
     changed = shared["rates/terms.yaml"].replace("Thank you.", "Thanks.")
     version = Book.load(shared).version
@@ -169,13 +178,6 @@ def test_a_file_that_is_reached_on_two_ways_counts_once(shared: Files) -> None:
             "rule: Meetings are free",
             'rates/standard.yaml:9:5: for customer "beta": rule "Meetings are free": has the same'
             " name as the one in beta.yaml:11 - call them differently",
-        ),
-        (
-            "beta.yaml",
-            "person: Kim",
-            "role: junior",
-            'rates/standard.yaml:7:5: for customer "beta": rate: junior has a rate from 2026-01-01'
-            " in beta.yaml:9 already - keep one of them",
         ),
         (
             "rates/standard.yaml",

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.corrections import KnownLine, LineItem, plan
+from ledger.errors import ConfigurationError
 from ledger.events import Event
 from ledger.money import line_amount
 from ledger.printing import NumberedLine, print_lines
@@ -301,7 +302,7 @@ def test_units_that_are_no_number_are_held(logged: Callable[..., Event], said: o
     fields = {} if said is None else {"quantity": said}
     outcome = BOOKS["volume"].price(logged(kind="usage.recorded", fields=fields))
     assert isinstance(outcome, Held)
-    assert "for fields.quantity, the units used" in outcome.reason
+    assert "for fields.quantity, the units used - correct it there" in outcome.reason
 
 
 MISTAKES = {
@@ -328,6 +329,14 @@ MISTAKES = {
     "{price: 2}]}": "is not above the tier before",
     f"{UNITS}, unit_price: {{package: {{size: 1, price: 0.001}}}}": "more decimal places than EUR",
     f"{UNITS}, unit_price: rate": "a rate is the price of an hour or a day",
+    f"{UNITS}, unit_price: {{package: {{size: 1, price: 1}}}}, discount: 5 %": (
+        "discount: a price by quantity has no unit price to take it off"
+    ),
+    f"{UNITS}, unit_price: {{package: {{size: 1, price: 1}}}}, minimum: 5": (
+        "minimum: a minimum is of one entry, and these are counted together"
+    ),
+    f"{BILLS['per day']}, minimum: 5": "write minimum_fee: for the period",
+    f"{BILLS['days']}, minimum: 5": "write minimum_fee: for the period",
 }
 
 
@@ -353,6 +362,41 @@ def test_overtime_that_cannot_be_is_a_mistake(words: str, mistake: str) -> None:
         book_with(HOURS, f"overtime: [{{overtime: Long, {words}}}]\n")
 
 
-def test_overtime_needs_the_price_of_each_entry() -> None:
-    with pytest.raises(Exception, match="round per entry, or name the other rules"):
-        book_with(BILLS["per day"], OVERTIME)
+@pytest.mark.parametrize(
+    ("bill", "mistake"),
+    [
+        ("nothing", 'rules: rule "All" bills nothing - take it out'),
+        ("{description: A, quantity: 1, unit_price: 5}", 'rule "All" bills no hours - name rules'),
+        (f"{{{BILLS['days']}}}", 'rule "All" bills no hours - name rules with quantity: hours'),
+    ],
+)
+def test_overtime_names_rules_with_hours(bill: str, mistake: str) -> None:
+    words = "overtime: Long, after: 8 hours per person and day, times: 1.5, rules: All"
+    start, _ = ACME.split("rules:\n  - rule: Internal")
+    text = f"{start}overtime: [{{{words}}}]\nrules:\n  - rule: All\n    bill: {bill}\n"
+    with pytest.raises(ConfigurationError) as error:
+        Book.load({"workspace.yaml": WORKSPACE, "acme.yaml": text})
+    assert [mistake in each for each in error.value.mistakes] == [True]
+
+
+@pytest.mark.parametrize("kind", ["per day", "days"])
+def test_a_discount_is_taken_off_the_price_at_which_entries_are_counted(
+    kind: str, logged: Callable[..., Event]
+) -> None:
+    bill = BILLS[kind].replace("unit_price: rate", "unit_price: 960.00")
+    whole, less = (book_with(bill + discount) for discount in ("", ", discount: 5 %"))
+    events = [logged(seconds=3600), logged(seconds=3600)]
+    assert total_of(whole, events) > 0
+    assert total_of(less, events) * 100 == total_of(whole, events) * 95
+
+
+@pytest.mark.parametrize(
+    ("bill", "mistake"),
+    [
+        (BILLS["per day"], "round per entry, or name the other rules"),
+        (f"{HOURS}, minimum: 40.00", "a minimum charge is no hour of overtime"),
+    ],
+)
+def test_overtime_needs_the_price_of_each_hour(bill: str, mistake: str) -> None:
+    with pytest.raises(Exception, match=mistake):
+        book_with(bill, OVERTIME)

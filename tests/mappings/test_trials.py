@@ -144,3 +144,86 @@ def test_mistakes_in_what_is_expected(
     with pytest.raises(ConfigurationError) as error:
         run(expect)
     assert any(message in each for each in error.value.mistakes), error.value.mistakes
+
+
+COUNTED = """\
+rules:
+  - rule: Advice
+    when: {event: time.logged, project: SITE}
+    bill:
+      description: "Advice by {person}"
+      quantity: days
+      hours_in_a_day: 8
+      count_days: half and full days
+      unit_price: 960.00
+      one_line_per: person
+  - rule: Requests
+    when: {event: usage.recorded}
+    bill:
+      description: "Requests, {month}"
+      quantity: units
+      unit_price: {graduated: [{up_to: 100, price: 0.10}, {price: 0.05, flat: 2.00}]}
+"""
+DAY = "event: time.logged, project: SITE, person: Ana, seconds: 10000, on: 2026-03-04"
+
+
+@pytest.mark.parametrize(
+    ("given", "expect", "passes", "got"),
+    [
+        (DAY, "{quantity: 0.5, unit_price: 960.00, amount: 480.00}", True, "as it is printed"),
+        (DAY, "{rule: Advice, description: Advice by Ana}", True, "0.50 x 960.00 = 480.00 EUR"),
+        (DAY, "{amount: 0}", False, "0.50 x 960.00 = 480.00 EUR"),
+        (DAY, "{rule: Advice}", True, "Advice"),
+        ("event: usage.recorded, fields: {quantity: 90}", "{amount: 9.00}", True, "90.00 x 0.10"),
+        ("event: usage.recorded, fields: {quantity: 0}", "{amount: 0}", True, "0.00 x 0.10"),
+        (
+            "event: usage.recorded, fields: {quantity: 110}",
+            "{amount: 12.50}",
+            False,
+            "3 lines - write lines: or total: for what is printed",
+        ),
+        ("event: usage.recorded, fields: {quantity: 110}", "{total: 12.50}", True, "12.50 EUR"),
+    ],
+)
+def test_a_counted_event_is_worth_what_is_printed_of_it_alone(
+    files: dict[str, str], given: str, expect: str, passes: bool, got: str
+) -> None:
+    given = given if "project" in given else f"{given}, project: SITE, on: 2026-03-04"
+    tests = f"tests:\n  - test: It counts\n    given: {{{given}}}\n    expect: {expect}\n"
+    text = files["acme.yaml"].replace("rules:\n", COUNTED, 1)
+    text = text[: text.index("tests:\n")] + tests
+    (result,) = Book.load({**files, "acme.yaml": text}).run_tests()
+    assert (result.passed, got in result.got) == (passes, True), result.got
+
+
+def test_fees_and_the_minimum_are_tested_together_with_work(files: dict[str, str]) -> None:
+    terms = """\
+fees:
+  - {fee: Plan, description: "Plan, {month}", every: month, from: 2026-01-01, unit_price: 100.00,
+     due: in advance}
+minimum_fee: {at_least: 500.00, from: 2026-01-01}
+rules:
+"""
+    tests = """\
+tests:
+  - test: A month with a fee and an hour owes the rest
+    given:
+      - {event: fee.due, fee: Plan, on: 2026-03-01}
+      - {event: fee.due, fee: Minimum fee, on: 2026-03-20}
+      - {event: fee.due, fee: Minimum fee, on: 2026-04-01}
+      - {event: time.logged, project: ACME, person: Ana, seconds: 3600, billable: yes,
+         on: 2026-03-04}
+    expect:
+      total: 1000.00
+      invoices:
+        - period: 2026-03
+          lines: [{amount: 100.00}, {amount: 120.00}, {amount: 280.00}]
+        - {period: 2026-04, lines: [{description: Up to the minimum fee of 500.00 EUR}]}
+  - test: A quiet month owes the minimum
+    given: {event: fee.due, fee: Minimum fee, on: 2026-03-01}
+    expect: {total: 500.00}
+"""
+    text = files["acme.yaml"].replace("rules:\n", terms, 1)
+    text = text[: text.index("tests:\n")] + tests
+    book = Book.load({**files, "acme.yaml": text})
+    assert [result.got for result in book.run_tests() if not result.passed] == []
