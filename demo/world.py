@@ -77,6 +77,8 @@ class World:
     postings: tuple[Posting, ...]
     late: tuple[Posting, ...]
     """What is posted after the month was billed: an edited entry, and work of the next month."""
+    entries: tuple[Entry, ...]
+    """The time entries of both Jiras as they stand in the end."""
     truth: Truth
 
 
@@ -106,7 +108,7 @@ def world(today: date) -> World:
         answers=Counter(posting.answer for posting in postings),
         outcomes=Counter(posting.outcome for posting in postings if posting.outcome),
     )
-    return World(first, tuple(postings), late, truth)
+    return World(first, tuple(postings), late, tuple(diary.entries), truth)
 
 
 @dataclass

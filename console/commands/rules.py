@@ -266,7 +266,8 @@ def _stop_at_failures(results: Sequence[TestResult]) -> None:
     """Print the tests that failed, one a line, and exit 1 if there are any."""
     failed = [result for result in results if not result.passed]
     for result in failed:
-        told = f"expected {result.expected} - got {result.got}"
+        between = "\n  " if "\n" in result.expected else " - "
+        told = f"expected {result.expected}{between}got {result.got}".replace(" \n", "\n")
         click.echo(f'{result.where}: test "{result.name}": {told}', err=True)
     if failed:
         click.echo(f"{len(failed)} of {len(results)} tests failed.", err=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from console.commands.rules import rules
 from ledger.events import KINDS
 from mappings import conditions, descriptions, periods, phrases, words
 from mappings.book import WORKSPACE, Book
@@ -28,12 +31,14 @@ from mappings.clauses import (
     taxes,
     tiers,
 )
+from mappings.notes import notes_of
 from mappings.reading import Items, Mistakes, Table, Text, read
 from mappings.shapes import TableOf
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "mapping.md"
 FOLDERS = sorted({path.parent for path in (ROOT / "mappings" / "rules").rglob(WORKSPACE)})
+EXAMPLE_FOLDER = ROOT / "mappings" / "rules" / "examples"
 BLOCK = re.compile(r"^```yaml\n(format:.*?)^```", re.DOTALL | re.MULTILINE)
 PIECE = re.compile(r"^```yaml\n(?!format:)(.*?)^```", re.DOTALL | re.MULTILINE)
 """A part of a customer's file, as the reference shows it beside its words."""
@@ -65,6 +70,17 @@ def is_customers(text: str) -> bool:
 
 def is_shared(text: str) -> bool:
     return re.search(r"^shared:", text, re.MULTILINE) is not None
+
+
+def collect(node: Table | Items | Text, used: set[str]) -> None:
+    """Add all words that stand somewhere in a node."""
+    if isinstance(node, Table):
+        for key, value in node.entries:
+            used.add(key.text)
+            collect(value, used)
+    elif isinstance(node, Items):
+        for item in node.items:
+            collect(item, used)
 
 
 EXAMPLES = dict(examples())
@@ -100,6 +116,64 @@ def test_the_rule_files_load_and_pass_their_own_tests(folder: Path) -> None:
     book = Book.read_folder(folder)
     assert fails(book) == []
     assert all(customer.tests for customer in book.customers.values())
+
+
+def test_the_examples_leave_nothing_to_note_and_name_their_schema() -> None:
+    assert notes_of(Book.read_folder(EXAMPLE_FOLDER)) == []
+    for path in EXAMPLE_FOLDER.rglob("*.yaml"):
+        kind = "workspace" if path.name == WORKSPACE else "customer"
+        up = "../" * len(path.relative_to(EXAMPLE_FOLDER.parent).parents[1:])
+        if path.parent != EXAMPLE_FOLDER:
+            kind = "shared"
+        first = path.read_text().partition("\n")[0]
+        assert first == f"# yaml-language-server: $schema={up}{kind}.schema.json", path
+        assert (path.parent / first.partition("$schema=")[2]).is_file()
+
+
+def test_the_examples_use_every_word_that_a_contract_may_need() -> None:
+    used: dict[str, set[str]] = {}
+
+    def note(node: Table | Items | Text, under: str) -> None:
+        if isinstance(node, Table):
+            for key, value in node.entries:
+                used.setdefault(under, set()).add(key.text)
+                note(value, key.text)
+        elif isinstance(node, Items):
+            for item in node.items:
+                note(item, under)
+
+    customers = sorted(EXAMPLE_FOLDER.glob("[!w]*.yaml"))
+    assert len(customers) == 6
+    for path in (*customers, *EXAMPLE_FOLDER.glob("*/*.yaml")):
+        table = read(path.name, path.read_text(), Mistakes())
+        assert table is not None
+        note(table, "")
+    elsewhere = {"A customer's file": "", "Prices by quantity": "unit_price", "A tier": "graduated"}
+    unused = {
+        heading: {*table.words} - used.get(elsewhere.get(heading, heading), set())
+        for heading, table in TABLES.items()
+        if heading not in ("workspace.yaml", "A source", "A connector", "A person")
+    }
+    assert {heading: left for heading, left in unused.items() if left} == {
+        "fees": {"currency"},
+        "when": {"endpoint", "item", "on", "person", "role", "seconds"},
+    }
+
+
+def test_the_page_about_the_examples_prints_what_the_program_does(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "examples.md").read_text()
+    assert set(re.findall(r"^\| `([a-z/-]+\.yaml)`", page, re.MULTILINE)) == {
+        path.relative_to(EXAMPLE_FOLDER).as_posix()
+        for path in EXAMPLE_FOLDER.rglob("*.yaml")
+        if path.name != WORKSPACE
+    }
+    folder = tmp_path / "examples"
+    shutil.copytree(EXAMPLE_FOLDER, folder)
+    retainer = folder / "retainer.yaml"
+    retainer.write_text(retainer.read_text().replace("rolls_over: 1 month", "rolls_over: no"))
+    failed = CliRunner().invoke(rules, ["test", str(folder)])
+    assert failed.exit_code == 1
+    assert f"```\n{failed.stderr}```\n" in page
 
 
 def test_a_fresh_clone_needs_no_secret() -> None:
@@ -203,20 +277,10 @@ def test_the_reference_lists_every_choice() -> None:
 
 def test_the_reference_has_a_whole_example_that_uses_most_words() -> None:
     used: set[str] = set()
-
-    def collect(node: Table | Items | Text) -> None:
-        if isinstance(node, Table):
-            for key, value in node.entries:
-                used.add(key.text)
-                collect(value)
-        elif isinstance(node, Items):
-            for item in node.items:
-                collect(item)
-
     for text in BLOCK.findall(REFERENCE.read_text()):
         table = read("example.yaml", text, Mistakes())
         assert table is not None
-        collect(table)
+        collect(table, used)
     known = {name for table in TABLES.values() for name in table.words}
     assert known - used <= {
         *("user", "url", "unsigned", "path_token", "time_zone", "footer", "volume"),
