@@ -422,7 +422,7 @@ def test_any_journey_comes_to_what_one_assembly_of_its_facts_gives(
             settle(office)
             assert is_sound(office)
             came_to, moment = billed_and_open(office), office.clock.moment
-        seen = []
+        seen: list[dict[str, tuple[str, Any]]] = []
         for order in (sorted(present), data.draw(st.permutations(sorted(present)))):
             url = copy_sqlite(sqlite_template, folder / f"{len(seen)}")
             with firm(folder, url) as office:
