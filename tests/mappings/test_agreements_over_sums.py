@@ -145,4 +145,4 @@ def test_prepaid_hours_are_drawn_by_hours_alone(
     terms = "prepaid: [{prepaid: H, rules: Work, hours: 100, from: 2026-03-01}]\n"
     with pytest.raises(ConfigurationError) as error:
         Book.load({**files, "acme.yaml": f"{head}{terms}rules:\n{rule}"})
-    assert [problem in mistake for mistake in error.value.mistakes] == [True]
+    assert any(problem in mistake for mistake in error.value.mistakes)
