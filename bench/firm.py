@@ -40,26 +40,49 @@ send_to: billing
 terms: net 30
 invoice: monthly
 takes: {{project: P{number}}}
+holidays: [2026-10-03, 2026-12-25]
 rates:
   - {{role: senior, from: 2026-01-01, hourly: 120.00}}
-rules:
+{agreed}rules:
 {others}
   - rule: Engineering hours
     when: {{event: time.logged}}
     bill:
       description: "{{role}} engineering, {{item}} {{title}}"
       quantity: hours
-      round: up to 15 minutes per entry
+      round: up to 15 minutes per {rounded}
       unit_price: rate
       one_line_per: [item, person]
 when_no_rule_fits: hold
 """
+_AGREED: Final = """\
+  - {from: 2026-01-01, hourly: 90.00}
+  - {role: senior, from: 2026-07-01, hourly: 125.00}
+  - {person: Ana, from: 2026-01-01, hourly: 140.00}
+  - {project: "X*", person: Ana, from: 2026-01-01, hourly: 150.00}
+  - {labels: night, from: 2026-01-01, hourly: 180.00}
+  - {activity: review, role: senior, from: 2026-01-01, hourly: 110.00}
+factors:
+  - {factor: On call, when: {labels: on-call}, times: 2}
+  - {factor: Holiday, when: {holiday: yes}, times: 2}
+  - {factor: Weekend, when: {weekday: [saturday, sunday]}, times: 1.5}
+taxes:
+  - {tax: DE19, rate: 19 %, name: VAT}
+tax: DE19
+prices: net
+caps:
+  - {cap: Ceiling, rules: [Engineering hours], at_most: 20000.00, per: period}
+"""
+"""What makes a contract rich: rates by several criteria, factors, taxes, a cap that is reached."""
 _OTHER_CONDITIONS: Final = (
     'title: "Phase {n} *"',
     "item: [OPS-{n}, OLD-{n}]",
     "labels: free-{n}",
     'title: "Phase {n} *", project: "P*"',
     'fields.issue_type: "Kind {n}", seconds: at least 900',
+    "activity: kind {n}, weekday: [saturday, sunday]",
+    'role: "Role {n}", holiday: no',
+    'person: [Ana, Ben], title: "Part {n} *", on: {{from: 2026-01-01}}',
 )
 _ANYWHERE: Final = 'title: "*on the house {n}*"'
 """A pattern that can stand anywhere in a title cannot be looked up: every such rule is asked."""
@@ -74,6 +97,7 @@ class Firm:
         database_url: str,
         *,
         rules: int = CUSTOMERS,
+        is_rich: bool = False,
         connector: str | None = None,
         environ: Mapping[str, str] | None = None,
         http: Http | None = None,
@@ -83,7 +107,10 @@ class Firm:
         rules_folder = folder / "rules"
         rules_folder.mkdir()
         _write_rules(
-            rules_folder, rules, connector or f"billing: {{system: file, folder: {folder}/out}}"
+            rules_folder,
+            rules,
+            connector or f"billing: {{system: file, folder: {folder}/out}}",
+            is_rich=is_rich,
         )
         self.environ = {
             "DATABASE_URL": database_url,
@@ -154,7 +181,7 @@ class Firm:
         self.line.database.close()
 
 
-def _write_rules(folder: Path, rules: int, connector: str) -> None:
+def _write_rules(folder: Path, rules: int, connector: str, *, is_rich: bool) -> None:
     people = "\n".join(
         f"  - {{person: {name}, role: senior, accounts: {{jira: {account}}}}}"
         for account, name in PEOPLE.items()
@@ -163,7 +190,8 @@ def _write_rules(folder: Path, rules: int, connector: str) -> None:
     (folder / "workspace.yaml").write_text(workspace)
     for number in range(CUSTOMERS):
         others = "\n".join(_other_rule(each) for each in range(rules // CUSTOMERS - 1))
-        text = _CUSTOMER.format(number=number, others=others)
+        agreed, rounded = (_AGREED, "person and day") if is_rich else ("", "entry")
+        text = _CUSTOMER.format(number=number, others=others, agreed=agreed, rounded=rounded)
         (folder / f"customer-{number}.yaml").write_text(text)
 
 
