@@ -25,7 +25,6 @@ from ledger.doorbell import QUEUE
 from ledger.heartbeats import last_beat
 from ledger.tables import delivery, line_item
 from line import Line
-from tests.conftest import ON_BOTH
 from tests.journeys.house import House, client, invoices, issue, post, worklog
 from tests.services import Service
 
@@ -140,11 +139,15 @@ def test_deliveries_become_a_draft_by_themselves(firm: Firm) -> None:
     until(lambda: everything_is_billed(firm), "all entries on the draft")
 
 
-def test_two_workers_and_two_clocks_bill_everything_once(firm: Firm) -> None:
-    for program in ("worker.py", "worker.py", "clock.py", "clock.py"):
-        firm.start(program)
+def test_two_workers_and_two_clocks_bill_everything_once_and_stop_when_asked(firm: Firm) -> None:
+    programs = ("worker.py", "worker.py", "clock.py", "clock.py")
+    processes = [firm.start(program) for program in programs]
     firm.post_entries()
     until(lambda: everything_is_billed(firm), "all entries on the draft, once")
+    until(firm.clock_beats, "a clock is up")
+    for process in processes:
+        process.terminate()
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0, 0]
 
 
 def test_workers_that_are_killed_in_the_middle_lose_and_double_nothing(firm: Firm) -> None:
@@ -160,12 +163,9 @@ def test_workers_that_are_killed_in_the_middle_lose_and_double_nothing(firm: Fir
     until(lambda: everything_is_billed(firm), "what the killed workers held is made up for")
 
 
-@pytest.mark.parametrize("kind", ON_BOTH)
-def test_both_databases_serve_real_workers(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, redis_url: str
-) -> None:
-    house = House(tmp_path, request.getfixturevalue(f"{kind}_url"), redis_url=redis_url)
-    firm = Firm(house)
+@pytest.mark.postgres
+def test_postgresql_serves_real_workers(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    firm = Firm(House(tmp_path, postgres_url, redis_url=redis_url))
     try:
         for program in ("worker.py", "worker.py", "clock.py"):
             firm.start(program)
@@ -195,15 +195,6 @@ def test_deliveries_are_taken_while_redis_is_away(rung: Firm, redis_server: Serv
     rung.post_entries(ENTRIES // 2 + 1, ENTRIES)
     redis_server.start()
     until(lambda: everything_is_billed(rung), "worker and clock have come back")
-
-
-def test_a_worker_and_a_clock_stop_when_they_are_asked(firm: Firm) -> None:
-    processes = [firm.start("worker.py"), firm.start("clock.py")]
-    firm.post_entries(1, 3)
-    until(lambda: firm.priced() == 3 and firm.clock_beats(), "both are up")
-    for process in processes:
-        process.terminate()
-    assert [process.wait(PATIENCE) for process in processes] == [0, 0]
 
 
 def test_a_job_that_names_another_function_is_not_run(rung: Firm) -> None:
