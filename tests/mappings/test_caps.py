@@ -262,14 +262,14 @@ def test_the_oldest_work_is_carried_over_first() -> None:
         entry(date(2026, 11, 2), "15", "100.00"),
     ]
     carried = [
-        (f"{line.period_from} {line.period_to}", line.description.split()[-1], line.amount)
+        (f"{line.period_from} {line.period_to}", line.description.split()[-2], line.amount)
         for line in all_at_once([cap(100_000, over="carry over")], entries).agreed()
         if line.amount > 0
     ]
     assert carried == [
-        ("2026-12-01 2026-12-31", "2026-10", 100_000),
-        ("2027-01-01 2027-01-31", "2026-10", 50_000),
-        ("2027-01-01 2027-01-31", "2026-11", 50_000),
+        ("2026-12-01 2026-12-31", "October", 100_000),
+        ("2027-01-01 2027-01-31", "October", 50_000),
+        ("2027-01-01 2027-01-31", "November", 50_000),
     ]
 
 
