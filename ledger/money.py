@@ -133,9 +133,8 @@ def exact_amount(exact: Fraction, currency: str) -> Money:
 def allocate(total: int, shares: Sequence[Fraction]) -> list[int]:
     """Divide minor units or seconds by shares, none of them negative: the parts add up to `total`.
 
-    Each part is its exact share, cut; what is left goes unit by unit to the largest remainders, of
-    equal ones to the first. A negative total mirrors the positive one. Raise ValueError if the
-    shares come to nothing.
+    See `apportioned`. A negative total mirrors the positive one. Raise ValueError if the shares
+    come to nothing.
 
     >>> allocate(100, [Fraction(1), Fraction(1), Fraction(1)])
     [34, 33, 33]
@@ -145,13 +144,7 @@ def allocate(total: int, shares: Sequence[Fraction]) -> list[int]:
     whole = sum(shares)
     if not whole:
         raise ValueError("nothing can be divided by shares of nothing")
-    exact = [total * share / whole for share in shares]
-    parts = [part.numerator // part.denominator for part in exact]
-    # Python's sort is stable, so equal remainders keep their order.
-    by_remainder = sorted(range(len(parts)), key=lambda at: parts[at] - exact[at])
-    for at in by_remainder[: total - sum(parts)]:
-        parts[at] += 1
-    return parts
+    return apportioned(total, [total * share / whole for share in shares])
 
 
 def billed_as(quantity: Fraction, unit_price: Decimal, amount: Money) -> tuple[Decimal, Decimal]:
@@ -191,8 +184,7 @@ def tax_on(net: int, percent: Decimal) -> int:
     >>> tax_on(10_050, Decimal(19))
     1910
     """
-    exact = _EXACT.divide(_EXACT.multiply(Decimal(net), percent), Decimal(100))
-    return int(exact.quantize(Decimal(1), context=_EXACT))
+    return _half_up(net * Fraction(percent) / 100)
 
 
 def net_within(gross: int, percent: Decimal) -> int:
@@ -201,8 +193,7 @@ def net_within(gross: int, percent: Decimal) -> int:
     >>> net_within(11_900, Decimal(19))
     10000
     """
-    exact = _EXACT.divide(Decimal(gross) * 100, _EXACT.add(Decimal(100), percent))
-    return int(exact.quantize(Decimal(1), context=_EXACT))
+    return _half_up(gross * 100 / (100 + Fraction(percent)))
 
 
 def apportioned(total: int, shares: Sequence[Fraction]) -> list[int]:

@@ -30,7 +30,7 @@ ROUND: Final = (
 _LONG_TIME: Final = rf"({NUMBER}) (minutes?|hours?)"
 WORKING_TIME: Final = rf"{_LONG_TIME} per person and (day|week)"
 NET: Final = r"net ([1-9][0-9]{0,2})"
-PERCENT: Final = r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%"
+PERCENT: Final = rf"({NUMBER}) ?%"
 ENVIRONMENT_NAME: Final = r"\$\{([A-Z][A-Z0-9_]*)\}"
 
 PRICEABLE: Final = tuple(
@@ -81,15 +81,20 @@ def positive(text: str) -> Decimal:
     return value
 
 
-def percentage(text: str) -> Decimal:
-    """Return a percentage as a factor: "2.5 %" is 0.025."""
+def percent(text: str) -> Decimal:
+    """Return the number of a percentage above nothing and not above all: "2.5 %" is 2.5."""
     found = re.fullmatch(PERCENT, text)
     if not found:
         raise ValueError("")
     value = Decimal(found[1])
     if not 0 < value <= 100:
         raise ValueError(": it is above 0 and at most 100")
-    return value.scaleb(-2)
+    return value
+
+
+def percentage(text: str) -> Decimal:
+    """Return a percentage as a factor: "2.5 %" is 0.025."""
+    return percent(text).scaleb(-2)
 
 
 def word_or(

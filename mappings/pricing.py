@@ -22,7 +22,7 @@ from .clauses.shares import ContractSum, Split
 from .clauses.sums import Count
 from .contract import Bill, Customer, Rule
 from .holding import Hold, unknown_person, why_unknown
-from .languages import period_text
+from .languages import ENGLISH, month_text, period_text
 from .matching import Index, Seen, activity_of, asked, compiled, unknown_word
 from .model import BillableCondition, Person
 from .periods import Period, period_of
@@ -32,11 +32,6 @@ from .texts import PricedAt, Texts, fee_values, group_of
 
 MOST_SECONDS: Final = 24 * 3600
 """The longest single time entry that is believed."""
-
-_MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +433,7 @@ def _values(rule: Rule, bill: Bill, seen: Seen, factor: Factor | None) -> dict[s
         "factor": factor.name if factor else "",
         "date": on,
         "day": on,
-        "month": f"{_MONTHS[event.on.month - 1]} {event.on.year}",
+        "month": month_text(ENGLISH, event.on),
         "labels": ", ".join(event.labels),
         "rule": rule.name,
     }

@@ -32,8 +32,6 @@ PAGES = sorted(
     for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
 )
 GUIDES = [page for page in PAGES if page.parent in (ROOT, ROOT / "docs")]
-COMING: set[str] = set()
-"""Commands that decisions and messages may name although they are not built yet."""
 COMMAND = re.compile(r"`flask\s+([a-z][a-z-]*)(?:\s+([a-z]+))?")
 FLASK_OWN = {"run", "routes", "shell"}
 DECISION_PARTS = ["## Context", "## Options", "## Decision", "## Consequences"]
@@ -89,12 +87,11 @@ def test_every_make_target_in_a_page_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_flask_command_in_a_page_is_there(page: Path) -> None:
-    coming = set() if page in GUIDES else COMING
-    assert _unknown_commands(page.read_text()) <= coming
+    assert _unknown_commands(page.read_text()) == set()
 
 
 def test_every_flask_command_in_a_message_is_there() -> None:
-    assert {each for text in _texts() for each in _unknown_commands(text)} <= COMING
+    assert {each for text in _texts() for each in _unknown_commands(text)} == set()
 
 
 def test_every_flask_command_is_in_a_guide() -> None:
@@ -125,11 +122,6 @@ def _texts() -> list[str]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-
-
-def test_commands_that_were_to_come_are_not_there_yet() -> None:
-    # Once one is there, take it out of COMING, so that the pages are held to it from then on.
-    assert [each for each in COMING if _is_there(*each.split())] == []
 
 
 def _is_there(name: str, word: str = "") -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -27,22 +26,8 @@ from . import days, prices
 if TYPE_CHECKING:
     from ..contract import Customer
 
-_PERCENT: Final = re.compile(rf"({phrases.NUMBER}) ?%")
-
-
-def percent(text: str) -> Decimal:
-    """Return the number of a percentage above nothing and not above all."""
-    found = _PERCENT.fullmatch(text)
-    if not found:
-        raise ValueError("")
-    value = Decimal(found[1])
-    if not 0 < value <= 100:
-        raise ValueError(": it must be above 0 and at most 100")
-    return value
-
-
 _OTHER_PRICES: Final = ("quantity", "unit_price", "round")
-PERCENT: Final = Phrase("a percentage like 30 %", percent, f"^{phrases.NUMBER} ?%$")
+PERCENT: Final = Phrase("a percentage like 30 %", phrases.percent, f"^{phrases.PERCENT}$")
 BILL_WORDS: Final[Mapping[str, Word]] = {
     "contract_sum": Word(POSITIVE, "the agreed sum, of which a share is billed"),
     "share": Word(PERCENT, "the share of contract_sum: that is billed: 30 %"),

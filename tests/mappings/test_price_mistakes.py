@@ -40,6 +40,7 @@ from tests.mappings.nordic import CONTRACT, Files, contract
         ("unit_price: cost, markup: 10 %", "unit_price: 5, markup: 10 %", "a markup is on a cost"),
         ("markup: 10 %", "markup: 0 %", "above 0"),
         ("markup: 10 %", "markup: 0.1", "is not a percentage like 5 %"),
+        ("markup: 10 %", "markup: 010 %", "is not a percentage like 5 %"),
         ("discount: 12.5 %", "discount: 101 %", "at most 100"),
         ("discount: 12.5 %", "minimum: 0.005", "more decimal places than EUR allows"),
         ("discount: 12.5 %", "minimum: 0", "above zero"),

@@ -184,7 +184,7 @@ def test_the_parts_of_several_payers_add_up(sharing_book: Book, seconds: int, pr
         ("40%", "39.5 %", "they come to 99.5 %, not to 100 % - correct them - or say under rest:"),
         ("40%", "45 %", "they come to 105 %, not to 100 % - correct them"),
         ("40%", "40", "is not a percentage like 30 %"),
-        ("40%", "0 %", "it must be above 0 and at most 100"),
+        ("40%", "0 %", "it is above 0 and at most 100"),
         ('"Phase 2"', '"Phase 10*"', 'a title can fit both "Phase 1*" and "Phase 10*"'),
         ("{acme: 50 %,", "{acme: 40 %,", "the shares come to 90.0 %, not to 100 %"),
         ("gamma:", "gama:", 'no customer "gama" - did you mean "gamma"?'),
