@@ -223,7 +223,7 @@ class VoidableSubject(RuleBasedStateMachine):
 
 
 VoidableSubject.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=20, deadline=None
+    max_examples=100, stateful_step_count=15, deadline=None
 )
 test_void_invoices_leave_the_present_value_owed = VoidableSubject.TestCase
 
