@@ -58,8 +58,8 @@ class LinesAsked(_Page):
 
     customer: _Word = None
     state: Annotated[
-        Literal["open", "billed", "withdrawn"] | None,
-        WithJsonSchema({"type": "string", "enum": ["open", "billed", "withdrawn"]}),
+        Literal["open", "billed", "withdrawn", "released"] | None,
+        WithJsonSchema({"type": "string", "enum": ["open", "billed", "withdrawn", "released"]}),
     ] = None
     invoice: _Word = None
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
+from . import releasing
 from .auditlog import note
 from .claims import Claim, hold_one, released
 from .errors import StaleClaimError
 from .homes import (
     NEXT_INVOICE,
+    Billed,
     Home,
     LatePolicy,
     OpenLine,
@@ -129,7 +131,8 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
 def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> None:
     bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
     drafts = _drafts(connection, key)
-    frozen = _frozen(connection, key)
+    frozen, void = _frozen(connection, key)
+    released = releasing.released_work(connection, key)
     lines: dict[Home, list[NumberedLine]] = {home: [] for home in drafts}
     rows = (
         connection.execute(
@@ -140,8 +143,9 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         .mappings()
         .all()
     )
-    found = _open_lines(rows, drafts)
-    homes = homes_of(found, frozen, terms.late, terms.current_period)
+    found = _open_lines(rows, drafts, released)
+    homes = homes_of(found, frozen, terms.late, terms.current_period, void)
+    stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
     for row, each in zip(rows, found, strict=True):
         home = homes[each.id]
@@ -161,7 +165,8 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             + too_early_for(draft, home, some, terms)
             + (use.reasons() if use else []),
             warnings_about(some)
-            + _late_warnings(home, some, terms)
+            + releasing.warnings(one for each in some for one in stood[each.id])
+            + ([] if home.key in void else _late_warnings(home, some, terms))
             + _other_currency(home, terms)
             + (use.warnings() if use else []),
             use,
@@ -188,7 +193,9 @@ def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:
 
 
 def _open_lines(
-    rows: Sequence[Mapping[Any, Any]], drafts: Mapping[Home, Mapping[str, Any]]
+    rows: Sequence[Mapping[Any, Any]],
+    drafts: Mapping[Home, Mapping[str, Any]],
+    released: releasing.ReleasedWork,
 ) -> list[OpenLine]:
     # A canceled draft holds nothing that should wait there.
     placed = {draft["id"]: home for home, draft in drafts.items() if draft["state"] != "canceled"}
@@ -204,6 +211,7 @@ def _open_lines(
             row["subject_id"],
             line_from_row(row),
             placed.get(row["invoice_id"]) or of_pool.get(row["pool"]),
+            is_released=row["subject_id"] in released.subjects,
         )
         for row in rows
     ]
@@ -223,19 +231,30 @@ def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:
     }
 
 
-def _frozen(connection: Connection, key: str) -> dict[tuple[str, str, date], int]:
-    """Return the highest sequence number that was billed, for each period."""
+def _frozen(connection: Connection, key: str) -> tuple[dict[Billed, int], set[Billed]]:
+    """Return the highest sequence number that was billed for each period, and which are void.
+
+    In those no invoice stands any more.
+    """
+    stands = and_(invoice.c.released_at.is_(None), invoice.c.state != "canceled")
     rows = connection.execute(
         select(
             invoice.c.currency,
             invoice.c.schedule,
             invoice.c.period_from,
             func.max(invoice.c.sequence).label("highest"),
+            func.max(case((stands, 1), else_=0)).label("stands"),
         )
-        .where(invoice.c.customer == key, invoice.c.is_frozen.is_(True))
+        .where(
+            invoice.c.customer == key,
+            invoice.c.kind == "invoice",
+            or_(invoice.c.is_frozen.is_(True), invoice.c.pushed_content.is_not(None)),
+        )
         .group_by(invoice.c.currency, invoice.c.schedule, invoice.c.period_from)
-    )
-    return {(row.currency, row.schedule, row.period_from): row.highest for row in rows}
+    ).all()
+    highest = {(row.currency, row.schedule, row.period_from): row.highest for row in rows}
+    void = {(row.currency, row.schedule, row.period_from) for row in rows if not row.stands}
+    return highest, void
 
 
 def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[int, str]:
