@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from .auditlog import note
-from .claims import NEVER, Claim, hold_one, postponed, released
+from .claims import AFRESH, NEVER, Claim, hold_one, postponed, released
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
@@ -358,7 +358,7 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
     done = connection.execute(
         update(invoice)
         .where(invoice.c.reference == reference, invoice.c.state == "approved")
-        .values(problem=None, next_at=now, attempts=0)
+        .values(problem=None, next_at=now, **AFRESH)
     )
     if done.rowcount == 1:
         note(

@@ -46,7 +46,10 @@ def _lease() -> list[Column[Any]]:
         Column("lease_token", String(32)),
         Column("lease_until", UtcDateTime),
         Column("attempts", Integer, nullable=False, default=0),
+        # How many attempts in a row nobody has ended: their workers died.
+        Column("unended", Integer, nullable=False, default=0, server_default="0"),
         Column("next_at", UtcDateTime, nullable=False),
+        Column("since_at", UtcDateTime),  # since when it needs a person; null if it does not
     ]
 
 
