@@ -247,17 +247,39 @@ invoice = Table(
     Index("ix_invoice_remote", "connector", "remote_id"),
 )
 
+draft_edit = Table(
+    "draft_edit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("customer", String(64), nullable=False, index=True),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),  # text, order, hold, discount
+    # The printed lines that it is about: `printing.key_of` their line items, a list for each.
+    Column("about", CanonicalJson, nullable=False),
+    Column("value", CanonicalJson, nullable=False),
+    Column("said", Text, nullable=False),  # what the line said, or what is done, for people
+    Column("state", String(16), nullable=False),  # standing, idle (without effect), undone
+    Column("is_seen", Boolean, nullable=False),  # assembling has taken it into account
+    Column("made_by", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("undone_by", Text),
+    Column("undone_at", UtcDateTime),
+)
+
 line_item = Table(
     "line_item",
     metadata,
     Column("id", Id, primary_key=True),
-    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds)
+    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds), discount (by
+    # hand)
     Column("kind", String(16), nullable=False, server_default="entry"),
     # What sums and agreements come from is not one event but all lines of a pool.
     Column("subject_id", ForeignKey("subject.id"), index=True),
     Column("event_id", ForeignKey("event.id"), index=True),
     Column("pool", Text, nullable=False, server_default=""),
     Column("adjusts_id", ForeignKey("line_item.id")),
+    # What a person did to a draft: the discount that this is, or that it is held back.
+    Column("edit_id", ForeignKey("draft_edit.id"), index=True),
     Column("customer", String(64), nullable=False),
     Column("project", Text),
     Column("item", Text),
