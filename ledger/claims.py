@@ -24,6 +24,8 @@ NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """The `next_at` of a row that only a person can set going again."""
 MOST_ATTEMPTS: Final = 8
 """After as many failed attempts a row no longer waits, a person has to look."""
+LONGEST_WAIT_SECONDS: Final = 300
+"""The longest wait between two attempts, unless the other side asks for a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def released(next_at: datetime | None = None) -> dict[str, Any]:
 
 def postponed(now: datetime, attempt: int, *, at_least: int = 0) -> dict[str, Any]:
     """Return the column values that end a lease after a failure: wait 1, 2, 4 ... 300 seconds."""
-    seconds = max(min(2 ** max(attempt - 1, 0), 300), at_least)
+    seconds = max(min(2 ** max(attempt - 1, 0), LONGEST_WAIT_SECONDS), at_least)
     return {
         "lease_token": None,
         "lease_until": None,
