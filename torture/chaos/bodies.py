@@ -43,6 +43,11 @@ class Posting:
         return {**given, "X-Billhook-Signature": signature}
 
     @property
+    def known_as(self) -> str:
+        """Return the id under which the inbox keeps it: our scripts name none."""
+        return self.delivery_id if self.endpoint == "jira" else ""
+
+    @property
     def body_hash(self) -> str:
         """Return the hash by which the inbox tells bodies apart."""
         return hashlib.sha256(self.body).hexdigest()

@@ -47,7 +47,7 @@ class History:
         with self._lock:
             self.counts[what] += 1
             if what == "ok":
-                key = (posting.endpoint, posting.delivery_id, posting.body_hash)
+                key = (posting.endpoint, posting.known_as, posting.body_hash)
                 self.acked.setdefault(key, time.time())
             with self.path.open("a") as file:
                 line = [round(time.time(), 3), what, posting.endpoint, posting.delivery_id]
