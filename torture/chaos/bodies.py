@@ -142,7 +142,7 @@ def poison(dice: random.Random, number: int, at: int) -> bytes:
             raw.replace(b'"timeSpentSeconds": 60', b'"timeSpentSeconds": 1e1000000'),
             raw.replace(b'"timeSpentSeconds": 60', b'"timeSpentSeconds": -60'),
             raw.replace(b'"timeSpentSeconds": 60', b'"timeSpentSeconds": NaN'),
-            raw.replace(b'"timeSpentSeconds": 60', "\"timeSpentSeconds\": \"٦٠\"".encode()),
+            raw.replace(b'"timeSpentSeconds": 60', '"timeSpentSeconds": "٦٠"'.encode()),
             raw.replace(b"worklog_created", b"worklog_praised"),
             raw.replace(b'"issueId": "1"', b'"issueId": "\\u0000"'),
             raw.replace(b'"issueId": "1"', b'"issueId": "\\ud800"'),

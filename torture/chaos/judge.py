@@ -125,9 +125,7 @@ _COLUMNS: Final = (
 )
 
 
-def _judge_subject(
-    verdict: Verdict, name: str, due: Due, row: Any, lines: Sequence[Any]
-) -> int:
+def _judge_subject(verdict: Verdict, name: str, due: Due, row: Any, lines: Sequence[Any]) -> int:
     """Compare one subject; return the seconds that are accounted for."""
     if row.state != due.state:
         verdict.wrong.append(f"{name}: is {row.state} ({row.reason}), should be {due.state}")

@@ -240,9 +240,7 @@ class Nemesis:
 
     def _workers(self) -> list[Program]:
         return [
-            each
-            for name, each in self.site.processes.programs.items()
-            if name.startswith("worker")
+            each for name, each in self.site.processes.programs.items() if name.startswith("worker")
         ]
 
     def _soon(self, is_so: Callable[[], bool], *, seconds: float = PATIENCE) -> bool:

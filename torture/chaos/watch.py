@@ -183,8 +183,6 @@ def _states(connection: Connection) -> dict[str, str]:
 def deliveries(connection: Connection) -> dict[tuple[str, str, str], str]:
     """Return the state of each delivery, by endpoint, delivery id and the body's hash."""
     rows = connection.execute(
-        select(
-            delivery.c.endpoint, delivery.c.delivery_id, delivery.c.body_hash, delivery.c.state
-        )
+        select(delivery.c.endpoint, delivery.c.delivery_id, delivery.c.body_hash, delivery.c.state)
     )
     return {(row.endpoint, row.delivery_id, row.body_hash): row.state for row in rows}

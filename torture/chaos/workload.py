@@ -130,10 +130,10 @@ class Workload:
             return [Posting("jira", f"storm-{self._count}", raw, "poison")]
         kinds = {"new": NEW, **CHANGES, **OTHERS}
         kind = self.dice.choices(list(kinds), list(kinds.values()))[0]
-        if kind == "milestone":
-            return self._repeat(self._milestone())
-        if kind == "issue moves":
-            return self._repeat(self._issue_moves())
+        if kind in OTHERS:
+            self.told[kind] += 1
+            made = self._milestone() if kind == "milestone" else self._issue_moves()
+            return self._repeat(made)
         before = self._chosen(kind) if kind != "new" else None
         after = self._changed(kind, before) if before else self._new()
         what = "worklog_updated" if before else "worklog_created"
