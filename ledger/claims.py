@@ -26,6 +26,8 @@ MOST_ATTEMPTS: Final = 5
 """After as many attempts that broke, or that ended with their worker, a person has to look."""
 AFRESH: Final = {"attempts": 0, "unended": 0}
 """The columns of a row that has as many attempts before it as a new one."""
+LONGEST_WAIT_SECONDS: Final = 300
+"""The longest wait between two attempts, unless the other side asks for a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def released(next_at: datetime | None = None) -> dict[str, Any]:
 
 def postponed(now: datetime, attempt: int, *, at_least: int = 0) -> dict[str, Any]:
     """Return the column values that end a lease after a failure: wait 1, 2, 4 ... 300 seconds."""
-    seconds = max(min(2 ** max(attempt - 1, 0), 300), at_least)
+    seconds = max(min(2 ** max(attempt - 1, 0), LONGEST_WAIT_SECONDS), at_least)
     return {
         "lease_token": None,
         "lease_until": None,

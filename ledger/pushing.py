@@ -72,6 +72,10 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
     """
     invoice_id = hold_one(connection, claimed)
     row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    if row["state"] != "approved":
+        # It was assembled anew between the claim and now, which has voided its approval.
+        connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(released()))
+        return None
     if not row["is_frozen"] and not _freeze(connection, row, now):
         return None
     return Push(

@@ -7,7 +7,7 @@ from ledger import tables
 
 
 revision = '0008'
-down_revision = '0005'
+down_revision = '0007'
 branch_labels = None
 depends_on = None
 
