@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,12 +102,12 @@ def _judge_subjects(verdict: Verdict, connection: Connection, truth: Truth) -> N
     accounted = 0
     for endpoint, name, due in truth.all_due():
         verdict.compared["entries and milestones"] += 1
-        row = found.pop((endpoint, name), None)
-        if row is None:
+        if (endpoint, name) not in found:
             if due.state != "gone":
                 verdict.lost.append(f"{endpoint} {name}: the ledger does not know it")
             continue
-        accounted += _judge_subject(verdict, f"{endpoint} {name}", due, row, lines[row.id])
+        known = found.pop((endpoint, name))
+        accounted += _judge_subject(verdict, f"{endpoint} {name}", due, known, lines[known.id])
     for endpoint, name in found:
         if not name.startswith("issue:"):
             verdict.doubled.append(f"{endpoint} {name}: there is no such thing")
@@ -184,9 +185,8 @@ def _judge_invoices(
 ) -> None:
     """The billing system has one invoice for each that was pushed, with the same lines."""
     there: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for rows in billed.values():
-        for each in rows:
-            there[each["reference"]].append(each)
+    for each in chain.from_iterable(billed.values()):
+        there[each["reference"]].append(each)
     rows = connection.execute(select(invoice)).mappings().all()
     ours = {row["reference"]: row for row in rows}
     for reference, found in there.items():
@@ -240,7 +240,7 @@ def _judge_by_audit(verdict: Verdict, site: Site) -> None:
     """The product's own audit, the billing systems included, has nothing to say."""
     done = site.flask("audit", "--deep")
     if done.returncode != 0:
-        told: Iterator[str] = iter((done.stdout + done.stderr).splitlines())
+        told = (done.stdout + done.stderr).splitlines()
         verdict.wrong += [f"flask audit --deep: {line}" for line in told]
 
 

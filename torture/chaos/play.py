@@ -72,6 +72,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
                 left_out.append(f"disk full: {error}")
         site = ending.enter_context(Site(folder, kind=kind, seed=seed, faulty_share=FAULTY_SHARE))
         truth, history = Truth(), History(folder / "history.jsonl")
+        ending.callback(history.close)
         watch = Watch(site.database_url)
         admin = Admin(site)
         workload = Workload(
@@ -87,7 +88,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
         )
         nemesis = Nemesis(site, watch, sender, random.Random(dice.random()), disk)
         for part in (watch, sender, person, admin):
-            part.start()  # type: ignore[attr-defined]
+            part.start()
         rate = EVENTS_A_SECOND[kind]
         worker = _Worker(workload, sender, rate)
         worker.start()

@@ -35,7 +35,7 @@ from .bodies import CANARY
 from .firm import SECRETS, Rules
 from .person import NoAnswerError, ask
 from .processes import ROOT, Processes, TortureError
-from .scaled import CLAIMANTS, OFFSET, TIMEOUT_SECONDS
+from .scaled import CLAIMANTS, OFFSET, TIMEOUT_SECONDS, override
 from .servers import Postgres, Valkey, until
 
 PROFILES: Final = ("stripe-like", "accounting-like", "worst")
@@ -59,7 +59,7 @@ class Site:
         self.offset.write_text("0")
         self.claimants = folder / "claimants"
         self.claimants.mkdir()
-        jira_stand_in.MINUTE_MS = VISIBLE_MS  # type: ignore[misc]
+        override(jira_stand_in, "MINUTE_MS", VISIBLE_MS)
         self.jira = JiraStandIn()
         self._serving = serve(self.jira)
         jira_url = self._serving.__enter__()
@@ -200,7 +200,8 @@ class Site:
         )
 
     def _start_programs(self) -> None:
-        how = "--worker-class gthread --workers 2 --threads 16 --timeout 60 --graceful-timeout 5"
+        workers = 2 if self.kind == "services" else 1
+        how = f"--workers {workers} --worker-class gthread --threads 16 --graceful-timeout 5"
         gunicorn = (sys.executable, "-m", "gunicorn", "torture.chaos.programs:create_web()")
         where = ("--no-control-socket", "--bind", f"127.0.0.1:{self.port}")
         add = partial(self.processes.add, environ=self.environ)
