@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,15 +98,14 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
             site.processes.look_after()
             nemesis.strike()
             time.sleep(0.02)
-        worker.stop()
-        admin.stop()
         nemesis.rest()
+        for part in (worker, admin, person):
+            _meanwhile(site, part.stop)
         faults = _faults(site)
-        person.stop()
         site.calm()
         settled_in, waits = _settle(site, watch, sender)
-        sender.stop()
-        watch.stop()
+        for quiet in (sender, watch):
+            _meanwhile(site, quiet.stop)
         verdict = judge(site, truth, history)
         verdict.wrong += [f"not at rest after {SETTLE_SECONDS} s: {each}" for each in waits]
         verdict.wrong += admin.wrong
@@ -160,6 +160,15 @@ class _Worker:
             self._stopping.wait(max(ahead, 0.5 / self._rate))
         for posting in self._workload.rest():
             self._sender.post(posting)
+
+
+def _meanwhile(site: Site, stop: Callable[[], None]) -> None:
+    """Stop a part while the processes are looked after, which it may need to come to its end."""
+    stopping = threading.Thread(target=stop, daemon=True)
+    stopping.start()
+    while stopping.is_alive():
+        site.processes.look_after()
+        stopping.join(0.05)
 
 
 def _settle(site: Site, watch: Watch, sender: Sender) -> tuple[float, list[str]]:
