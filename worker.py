@@ -460,21 +460,22 @@ def loop(line: Line, stop: threading.Event) -> None:
 
 def main() -> int:
     """Run a worker until it is stopped; return the exit code."""
+    # First of all, so that a worker that is asked to stop while it starts ends in order, too.
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     try:
         line = _line()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     logs.set_up(line.settings.log_level)
+    log.info("worker_started", doorbell="redis" if line.settings.redis_url else "none")
     if line.settings.redis_url:
         line.book()
-        listen(line.settings.redis_url, prepare=line.database.forget_connections)
-        return 0
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    log.info("worker_started", doorbell="none")
-    loop(line, stop)
+        listen(line.settings.redis_url, stop, prepare=line.database.forget_connections)
+    else:
+        loop(line, stop)
     return 0
 
 
