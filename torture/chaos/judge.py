@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -28,6 +28,10 @@ from .watch import deliveries
 
 STANDING: Final = {"draft", "open", "paid"}
 """Documents at a billing system that somebody owes, or will."""
+Key = tuple[str, str, str]
+"""A delivery: endpoint, delivery id, hash of the body."""
+Billed = Mapping[str, Sequence[Mapping[str, Any]]]
+"""All invoices of each billing system, by its profile."""
 MOST_SHOWN: Final = 12
 """How many of many failures alike are told one by one."""
 
@@ -51,15 +55,11 @@ class Verdict:
 
 def judge(site: Site, truth: Truth, history: History) -> Verdict:
     """Return the verdict on a site at rest."""
-    verdict = Verdict()
     database = Database(site.database_url)
     billed = site.truth_of_billing()
     try:
         with database.read() as connection:
-            _judge_inbox(verdict, connection, history)
-            _judge_subjects(verdict, connection, truth)
-            _judge_money(verdict, connection, truth, billed)
-            _judge_invoices(verdict, connection, billed)
+            verdict = judge_ledger(connection, truth, history.acked, billed)
     finally:
         database.close()
     _judge_notes(verdict, site.jira.comments)
@@ -69,11 +69,26 @@ def judge(site: Site, truth: Truth, history: History) -> Verdict:
     return verdict
 
 
-def _judge_inbox(verdict: Verdict, connection: Connection, history: History) -> None:
+def judge_ledger(
+    connection: Connection, truth: Truth, acked: Collection[Key], billed: Billed
+) -> Verdict:
+    """Return the verdict on a ledger and on what the billing systems hold.
+
+    `acked` names the deliveries that were accepted, `billed` has the invoices by profile.
+    """
+    verdict = Verdict()
+    _judge_inbox(verdict, connection, acked)
+    _judge_subjects(verdict, connection, truth)
+    _judge_money(verdict, connection, truth, billed)
+    _judge_invoices(verdict, connection, billed)
+    return verdict
+
+
+def _judge_inbox(verdict: Verdict, connection: Connection, acked: Collection[Key]) -> None:
     """Whatever was answered with 202 is in the inbox, and has been read."""
     stored = deliveries(connection)
-    verdict.compared["deliveries"] = len(history.acked)
-    for key in history.acked:
+    verdict.compared["deliveries"] = len(acked)
+    for key in acked:
         state = stored.get(key)
         if state is None:
             verdict.lost.append(f"delivery {key[1]} was accepted and is not in the inbox")
@@ -146,12 +161,7 @@ def _judge_subject(verdict: Verdict, name: str, due: Due, row: Any, lines: Seque
     return accounted
 
 
-def _judge_money(
-    verdict: Verdict,
-    connection: Connection,
-    truth: Truth,
-    billed: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> None:
+def _judge_money(verdict: Verdict, connection: Connection, truth: Truth, billed: Billed) -> None:
     """What stands at the billing system plus what is open here is what is owed, exactly."""
     open_here = {
         row.customer: int(row.amount)
@@ -178,11 +188,7 @@ def _judge_money(
             )
 
 
-def _judge_invoices(
-    verdict: Verdict,
-    connection: Connection,
-    billed: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> None:
+def _judge_invoices(verdict: Verdict, connection: Connection, billed: Billed) -> None:
     """The billing system has one invoice for each that was pushed, with the same lines."""
     there: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for each in chain.from_iterable(billed.values()):

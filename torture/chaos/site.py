@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -68,7 +69,7 @@ class Site:
         self.billing = {
             name: f"http://127.0.0.1:{port}" for name, port in zip(PROFILES, billing, strict=True)
         }
-        self.rules = Rules(folder / "rules", _connectors(), PROFILES)
+        self.rules = Rules(folder / "rules", connectors_of(PROFILES), PROFILES)
         self.base = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
         }
@@ -239,11 +240,12 @@ def _address(profile: str) -> str:
     return f"BILLING_{_word(profile).upper()}"
 
 
-def _connectors() -> str:
+def connectors_of(profiles: Sequence[str]) -> str:
+    """Return the lines under `connectors:` for these billing systems."""
     return "\n".join(
         f'  {name}: {{system: torture_{_word(name)}, url: "${{{_address(name)}}}", '
         f'token: "${{BILLING_TOKEN}}"}}'
-        for name in PROFILES
+        for name in profiles
     )
 
 
