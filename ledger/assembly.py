@@ -6,18 +6,21 @@ whenever its content changes, an approval that it had is void.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
+from . import releasing
 from .auditlog import note
-from .claims import Claim, hold_one, released
+from .claims import AFRESH, Claim, hold_one, released
 from .errors import StaleClaimError
+from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
     NEXT_INVOICE,
+    Billed,
     Home,
     LatePolicy,
     OpenLine,
@@ -30,9 +33,9 @@ from .homes import (
 from .invoices import BilledCustomer, InvoiceDraft, Particulars, draft_from_json
 from .layouts import Label, Layout
 from .obstacles import reasons_against, too_early_for, warnings_about
-from .printing import NumberedLine, print_lines
+from .printing import NumberedLine, numbered, print_lines
 from .purchase_orders import PurchaseOrder, Use, not_counted, use_of
-from .subjects import line_from_row
+from .subjects import line_from_row, withdraw_lines
 from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
@@ -118,6 +121,7 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
         _assemble(connection, row.key, terms, now)
     else:
         _cancel_emptied(connection, row.key, now)
+    seen(connection, row.key)
     reason = None if terms else "no rule file is about this customer any more"
     connection.execute(
         update(customer)
@@ -127,31 +131,49 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
 
 
 def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> None:
-    bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
+    hand = Handwork.of(connection, key)
+    bring_in_line(
+        connection,
+        key,
+        terms.sum_up,
+        terms.agreements,
+        now,
+        hold_back=lambda: hand.hold_back(connection, key),
+    )
     drafts = _drafts(connection, key)
-    frozen = _frozen(connection, key)
+    frozen, void = _frozen(connection, key)
+    released = releasing.released_work(connection, key)
     lines: dict[Home, list[NumberedLine]] = {home: [] for home in drafts}
     rows = (
         connection.execute(
             select(line_item)
-            .where(line_item.c.customer == key, line_item.c.state == "open")
+            .where(
+                line_item.c.customer == key,
+                line_item.c.state == "open",
+                # What is held back, and what takes its place from the draft that it is given on.
+                line_item.c.edit_id.is_(None),
+            )
             .order_by(line_item.c.id)
         )
         .mappings()
         .all()
     )
-    found = _open_lines(rows, drafts)
-    homes = homes_of(found, frozen, terms.late, terms.current_period)
+    found = _open_lines(rows, drafts, released)
+    homes = homes_of(found, frozen, terms.late, terms.current_period, void)
+    stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
     for row, each in zip(rows, found, strict=True):
         home = homes[each.id]
-        lines.setdefault(home, []).append(NumberedLine(each.id, each.line))
+        lines.setdefault(home, []).append(numbered(row))
         if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
             moves.setdefault(home, []).append(each.id)
-    corrected = _corrected(connection, [each for some in lines.values() for each in some])
-    for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
+    corrected = corrected_references(connection, [each for some in lines.values() for each in some])
+    arranged = hand.arrange(connection, lines, drafts, corrected, now)
+    places: dict[Home, int] = {}
+    for home, work in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
         known = drafts.get(home)
-        draft = _draft(connection, key, home, known, some, corrected, terms)
+        some = [*work, *arranged[home].discounts]
+        draft = _draft(connection, key, home, known, some, corrected, terms, arranged[home])
         if known is None and not draft.lines:
             # Late entries that change nothing: they wait for an invoice that goes out anyway.
             continue
@@ -161,34 +183,43 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             + too_early_for(draft, home, some, terms)
             + (use.reasons() if use else []),
             warnings_about(some)
-            + _late_warnings(home, some, terms)
+            + releasing.warnings(one for each in work for one in stood[each.id])
+            + ([] if home.key in void else _late_warnings(home, work, terms))
+            + arranged[home].warnings
             + _other_currency(home, terms)
             + (use.warnings() if use else []),
             use,
         )
-        invoice_id = _save(connection, home, known, draft, checked, terms, now)
+        places[home] = invoice_id = _save(connection, home, known, draft, checked, terms, now)
         if home in moves:
             connection.execute(
                 update(line_item)
                 .where(line_item.c.id.in_(moves[home]))
                 .values(invoice_id=invoice_id)
             )
+    hand.keep(connection, places)
 
 
 def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:
     """Cancel the drafts whose lines have all gone, say to another customer."""
     for known in _drafts(connection, key).values():
         is_on = and_(line_item.c.invoice_id == known["id"], line_item.c.state == "open")
-        has_lines = connection.execute(select(line_item.c.id).where(is_on).limit(1)).first()
-        if known["state"] == "canceled" or has_lines:
+        kinds = dict(
+            connection.execute(select(line_item.c.id, line_item.c.kind).where(is_on)).all()
+        )
+        # A discount that a person gave goes with what it is taken off.
+        if known["state"] == "canceled" or set(kinds.values()) - {"discount"}:
             continue
+        withdraw_lines(connection, list(kinds))
         draft = replace(draft_from_json(known["content"]), lines=(), timesheet=None)
         nothing = {"warnings": [], "order_use": None, **_contents(draft, [])}
         _change(connection, known, draft, "canceled", nothing, now)
 
 
 def _open_lines(
-    rows: Sequence[Mapping[Any, Any]], drafts: Mapping[Home, Mapping[str, Any]]
+    rows: Sequence[Mapping[Any, Any]],
+    drafts: Mapping[Home, Mapping[str, Any]],
+    released: releasing.ReleasedWork,
 ) -> list[OpenLine]:
     # A canceled draft holds nothing that should wait there.
     placed = {draft["id"]: home for home, draft in drafts.items() if draft["state"] != "canceled"}
@@ -204,6 +235,7 @@ def _open_lines(
             row["subject_id"],
             line_from_row(row),
             placed.get(row["invoice_id"]) or of_pool.get(row["pool"]),
+            is_released=row["subject_id"] in released.subjects,
         )
         for row in rows
     ]
@@ -223,31 +255,30 @@ def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:
     }
 
 
-def _frozen(connection: Connection, key: str) -> dict[tuple[str, str, date], int]:
-    """Return the highest sequence number that was billed, for each period."""
+def _frozen(connection: Connection, key: str) -> tuple[dict[Billed, int], set[Billed]]:
+    """Return the highest sequence number that was billed for each period, and which are void.
+
+    In those no invoice stands any more.
+    """
+    stands = and_(invoice.c.released_at.is_(None), invoice.c.state != "canceled")
     rows = connection.execute(
         select(
             invoice.c.currency,
             invoice.c.schedule,
             invoice.c.period_from,
             func.max(invoice.c.sequence).label("highest"),
+            func.max(case((stands, 1), else_=0)).label("stands"),
         )
-        .where(invoice.c.customer == key, invoice.c.is_frozen.is_(True))
+        .where(
+            invoice.c.customer == key,
+            invoice.c.kind == "invoice",
+            or_(invoice.c.is_frozen.is_(True), invoice.c.pushed_content.is_not(None)),
+        )
         .group_by(invoice.c.currency, invoice.c.schedule, invoice.c.period_from)
-    )
-    return {(row.currency, row.schedule, row.period_from): row.highest for row in rows}
-
-
-def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[int, str]:
-    ids = {each.line.corrects_id for each in lines if each.line.corrects_id is not None}
-    if not ids:
-        return {}
-    rows = connection.execute(
-        select(line_item.c.id, invoice.c.reference)
-        .join(invoice, invoice.c.id == line_item.c.invoice_id)
-        .where(line_item.c.id.in_(ids))
-    )
-    return {row.id: row.reference for row in rows}
+    ).all()
+    highest = {(row.currency, row.schedule, row.period_from): row.highest for row in rows}
+    void = {(row.currency, row.schedule, row.period_from) for row in rows if not row.stands}
+    return highest, void
 
 
 def _draft(
@@ -258,8 +289,9 @@ def _draft(
     lines: Sequence[NumberedLine],
     corrected: Mapping[int, str],
     terms: Terms,
+    hand: Arranged,
 ) -> InvoiceDraft:
-    layout = layout_of(home, lines, terms)
+    layout = replace(layout_of(home, lines, terms), texts=hand.texts, first=hand.first)
     draft = InvoiceDraft(
         reference=known["reference"]
         if known
@@ -387,7 +419,7 @@ def _change(
             )
         )
         .values(
-            state=state, revision=revision, problem=None, attempts=0, next_at=now + QUIET, **values
+            state=state, revision=revision, problem=None, next_at=now + QUIET, **AFRESH, **values
         )
     )
     if changed.rowcount != 1:

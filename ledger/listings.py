@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, sel
 
 from .approvals import outstanding, who_approved
 from .deliveries import event_from_row
+from .edits import list_edits
 from .events import as_utc_text
 from .invoices import USUAL_LANGUAGE
 from .money import Money, printed
@@ -122,6 +123,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
+        "edits": list_edits(connection, row["id"]),
     }
 
 

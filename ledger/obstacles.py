@@ -150,7 +150,7 @@ def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
     warnings = []
     if any(
         each.line.corrects_id is not None
-        or (each.line.amount < 0 and each.line.kind != "agreement")
+        or (each.line.amount < 0 and each.line.kind not in ("agreement", "discount"))
         for each in lines
     ):
         warnings.append("it takes back what was billed before")

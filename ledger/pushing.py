@@ -16,12 +16,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from .auditlog import note
-from .claims import NEVER, Claim, hold_one, postponed, released
+from .claims import AFRESH, NEVER, Claim, hold_one, postponed, released
+from .edits import has_unseen
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
-from .printing import NumberedLine, print_lines
-from .subjects import changed, line_from_row
+from .printing import numbered, print_lines
+from .subjects import changed
 from .tables import approval, intent, invoice, line_item, subject
 
 KEY_MARGIN: Final = timedelta(hours=1)
@@ -104,7 +105,7 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     ).scalars()
     ids = list(frozen)
     lines = [
-        NumberedLine(each["id"], line_from_row(each))
+        numbered(each)
         for each in connection.execute(select(line_item).where(line_item.c.id.in_(ids))).mappings()
     ]
     corrected_ids = [each.line.corrects_id for each in lines if each.line.corrects_id]
@@ -118,7 +119,8 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     }
     layout = layout_from_json(row["content"])
     printed = [line.as_json() for line in print_lines(lines, corrected, layout)]
-    if approved != row["content_hash"] or printed != row["content"]["lines"]:
+    is_edited = connection.scalar(select(has_unseen(row["id"])))
+    if is_edited or approved != row["content_hash"] or printed != row["content"]["lines"]:
         connection.execute(update(line_item).where(line_item.c.id.in_(ids)).values(state="open"))
         connection.execute(
             update(invoice)
@@ -362,7 +364,7 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
     done = connection.execute(
         update(invoice)
         .where(invoice.c.reference == reference, invoice.c.state == "approved")
-        .values(problem=None, next_at=now, attempts=0)
+        .values(problem=None, next_at=now, **AFRESH)
     )
     if done.rowcount == 1:
         note(

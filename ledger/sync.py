@@ -14,9 +14,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold, hold_one, released
+from .claims import AFRESH, Claim, hold, hold_one, released
 from .database import insert_for
+from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of
+from .releasing import STANDS_AGAIN, VOID, WAS_PAID, release
 from .tables import event, hint, invoice, line_item, payment, report, subject
 
 POLL: Final = timedelta(hours=1)
@@ -94,11 +96,12 @@ def end_hints(
 def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
     """Have these endpoints' tools asked about what could not be looked up; return how much.
 
-    That is held for want of a token, or failed because the tool was away for long.
+    That is held for want of a token, has failed, or waits because the tool was away for long.
     """
+    is_left = or_(hint.c.state.in_(("held", "failed")), hint.c.since_at.is_not(None))
     return connection.execute(
         update(hint)
-        .where(hint.c.state.in_(("held", "failed")), hint.c.endpoint.in_(endpoints))
+        .where(is_left, hint.c.endpoint.in_(endpoints))
         .values(state="waiting", reason=None, **released(now))
     ).rowcount
 
@@ -155,7 +158,7 @@ def record_payment(
 ) -> str | None:
     """Store what was fetched about the claimed invoice; return the payment word if it is new."""
     invoice_id = hold_one(connection, claimed)
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).one()
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
     last = connection.execute(
         select(payment)
         .where(payment.c.invoice_id == invoice_id)
@@ -165,7 +168,7 @@ def record_payment(
     observed_at = amounts.observed_at or now
     if amounts.document == "deleted":
         # A system that no longer has an invoice cannot say which currency it was in.
-        amounts = replace(amounts, currency=row.currency)
+        amounts = replace(amounts, currency=row["currency"])
     word = payment_of(amounts)
     values: dict[str, Any] = {
         "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
@@ -185,22 +188,51 @@ def record_payment(
             )
         )
     changed = None
-    if not is_stale and word != row.payment:
+    if not is_stale and word != row["payment"]:
         values["payment"] = changed = word
         note(
             connection,
             now,
-            actor=row.connector,
+            actor=row["connector"],
             action="invoice.payment",
-            entity=f"invoice:{row.reference}",
-            before=row.payment,
+            entity=f"invoice:{row['reference']}",
+            before=row["payment"],
             payment=word,
             paid=amounts.paid,
             total=amounts.total,
-            went_back=row.payment in ("paid", "refunded", "void") and word != row.payment,
+            went_back=row["payment"] in ("paid", "refunded", "void") and word != row["payment"],
         )
+    if not is_stale:
+        values["problem"] = _released(connection, row, last, word, now)
     connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
     return changed
+
+
+def _released(
+    connection: Connection, row: RowMapping, last: Any, word: str, now: datetime
+) -> str | None:
+    """Release what is on an invoice that is void now; return what a person has to look at."""
+    told = {"connector": row["connector"], "payment": word}
+    if row["released_at"] is not None:
+        if word in VOID:
+            return None
+        problem = STANDS_AGAIN.format(day=row["released_at"].date(), **told)
+        if row["problem"] is None:
+            note(
+                connection,
+                now,
+                actor=row["connector"],
+                action="invoice.stands_again",
+                entity=f"invoice:{row['reference']}",
+                payment=word,
+            )
+        return problem
+    if word not in VOID:
+        return None
+    if last is not None and last.paid > last.refunded:
+        return WAS_PAID.format(paid=Money(last.paid - last.refunded, last.currency), **told)
+    release(connection, row, word, now)
+    return None
 
 
 _COMPARED: Final = (
@@ -283,7 +315,7 @@ def expect_reports(
                 set_={
                     "content": excluded.content,
                     "state": "waiting",
-                    "attempts": 0,
+                    **AFRESH,
                     "next_at": now,
                 },
                 where=or_(report.c.content != excluded.content, report.c.state == "failed"),

@@ -1,4 +1,4 @@
-"""The tables of the ledger, and the column types that keep decimals exact and times aware.
+"""The tables of the ledger; `columns.py` has the types of their columns.
 
 Every table that a stage works on has the same lease columns, see `claims.py`. Amounts are
 integer minor units; quantities and unit prices are exact decimals.
@@ -6,9 +6,6 @@ integer minor units; quantities and unit prices are exact decimals.
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -16,87 +13,19 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .events import canonical_json
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime: timestamptz in PostgreSQL, sortable text in SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(27))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored: give it a time zone")
-        value = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-        return value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        moment: datetime = value
-        return moment.astimezone(UTC)
-
-
-class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal that comes back exactly as it went in: numeric in PostgreSQL, text in SQLite."""
-
-    impl = Numeric
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(64))
-        return dialect.type_descriptor(Numeric())
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return f"{value:f}"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
-
-class CanonicalJson(TypeDecorator[Any]):
-    """JSON as canonical text: equal values are equal bytes, so they can be hashed."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else canonical_json(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
+from .columns import CanonicalJson, ExactDecimal, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -117,8 +46,21 @@ def _lease() -> list[Column[Any]]:
         Column("lease_token", String(32)),
         Column("lease_until", UtcDateTime),
         Column("attempts", Integer, nullable=False, default=0),
+        # How many attempts in a row nobody has ended: their workers died.
+        Column("unended", Integer, nullable=False, default=0, server_default="0"),
         Column("next_at", UtcDateTime, nullable=False),
+        Column("since_at", UtcDateTime),  # since when it needs a person; null if it does not
     ]
+
+
+_IS_TAKEN_BACK = "corrects_id is not null and state in ('open', 'billed')"
+_IS_RELEASED = "corrects_id is not null and state = 'released'"
+
+
+def _unique(name: str, where: str, *columns: str) -> Index:
+    """Return a unique index over the rows that a condition is true of."""
+    condition = text(where)
+    return Index(name, *columns, unique=True, sqlite_where=condition, postgresql_where=condition)
 
 
 delivery = Table(
@@ -265,8 +207,11 @@ invoice = Table(
     Column("period_from", Date, nullable=False),
     Column("period_to", Date, nullable=False),
     Column("sequence", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="invoice"),  # or: credit note
+    Column("credits_id", ForeignKey("invoice.id"), index=True),  # which one a credit note credits
     Column("state", String(16), nullable=False),  # draft, blocked, approved, pushed, canceled
-    Column("is_frozen", Boolean, nullable=False),  # a push has begun: its lines never change again
+    # A push has begun: what is on it goes out as it stands. False again while it is amended.
+    Column("is_frozen", Boolean, nullable=False),
     Column("reasons", CanonicalJson, nullable=False),  # why it is blocked
     Column("warnings", CanonicalJson, nullable=False),  # why it is not approved automatically
     Column("content", CanonicalJson, nullable=False),
@@ -285,29 +230,56 @@ invoice = Table(
     Column("remote_id", String(255)),
     Column("remote_number", String(255)),
     Column("remote_url", Text),
+    # What stands at the billing system: the content as it was pushed last, and its revision.
+    Column("pushed_content", CanonicalJson),
+    Column("pushed_revision", Integer),
+    Column("conflict", CanonicalJson),  # how a person has changed the draft there; see amending.py
+    Column("released_at", UtcDateTime),  # since when what is on it is not billed by it any more
     Column("payment", String(32)),
     Column("is_overdue", Boolean, nullable=False, default=False),
     Column("problem", Text),  # why pushing stopped, for a person
     Column("sync_at", UtcDateTime),  # when the remote truth is looked at next
     Column("created_at", UtcDateTime, nullable=False),
     *_lease(),
-    UniqueConstraint("customer", "currency", "schedule", "period_from", "sequence"),
+    UniqueConstraint("customer", "currency", "kind", "schedule", "period_from", "sequence"),
     Index("ix_invoice_state", "state", "next_at", "id"),
     Index("ix_invoice_sync", "sync_at"),
     Index("ix_invoice_remote", "connector", "remote_id"),
+)
+
+draft_edit = Table(
+    "draft_edit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("customer", String(64), nullable=False, index=True),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),  # text, order, hold, discount
+    # The printed lines that it is about: `printing.key_of` their line items, a list for each.
+    Column("about", CanonicalJson, nullable=False),
+    Column("value", CanonicalJson, nullable=False),
+    Column("said", Text, nullable=False),  # what the line said, or what is done, for people
+    Column("state", String(16), nullable=False),  # standing, idle (without effect), undone
+    Column("is_seen", Boolean, nullable=False),  # assembling has taken it into account
+    Column("made_by", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("undone_by", Text),
+    Column("undone_at", UtcDateTime),
 )
 
 line_item = Table(
     "line_item",
     metadata,
     Column("id", Id, primary_key=True),
-    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds)
+    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds), discount (by
+    # hand)
     Column("kind", String(16), nullable=False, server_default="entry"),
     # What sums and agreements come from is not one event but all lines of a pool.
     Column("subject_id", ForeignKey("subject.id"), index=True),
     Column("event_id", ForeignKey("event.id"), index=True),
     Column("pool", Text, nullable=False, server_default=""),
     Column("adjusts_id", ForeignKey("line_item.id")),
+    # What a person did to a draft: the discount that this is, or that it is held back.
+    Column("edit_id", ForeignKey("draft_edit.id"), index=True),
     Column("customer", String(64), nullable=False),
     Column("project", Text),
     Column("item", Text),
@@ -328,12 +300,19 @@ line_item = Table(
     Column("period_to", Date, nullable=False),
     Column("steps", CanonicalJson, nullable=False),
     Column("corrects_id", ForeignKey("line_item.id")),
-    Column("state", String(16), nullable=False),  # open, billed, withdrawn
+    # How often that line was taken back before, on invoices that are void now.
+    Column("again", Integer, nullable=False, server_default="0"),
+    # open, billed, withdrawn, released (takes a billed one back on its own, void invoice)
+    Column("state", String(16), nullable=False),
     Column("invoice_id", ForeignKey("invoice.id"), index=True),
+    Column("billed_revision", Integer),  # the revision of its invoice that billed it
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_line_item_customer_state", "customer", "state"),
     Index("ix_line_item_customer", "customer", "id"),
     Index("ix_line_item_state", "state", "id"),
+    # A line is taken back once: by a correction, and because its invoice is void.
+    _unique("uq_line_item_taken_back", _IS_TAKEN_BACK, "corrects_id", "again"),
+    _unique("uq_line_item_released", _IS_RELEASED, "corrects_id"),
     # Most lines are in no pool.
     Index(
         "ix_line_item_pool",
@@ -474,6 +453,22 @@ api_token = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),  # of the connector or the endpoint
+    Column("sealed", Text, nullable=False),  # access and refresh token, see `vault.py`
+    Column("key_id", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),  # of the access token
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("refreshing_since", UtcDateTime),  # a renewal began, and nothing came of it yet
+    Column("needs_reauth", Text),  # why a person must connect it again
+    Column("lease_token", String(32)),
+    Column("lease_until", UtcDateTime),
 )
 
 used_link = Table(

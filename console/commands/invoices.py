@@ -7,6 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from console.commands.edits import edit
 from console.current import current_line, person_at_the_keyboard
 from console.explanations import drawn
 from console.invoice_facts import invoice_facts
@@ -25,6 +26,9 @@ _STATES = ("draft", "blocked", "approved", "pushed", "canceled")
 @click.group()
 def invoices() -> None:
     """Drafts and invoices."""
+
+
+invoices.add_command(edit)
 
 
 @invoices.command("list")
@@ -90,6 +94,10 @@ def show(reference: str, as_json: bool) -> None:
     for each in found["approvals"]:
         is_this = " (an earlier content)" if each["is_void"] else ""
         click.echo(one_line(f"  approved: {each['approved_at']} by {each['approved_by']}{is_this}"))
+    for each in found["edits"]:
+        is_idle = f", {each['state']}" if each["state"] != "standing" else ""
+        by = f"by {each['made_by']} at {each['made_at']}{is_idle}"
+        click.echo(one_line(f"  edit {each['id']}: {each['kind']}: {each['said']} ({by})"))
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")

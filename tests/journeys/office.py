@@ -30,11 +30,15 @@ from connectors.stripe.stand_in.rig import BASE, InProcessHttp
 from connectors.toggl.stand_in import TOKEN as TOGGL_TOKEN
 from connectors.toggl.stand_in import WORKSPACE as TOGGL_WORKSPACE
 from connectors.toggl.stand_in import TogglStandIn
+from console.commands.audit import _price_again as price_again
 from ledger import approvals, tables, versions
+from ledger.audit import audit
+from ledger.auditlog import seal
 from ledger.facts import ask_again
 from ledger.sync import ask_held
 from line import Line
 from mappings.book import Book
+from mappings.judging import sum_up
 from settings import Settings
 from tests.journeys.house import TestClock, client, issue
 
@@ -291,6 +295,21 @@ class Office:
         book = self.stripe.book
         every = [book.invoice(remote_id) for remote_id in book.table("invoices")]
         return [one for one in every if one["metadata"]["billhook_reference"] == reference]
+
+    def violations(self) -> list[str]:
+        """Return what `flask audit` says of this ledger, its audit log sealed."""
+        while self.line.database.write(seal):
+            pass
+        with self.line.database.read() as connection:
+            found = audit(
+                connection,
+                self.clock.now(),
+                price_again=price_again(self.line),
+                sum_again=lambda key, version, lines: sum_up(
+                    self.line.book_of(version), key, lines
+                ),
+            )
+        return [f"{each.invariant}: {each.entity}: {each.detail}" for each in found]
 
     def log(self, action: str) -> list[Any]:
         """Return what the audit log says of an action, oldest first."""
