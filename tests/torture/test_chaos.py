@@ -322,7 +322,12 @@ def test_a_program_that_is_killed_is_started_again_and_ends_with_the_run(
     first = program.pid
     assert kill(first)
     _soon(lambda: not kill(first))
-    _soon(lambda: processes.look_after() or (program.starts == 2 and program.is_running))
+
+    def is_back() -> bool:
+        processes.look_after()
+        return program.starts == 2 and program.is_running
+
+    _soon(is_back)
     assert program.exits == [-signal.SIGKILL]
     second = program.pid
     assert second != first

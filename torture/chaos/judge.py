@@ -212,7 +212,7 @@ def _judge_invoices(verdict: Verdict, connection: Connection, billed: Billed) ->
         if sent != [_line(each) for each in found[0]["lines"]]:
             verdict.wrong.append(f"{reference}: has other lines there than were approved here")
     for reference, row in ours.items():
-        if row["state"] == "pushed" and reference not in there:
+        if row["state"] == "pushed" and row["released_at"] is None and reference not in there:
             verdict.lost.append(f"{reference}: is pushed, and not at the billing system")
         if row["state"] == "approved":
             verdict.wrong.append(f"{reference}: is still approved: {row['problem']}")
