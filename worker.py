@@ -38,6 +38,7 @@ from ledger import (
     tables,
 )
 from ledger.claims import (
+    LONGEST_WAIT_SECONDS,
     MOST_ATTEMPTS,
     NEVER,
     Claim,
@@ -94,7 +95,8 @@ def poll(line: Line, claimed: Claim) -> None:
             return
         problem, seconds = f"{due.endpoint} has no token in workspace.yaml", OUTAGE.seconds
     except (TransientError, OutcomeUnknownError) as error:
-        seconds = max(getattr(error, "retry_after", None) or 0, 2 ** min(claimed.attempt, 8))
+        at_least = getattr(error, "retry_after", None) or 0
+        seconds = max(at_least, min(2 ** min(claimed.attempt, 10), LONGEST_WAIT_SECONDS))
         problem = str(error)
     except (ConnectorError, ConfigurationError) as error:
         problem, seconds = str(error), OUTAGE.seconds
