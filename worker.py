@@ -57,7 +57,7 @@ from ledger.errors import (
 from ledger.events import Delivery, Reading
 from ledger.found import store
 from line import Line
-from mappings.judging import judge, terms_of
+from mappings.judging import judge, reopened_word, terms_of
 from missed import ask_changes
 from reconciliation import ask_entries
 from webhooks.registry import sources
@@ -180,8 +180,11 @@ def _asked(line: Line, claimed: Claim, wanted: list[facts.Wanted]) -> list[facts
 def map_events(line: Line, claimed: Claim) -> None:
     """Price what changed by the rules: line items, nothing to bill, or held for a person."""
     by_the_rules = partial(judge, line.book())
+    reopened = partial(reopened_word, line.book_of)
     line.database.write(
-        lambda connection: subjects.reprice(connection, claimed, by_the_rules, line.clock.now())
+        lambda connection: subjects.reprice(
+            connection, claimed, by_the_rules, line.clock.now(), reopened=reopened
+        )
     )
 
 

@@ -289,7 +289,8 @@ class Edit(BaseModel):
 class WholeInvoice(Invoice):
     """An invoice with everything that an approval signs.
 
-    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first.
+    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first;
+    `notes` tell of work on it that was opened again and stays billed.
     """
 
     net: Money
@@ -317,6 +318,7 @@ class WholeInvoice(Invoice):
     approvals: list[Approved]
     payments: list[Payment]
     edits: list[Edit]
+    notes: list[str]
 
 
 class Held(BaseModel):

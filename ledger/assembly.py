@@ -191,6 +191,8 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             use,
         )
         places[home] = invoice_id = _save(connection, home, known, draft, checked, terms, now)
+        if known is None:
+            moves.setdefault(home, []).extend(each.id for each in arranged[home].discounts)
         if home in moves:
             connection.execute(
                 update(line_item)

@@ -18,7 +18,8 @@ from .edits import list_edits
 from .events import as_utc_text
 from .invoices import USUAL_LANGUAGE
 from .money import Money, printed
-from .tables import approval, event, invoice, line_item, payment
+from .reopening import OPENED_AGAIN
+from .tables import approval, event, invoice, line_item, payment, subject
 from .timesheets import TimesheetRow, timesheet_from_json
 
 MOST: Final = 200
@@ -124,6 +125,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
         "edits": list_edits(connection, row["id"]),
+        "notes": _notes(connection, row["id"]),
     }
 
 
@@ -181,6 +183,22 @@ def _payments(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
         }
         for each in found
     ]
+
+
+def _notes(connection: Connection, invoice_id: int) -> list[str]:
+    """Return what there is to know of work on an invoice that stays billed though opened again."""
+    found = connection.execute(
+        select(subject.c.name, subject.c.reason)
+        .where(
+            subject.c.kind.in_(OPENED_AGAIN),
+            subject.c.state.in_(("held", "priced")),
+            subject.c.id.in_(
+                select(line_item.c.subject_id).where(line_item.c.invoice_id == invoice_id)
+            ),
+        )
+        .order_by(subject.c.id)
+    )
+    return [f"{row.name}: {row.reason}" for row in found]
 
 
 def event_json(row: RowMapping) -> dict[str, Any]:

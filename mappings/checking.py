@@ -12,9 +12,11 @@ from fractions import Fraction
 from typing import Any, Final
 
 from ledger.money import exponent, line_amount
+from ledger.reopening import CREDIT
 
 from . import phrases, words
 from .clauses import (
+    afterwards,
     agreements,
     exchange,
     factors,
@@ -172,7 +174,9 @@ def _rules(
             )
         split = shares.split_of(filled, inside)
         late = filled.get("late", customer.get("late"))
-        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split, late)
+        afterwards.check_reopened(filled, inside)
+        reopened = filled.get("reopened", CREDIT)
+        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split, late, reopened)
     return tuple(rules.values())
 
 
@@ -392,6 +396,7 @@ def _expected(expect: Any, customer: str) -> Expected:
         description=expect.get("description"),
         currency=expect.get("currency"),
         tax=expect.get("tax"),
+        reopened=expect.get("reopened"),
         together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
         invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
     )

@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from ledger.corrections import LineItem
+from ledger.reopening import CREDIT
 
 from .clauses.agreements import Agreements
 from .clauses.exchange import ExchangeRates
@@ -75,6 +76,8 @@ class Rule:
     """Who pays which share; None: the customer pays all of it."""
     late: str | None = None
     """Where its late work goes: its own, or else the customer's; see `ledger.homes`."""
+    reopened: str = CREDIT
+    """What happens when what it billed is opened again; see `ledger.subjects`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ class Expected:
 
     tax: str | None = None
     """The code of the tax."""
+    reopened: str | None = None
+    """What happens when it is opened again after it was billed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 from ledger.assembly import Terms
 from ledger.calendar import Due
 from ledger.corrections import LineItem
+from ledger.errors import ConfigurationError
 from ledger.events import Event
 from ledger.homes import Period
-from ledger.subjects import Verdict
+from ledger.reopening import CREDIT, HOLD
+from ledger.verdicts import Verdict
 
 from .clauses.overtime import is_surcharge
 from .holding import Hold
@@ -88,6 +90,27 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
         lines=lines,
         payers=tuple(payer.customer for payer in outcome.split.payers),
     )
+
+
+def reopened_word(book_of: Callable[[str], Book], line: LineItem) -> str:
+    """Return what the rule that billed a line says of work that is opened again.
+
+    It is the rule as it was then. Where that cannot be read any more, a person decides.
+    """
+    try:
+        customers = book_of(line.mapping_version).customers
+    except (KeyError, ConfigurationError):
+        return HOLD
+    own = customers.get(line.customer)
+    named = [rule for rule in (own.rules if own else ()) if rule.name == line.rule]
+    # Who pays a share may have it by a rule of another customer's file.
+    named += [
+        rule
+        for customer in customers.values()
+        for rule in customer.rules
+        if rule.name == line.rule and rule.split is not None
+    ]
+    return named[0].reopened if named else CREDIT
 
 
 def days_of(book: Book, now: datetime) -> dict[str, date]:

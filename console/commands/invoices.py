@@ -98,6 +98,8 @@ def show(reference: str, as_json: bool) -> None:
         is_idle = f", {each['state']}" if each["state"] != "standing" else ""
         by = f"by {each['made_by']} at {each['made_at']}{is_idle}"
         click.echo(one_line(f"  edit {each['id']}: {each['kind']}: {each['said']} ({by})"))
+    for each in found["notes"]:
+        click.echo(one_line(f"  note: {each}"))
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
