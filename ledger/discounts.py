@@ -70,7 +70,7 @@ def _discount(
     of, off = Money(base, home.currency), Money(minor, home.currency)
     last = max(lines, key=lambda each: each.id).line
     taxed = f" with {last.tax}" if last.tax else ""
-    what = f"of {of}, what {len(lines)} line items{taxed} come to"
+    what = f"of {of}, what is due on this invoice{taxed}"
     if "percent" in edit.value and not is_cut:
         quantity, unit_price = of.decimal(), Decimal(edit.value["percent"]).scaleb(-2)
         how = f"{edit.value['percent']} % {what}"

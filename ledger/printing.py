@@ -261,6 +261,8 @@ def _order(each: NumberedLine) -> tuple[object, ...]:
     line = each.line
     return (
         _rank(line),
+        # Discounts that a person gave stand in the order in which they were given.
+        each.edit_id or 0,
         line.project or "",
         line.rule,
         line.grouping,
