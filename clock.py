@@ -52,15 +52,16 @@ def tick(line: Line, count: int, dues: Dues | None = None) -> None:
 
 def main() -> int:
     """Tick until stopped; return the exit code."""
+    # First of all, so that a clock that is asked to stop while it starts ends in order, too.
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     try:
         line = Line.from_env()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     logs.set_up(line.settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     log.info("clock_started")
     count, dues = 0, Dues(line)
     while not stop.is_set():

@@ -50,6 +50,8 @@ class Settings:
     port: int
     rules: Path
     secret_key: str = field(repr=False)
+    old_secret_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Keys that were `secret_key` before: they open what was sealed with them, and sign nothing."""
     base_url: str | None
     """Without a slash at its end."""
     log_level: str
@@ -193,6 +195,10 @@ def _secret_key(text: str) -> str:
     raise ValueError(f"is shorter than {SECRET_KEY_BYTES} bytes - {_HOW_TO_MAKE_A_KEY}")
 
 
+def _old_secret_keys(text: str) -> tuple[str, ...]:
+    return tuple(_secret_key(each) for each in text.split())
+
+
 def _kept_secret_key(path: Path) -> str:
     """Return the key in the file, which is made first if it is not there."""
     if not path.exists():
@@ -242,9 +248,18 @@ SETTINGS: Final = (
         "BILLHOOK_SECRET_KEY",
         "secret_key",
         None,
-        "Signs sessions and links; at least 32 bytes. Required as soon as `DATABASE_URL` or "
-        "`REDIS_URL` is set; without both it is made once and kept in `var/secret_key`.",
+        "Signs sessions and links, seals tokens; at least 32 bytes. Required as soon as "
+        "`DATABASE_URL` or `REDIS_URL` is set; without both it is made once and kept in "
+        "`var/secret_key`.",
         _secret_key,
+    ),
+    Setting(
+        "BILLHOOK_OLD_SECRET_KEYS",
+        "old_secret_keys",
+        "",
+        "Secret keys from before, separated by spaces: they still open sealed tokens, until "
+        "`flask secrets rotate` has sealed them with the present one.",
+        _old_secret_keys,
     ),
     Setting(
         "BILLHOOK_URL",

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 import logs
 from connectors.connector import Report
@@ -40,7 +40,18 @@ from ledger import (
     sync,
     tables,
 )
-from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, NEVER, Claim, claim, give_back, renew, waits
+from ledger.claims import (
+    LEASE_SECONDS,
+    MOST_ATTEMPTS,
+    NEVER,
+    Claim,
+    claim,
+    give_back,
+    hand_back,
+    renew,
+    waits,
+)
+from ledger.database import is_away
 from ledger.doorbell import RedisDoorbell, listen
 from ledger.errors import (
     ConfigurationError,
@@ -64,6 +75,8 @@ from webhooks.registry import sources
 
 LOOK_SECONDS: Final = 0.1
 """How long a worker without a doorbell rests between two looks at an idle database."""
+AWAY_SECONDS: Final = 1.0
+"""How long it rests where the database is away."""
 OUTAGE: Final = timedelta(minutes=15)
 """How long before a project tool is asked again that could not answer several times."""
 
@@ -83,7 +96,22 @@ class Stage:
     only: Callable[[datetime], Any] | None = None
     """A further condition, given the present moment."""
     hopeless: dict[str, Any] = field(default_factory=lambda: {"state": "failed"})
-    """What becomes of a row that has failed again and again."""
+    """What becomes of a row that has failed again and again; empty: it is tried for ever."""
+
+    def because(self, reason: str) -> dict[str, str]:
+        """Return the column that tells people of a row what is the matter with it."""
+        return {"problem" if self.table is tables.invoice else "reason": reason}
+
+    @property
+    def aside(self) -> dict[str, Any]:
+        """Return what becomes of a row that has ended its worker again and again."""
+        return {**self.hopeless, **self.because(_DEADLY.format(stage=self.name))}
+
+
+_DEADLY: Final = (
+    "{stage} has stopped the worker " + str(MOST_ATTEMPTS) + " times in a row (killed, out of "
+    "memory, out of time), so it is not tried any more - see the worker's log of that time"
+)
 
 
 def poll(line: Line, claimed: Claim) -> None:
@@ -361,12 +389,15 @@ def run(line: Line, stage: Stage) -> int:
     """Work on one batch of a stage; return how many rows were claimed.
 
     A batch that breaks is given back and tried again later, row by row: nothing is lost, and
-    one bad row does not hold up the others.
+    one bad row does not hold up the others. Raise the database's error if it is away: that is
+    no row's doing, so it counts as no attempt.
     """
     now = line.clock.now()
     only = stage.only(now) if stage.only else None
     claimed = line.database.write(
-        lambda connection: claim(connection, stage.table, stage.state, now, stage.most, only)
+        lambda connection: claim(
+            connection, stage.table, stage.state, now, stage.most, only, aside=stage.aside
+        )
     )
     if not claimed:
         return 0
@@ -377,6 +408,11 @@ def run(line: Line, stage: Stage) -> int:
         except StaleClaimError as error:
             log.info("claim_lost", reason=str(error))
         except Exception as error:
+            if is_away(error):
+                line.database.write(
+                    lambda connection: hand_back(connection, claimed, line.clock.now())
+                )
+                raise
             _give_back(line, stage, claimed, error)
     return len(claimed.ids)
 
@@ -392,7 +428,7 @@ def _kept(line: Line, claimed: Claim) -> Iterator[None]:
     def keep() -> None:
         while not done.wait(LEASE_SECONDS / 4):
             # Whoever has lost the claim learns it when the work is stored.
-            with suppress(StaleClaimError, DBAPIError):
+            with suppress(StaleClaimError, SQLAlchemyError):
                 line.database.write(lambda connection: renew(connection, claimed, line.clock.now()))
 
     keeper = threading.Thread(target=keep, name="keeper", daemon=True)
@@ -409,8 +445,9 @@ def _give_back(line: Line, stage: Stage, claimed: Claim, error: Exception) -> No
     reason = str(error) if is_expected else f"an error in Billhook: {type(error).__name__}"
     at_least = getattr(error, "retry_after", None) or 0
     log.warning("given_back", rows=len(claimed.ids), reason=reason, exc_info=not is_expected)
-    hopeless = dict(stage.hopeless)
-    hopeless["problem" if stage.table is tables.invoice else "reason"] = reason
+    # Another system's outage is no row's doing: it is waited for, however long, in plain sight.
+    is_outage = isinstance(error, (TransientError, OutcomeUnknownError))
+    hopeless = stage.because(reason) if is_outage else {**stage.hopeless, **stage.because(reason)}
     line.database.write(
         lambda connection: give_back(
             connection, claimed, line.clock.now(), hopeless=hopeless, at_least=at_least
@@ -440,7 +477,15 @@ def answer(stage: str) -> None:
     line.database.forget_connections()
     if isinstance(line.doorbell, RedisDoorbell):
         line.doorbell.answered(stage)
-    work_off(line)
+    try:
+        work_off(line)
+    except SQLAlchemyError as error:
+        # The clock rings again for what waits, as soon as it can look itself.
+        _log_away(error)
+
+
+def _log_away(error: SQLAlchemyError) -> None:
+    log.error("database_away", error=type(error).__name__, exc_info=not is_away(error))
 
 
 @cache
@@ -454,30 +499,36 @@ def loop(line: Line, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             done = work_off(line, most_batches=50)
-        except DBAPIError as error:
-            log.error("database_away", error=type(error).__name__)
-            done = 0
+        except SQLAlchemyError as error:
+            _log_away(error)
+            stop.wait(AWAY_SECONDS)
+            continue
         if not done:
             stop.wait(LOOK_SECONDS)
 
 
 def main() -> int:
     """Run a worker until it is stopped; return the exit code."""
+    # First of all, so that a worker that is asked to stop while it starts ends in order, too.
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     try:
         line = _line()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     logs.set_up(line.settings.log_level)
+    log.info("worker_started", doorbell="redis" if line.settings.redis_url else "none")
     if line.settings.redis_url:
-        line.book()
-        listen(line.settings.redis_url, prepare=line.database.forget_connections)
-        return 0
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    log.info("worker_started", doorbell="none")
-    loop(line, stop)
+        try:
+            line.book()
+        except SQLAlchemyError as error:
+            # Only to have the rules loaded before RQ forks: the first job loads them then.
+            _log_away(error)
+        listen(line.settings.redis_url, stop, prepare=line.database.forget_connections)
+    else:
+        loop(line, stop)
     return 0
 
 

@@ -20,6 +20,7 @@ from ledger.invoices import InvoiceDraft
 from ledger.payments import Amounts
 
 from .http import Http
+from .oauth import OAuth2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class BillingConnector(ABC):
     docs_url: ClassVar[str]
     settings: ClassVar[tuple[Setting, ...]]
     abilities: ClassVar[Abilities]
+    oauth: ClassVar[OAuth2 | None] = None
+    """Where its tokens come from, if it takes OAuth 2; `self.http` then carries them."""
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         self.configured = settings

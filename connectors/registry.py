@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from .asana.connector import AsanaConnector
 from .azure_devops.connector import AzureDevOpsConnector
@@ -28,13 +29,17 @@ from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
 
+BILLING: Final[dict[str, type[BillingConnector]]] = {
+    StripeConnector.key: StripeConnector,
+    FileConnector.key: FileConnector,
+}
+"""Code may add to it before a process begins to work, as `torture/` does in its own processes;
+nothing that is configured can."""
+
 
 def billing_connectors() -> Mapping[str, type[BillingConnector]]:
     """Return the billing connectors by the word in `send_to:`."""
-    return {
-        StripeConnector.key: StripeConnector,
-        FileConnector.key: FileConnector,
-    }
+    return BILLING
 
 
 def project_connectors() -> Mapping[str, type[ProjectConnector]]:

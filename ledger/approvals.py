@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold
+from .claims import AFRESH, Claim, hold
 from .edits import has_unseen
 from .errors import BillhookError
 from .tables import approval, invoice
@@ -115,7 +115,7 @@ def _sign(
             invoice.c.content_hash == content_hash,
         )
         # Holds the row, so that of two who approve at once the second one sees the first.
-        .values(attempts=0)
+        .values(**AFRESH)
         .returning(invoice.c.approvers, invoice.c.revision)
     ).first()
     if row is None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from . import releasing
 from .auditlog import note
-from .claims import Claim, hold_one, released
+from .claims import AFRESH, Claim, hold_one, released
 from .errors import StaleClaimError
 from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
@@ -421,7 +421,7 @@ def _change(
             )
         )
         .values(
-            state=state, revision=revision, problem=None, attempts=0, next_at=now + QUIET, **values
+            state=state, revision=revision, problem=None, next_at=now + QUIET, **AFRESH, **values
         )
     )
     if changed.rowcount != 1:

@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ BUSY_SECONDS = 30
 TRIES = 5
 """How often a transaction that lost against another (deadlock, serialization) is run again."""
 _LOST_RACES = frozenset({"40001", "40P01"})
+_TOOK_TOO_LONG = "57014"
+# A read-only transaction, and one that was ended because it idled: psycopg calls both internal.
+_CANNOT_BE_WRITTEN = frozenset({"25006", "25P03"})
 
 
 class Database:
@@ -61,7 +65,7 @@ class Database:
                         raise
                     return result
             except DBAPIError as error:
-                if attempt == TRIES or getattr(error.orig, "sqlstate", None) not in _LOST_RACES:
+                if attempt == TRIES or _state(error) not in _LOST_RACES:
                     raise
         raise AssertionError("unreachable")
 
@@ -107,10 +111,24 @@ def upgrade(url: str) -> None:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Return whether the database could not take it just now (busy, away, full disk)."""
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+    """Return whether the database could not take it just now: away, locked, full, read-only."""
+    if isinstance(error, NoConnectionError):
+        return True
+    return isinstance(error, DBAPIError) and (
+        isinstance(error, OperationalError)
+        or error.connection_invalidated
+        or _state(error) in _CANNOT_BE_WRITTEN
     )
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether it is unavailable whatever was asked of it; only then is waiting all."""
+    return is_unavailable(error) and _state(error) != _TOOK_TOO_LONG
+
+
+def _state(error: Exception) -> str | None:
+    """Return PostgreSQL's own code of an error: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _alembic(url: str) -> Config:

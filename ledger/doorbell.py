@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from threading import Event
 from types import FrameType
 from typing import Any, Final
 
@@ -138,13 +139,14 @@ class RingWorker(Worker):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def listen(redis_url: str, *, prepare: Callable[[], None]) -> None:
+def listen(redis_url: str, stop: Event, *, prepare: Callable[[], None]) -> None:
     """Answer rings until asked to stop. A Redis that is away is waited for, however long it takes.
 
-    `prepare` is called before anything is forked.
+    `stop` is set by who asks before the worker of RQ has its own ears. `prepare` is called before
+    anything is forked.
     """
     prepare()
-    while not RingWorker.is_stopping:
+    while not (stop.is_set() or RingWorker.is_stopping):
         connection = Redis.from_url(redis_url)
         try:
             RingWorker(

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from .auditlog import note
-from .claims import NEVER, Claim, hold_one, postponed, released
+from .claims import AFRESH, NEVER, Claim, hold_one, postponed, released
 from .edits import has_unseen
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
@@ -72,6 +72,10 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
     """
     invoice_id = hold_one(connection, claimed)
     row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    if row["state"] != "approved":
+        # It was assembled anew between the claim and now, which has voided its approval.
+        connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(released()))
+        return None
     if not row["is_frozen"] and not _freeze(connection, row, now):
         return None
     return Push(
@@ -360,7 +364,7 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
     done = connection.execute(
         update(invoice)
         .where(invoice.c.reference == reference, invoice.c.state == "approved")
-        .values(problem=None, next_at=now, attempts=0)
+        .values(problem=None, next_at=now, **AFRESH)
     )
     if done.rowcount == 1:
         note(

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from .claims import Claim, hold, released
+from .claims import AFRESH, Claim, hold, released
 from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, standing
 from .database import insert_for
 from .deliveries import event_from_row
@@ -113,16 +113,14 @@ def reprice(
 
 def changed(connection: Connection, customers: Iterable[str], now: datetime) -> None:
     """Have the drafts of these customers assembled again."""
-    rows = [
-        {"key": key, "state": "waiting", "attempts": 0, "next_at": now} for key in sorted(customers)
-    ]
+    rows = [{"key": key, "state": "waiting", **AFRESH, "next_at": now} for key in sorted(customers)]
     if rows:
         connection.execute(
             insert_for(connection, customer).on_conflict_do_update(
                 index_elements=["key"],
                 set_={
                     "state": "waiting",
-                    "attempts": 0,
+                    **AFRESH,
                     "next_at": now,
                 },
             ),

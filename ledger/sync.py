@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold, hold_one, released
+from .claims import AFRESH, Claim, hold, hold_one, released
 from .database import insert_for
 from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of
@@ -96,11 +96,12 @@ def end_hints(
 def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
     """Have these endpoints' tools asked about what could not be looked up; return how much.
 
-    That is held for want of a token, or failed because the tool was away for long.
+    That is held for want of a token, has failed, or waits because the tool was away for long.
     """
+    is_left = or_(hint.c.state.in_(("held", "failed")), hint.c.since_at.is_not(None))
     return connection.execute(
         update(hint)
-        .where(hint.c.state.in_(("held", "failed")), hint.c.endpoint.in_(endpoints))
+        .where(is_left, hint.c.endpoint.in_(endpoints))
         .values(state="waiting", reason=None, **released(now))
     ).rowcount
 
@@ -314,7 +315,7 @@ def expect_reports(
                 set_={
                     "content": excluded.content,
                     "state": "waiting",
-                    "attempts": 0,
+                    **AFRESH,
                     "next_at": now,
                 },
                 where=or_(report.c.content != excluded.content, report.c.state == "failed"),

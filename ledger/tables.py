@@ -1,4 +1,4 @@
-"""The tables of the ledger, and the column types that keep decimals exact and times aware.
+"""The tables of the ledger; `columns.py` has the types of their columns.
 
 Every table that a stage works on has the same lease columns, see `claims.py`. Amounts are
 integer minor units; quantities and unit prices are exact decimals.
@@ -6,9 +6,6 @@ integer minor units; quantities and unit prices are exact decimals.
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -16,87 +13,19 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .events import canonical_json
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime: timestamptz in PostgreSQL, sortable text in SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(27))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored: give it a time zone")
-        value = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-        return value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        moment: datetime = value
-        return moment.astimezone(UTC)
-
-
-class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal that comes back exactly as it went in: numeric in PostgreSQL, text in SQLite."""
-
-    impl = Numeric
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(64))
-        return dialect.type_descriptor(Numeric())
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return f"{value:f}"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
-
-class CanonicalJson(TypeDecorator[Any]):
-    """JSON as canonical text: equal values are equal bytes, so they can be hashed."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else canonical_json(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
+from .columns import CanonicalJson, ExactDecimal, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -117,7 +46,10 @@ def _lease() -> list[Column[Any]]:
         Column("lease_token", String(32)),
         Column("lease_until", UtcDateTime),
         Column("attempts", Integer, nullable=False, default=0),
+        # How many attempts in a row nobody has ended: their workers died.
+        Column("unended", Integer, nullable=False, default=0, server_default="0"),
         Column("next_at", UtcDateTime, nullable=False),
+        Column("since_at", UtcDateTime),  # since when it needs a person; null if it does not
     ]
 
 
@@ -523,6 +455,22 @@ api_token = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),  # of the connector or the endpoint
+    Column("sealed", Text, nullable=False),  # access and refresh token, see `vault.py`
+    Column("key_id", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),  # of the access token
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("refreshing_since", UtcDateTime),  # a renewal began, and nothing came of it yet
+    Column("needs_reauth", Text),  # why a person must connect it again
+    Column("lease_token", String(32)),
+    Column("lease_until", UtcDateTime),
 )
 
 used_link = Table(

@@ -12,6 +12,7 @@ from .invoices import invoices
 from .planning import plan as plan  # joins the group `rules`
 from .reconcile import reconcile as reconcile  # joins the group `sources`
 from .rules import rules
+from .secrets import secrets
 from .sources import sources
 from .upkeep import db, sync
 
@@ -24,6 +25,7 @@ COMMANDS: tuple[click.Command, ...] = (
     audit,
     doctor,
     tokens,
+    secrets,
     signin_link,
     db,
 )

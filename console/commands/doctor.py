@@ -21,6 +21,7 @@ from console.texts import one_line
 from ledger.audit.resting import left_lying
 from ledger.errors import BillhookError, ConfigurationError, TransientError
 from ledger.heartbeats import beat, last_beat
+from ledger.tokens import list_stored
 from mappings.book import Book
 from mappings.model import ConnectorConfig, SourceConfig
 from settings import Settings
@@ -94,6 +95,7 @@ def examine(line: Line) -> Iterator[Finding]:
         for connector in book.workspace.connectors.values():
             yield _billing(line, connector)
         yield from _customers(book)
+    yield from _sealed(line)
     yield _clock(line)
     yield _worker(line)
 
@@ -246,6 +248,19 @@ def _customers(book: Book) -> Iterator[Finding]:
                 f"is sent to {customer.send_to}, which is no connector",
                 f"correct send_to: at {customer.at}, or add the connector to workspace.yaml",
             )
+
+
+def _sealed(line: Line) -> Iterator[Finding]:
+    with line.database.read() as connection:
+        stored = list_stored(connection)
+    for each in stored:
+        what = f"token {each['name']}"
+        if each["needs_reauth"]:
+            yield _fail(what, each["needs_reauth"], "drafts for it wait until then")
+        elif each["key_id"] != line.vault.key_id:
+            yield _warn(what, "is sealed with an older key", "run `flask secrets rotate`")
+        else:
+            yield _ok(what, "is sealed with the present key")
 
 
 def _clock(line: Line) -> Finding:
