@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger import tables
-from ledger.assembly import QUIET
+from ledger.drafts import QUIET
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 
@@ -237,7 +237,8 @@ def test_a_minimum_fee_and_a_discount_are_due_again_with_their_work(office: Offi
     office.change(
         "acme.yaml",
         "rules:\n",
-        "discounts:\n  - {discount: Loyalty, percent: 10 %}\nminimum_fee: {at_least: 500.00, from: 2026-10-01}\nrules:\n",
+        "discounts:\n  - {discount: Loyalty, percent: 10 %}\n"
+        "minimum_fee: {at_least: 500.00, from: 2026-10-01}\nrules:\n",
     )
     office.activate()
     office.tell(worklog(1, seconds=3600))
