@@ -11,7 +11,7 @@ from .corrections import LineItem
 from .events import as_utc_text
 from .homes import Home
 from .money import Money, allocate, line_amount
-from .printing import NumberedLine
+from .printing import NumberedLine, settled
 
 if TYPE_CHECKING:
     from .handwork import Edit
@@ -27,7 +27,7 @@ def discounts_on(
 
     Each is of what the draft comes to without such discounts; together they take off no more.
     """
-    priced = [each for each in lines if each.line.kind not in ("counted", "discount")]
+    priced = [each for each in settled(lines) if each.line.kind not in ("counted", "discount")]
     bases: dict[str, int] = {}
     for each in priced:
         bases[each.line.tax] = bases.get(each.line.tax, 0) + each.line.amount

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from .corrections import LineItem
+from .corrections import KnownLine, LineItem, standing, taking_back
 from .discounts import discounts_on
 from .homes import Home
 from .layouts import HandText
-from .printing import NumberedLine, keys_of, numbered
-from .subjects import line_row, withdraw_lines
+from .printing import NumberedLine, keys_of, numbered, settled
+from .subjects import known_line, line_row, withdraw_lines
 from .tables import draft_edit, invoice, line_item
 
 STANDING: Final = "standing"
@@ -95,6 +95,8 @@ class Handwork:
     edits: Sequence[Edit]
     _standing: set[int] = field(default_factory=set)
     _moved: dict[int, Home] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
+    """The invoices that are drafts, or are amended just now."""
 
     @classmethod
     def of(cls, connection: Connection, key: str) -> Handwork:
@@ -163,9 +165,15 @@ class Handwork:
         corrected: Mapping[int, str],
         now: datetime,
     ) -> dict[Home, Arranged]:
-        """Return what people did to each draft; its discounts are brought in line with it."""
-        keys = {home: set(keys_of(some, corrected).values()) for home, some in lines.items()}
+        """Return what people did to each draft; its discounts are brought in line with it.
+
+        `lines` are all that are on it: where a pushed invoice is amended, what was billed too.
+        """
+        keys = {
+            home: set(keys_of(settled(some), corrected).values()) for home, some in lines.items()
+        }
         own = {draft["id"]: home for home, draft in drafts.items()}
+        self._open |= own.keys()
         texts = self._texts(keys, own)
         here: dict[Home, list[Edit]] = {home: [] for home in lines}
         for edit in self.edits:
@@ -185,6 +193,10 @@ class Handwork:
             )
             for home, some in lines.items()
         }
+
+    def _is_out(self, edit: Edit) -> bool:
+        """Return whether the invoice of an edit went out and is not amended."""
+        return edit.is_frozen and edit.invoice_id not in self._open
 
     def _home(
         self, edit: Edit, keys: Mapping[Home, set[str]], own: Mapping[int, Home]
@@ -209,7 +221,7 @@ class Handwork:
         edits = [
             edit
             for edit in reversed(self.edits)
-            if edit.kind == "text" and not (edit.is_frozen and edit.state == STANDING)
+            if edit.kind == "text" and not (self._is_out(edit) and edit.state == STANDING)
         ]
         found: dict[Home, list[HandText]] = {}
         for edit in edits:
@@ -241,21 +253,36 @@ class Handwork:
         wanted: list[tuple[int, LineItem]],
         now: datetime,
     ) -> tuple[NumberedLine, ...]:
-        """Return the discounts on a draft; what is stored of them is made to be just that."""
+        """Return the open discounts on a draft; what is stored of them is made to be just that.
+
+        One that was billed and is another now, as the invoice is amended, is taken back.
+        """
         self._standing |= {edit_id for edit_id, _ in wanted}
         is_here = and_(
             line_item.c.invoice_id == invoice_id,
             line_item.c.kind == "discount",
-            line_item.c.state == "open",
+            line_item.c.state.in_(("open", "billed")),
         )
-        kept: list[NumberedLine] = []
-        for row in connection.execute(select(line_item).where(is_here)).mappings().all():
-            known = numbered(row)
-            if (row["edit_id"], known.line) in wanted:
-                wanted.remove((row["edit_id"], known.line))
-                kept.append(known)
+        rows = connection.execute(select(line_item).where(is_here)).mappings().all()
+        edit_of = {row["id"]: row["edit_id"] for row in rows}
+        known = [known_line(row) for row in rows]
+        for each in standing(known):
+            same_edit = [pair for pair in wanted if pair[0] == edit_of[each.id]]
+            same = next((pair for pair in same_edit if _is_same(each, pair)), None)
+            if same is None:
+                wanted.append((edit_of[each.id], taking_back(each, None)))
             else:
-                withdraw_lines(connection, [known.id])
+                wanted.remove(same)
+        kept: list[NumberedLine] = []
+        for each in known:
+            if each.is_billed:
+                continue
+            pair = (edit_of[each.id], each.line)
+            if pair in wanted:
+                wanted.remove(pair)
+                kept.append(NumberedLine(each.id, each.line, None, pair[0]))
+            else:
+                withdraw_lines(connection, [each.id])
         for edit_id, line in wanted:
             values = line_row(line, None, now) | {"invoice_id": invoice_id, "edit_id": edit_id}
             new_id = connection.scalar(insert(line_item).values(values).returning(line_item.c.id))
@@ -269,7 +296,7 @@ class Handwork:
         """
         for edit in self.edits:
             state = STANDING if edit.id in self._standing else IDLE
-            if edit.is_frozen and edit.kind != "hold" and edit.id not in self._standing:
+            if self._is_out(edit) and edit.kind != "hold" and edit.id not in self._standing:
                 state = edit.state
             place = self._moved.get(edit.id)
             invoice_id = places.get(place, edit.invoice_id) if place else edit.invoice_id
@@ -300,6 +327,12 @@ def corrected_references(connection: Connection, lines: Iterable[NumberedLine]) 
         .where(line_item.c.id.in_(ids))
     )
     return {row.id: row.reference for row in rows}
+
+
+def _is_same(billed: KnownLine, wanted: tuple[int, LineItem]) -> bool:
+    """Return whether a discount reads as it was billed."""
+    told = ("description", "quantity", "unit_price", "amount", "tax")
+    return all(getattr(billed.line, name) == getattr(wanted[1], name) for name in told)
 
 
 def _taken(edit: Edit, others: Sequence[Edit]) -> set[str]:
