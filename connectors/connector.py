@@ -52,6 +52,8 @@ class Abilities:
     finalize: bool = False
     """`finalize` is there."""
     void: bool = False
+    credit: bool = False
+    """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True
@@ -88,6 +90,19 @@ class RemoteInvoice:
         if self.lines is None:
             return None
         return Shown(Money(self.amounts.total, self.amounts.currency), self.lines, self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCredit:
+    """A credit note as the billing system sees it."""
+
+    remote_id: str
+    reference: str | None
+    """Our own reference, as written there."""
+    total: Money
+    """What is credited, above zero."""
+    number: str | None = None
+    url: str | None = None
 
 
 class BillingConnector(ABC):
@@ -187,6 +202,19 @@ class BillingConnector(ABC):
     @abstractmethod
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         """Return the remote ids that changed since the cursor, and the next cursor."""
+
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        """Find a credit note of an invoice by our own reference; None proves absence."""
+        raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        """Issue a credit note for an invoice that is final; `draft.total` is below zero.
+
+        Money that was paid already is never paid out: it stays with the customer's account there.
+        """
+        raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
 
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         """Make the draft an open invoice, and have it sent if `send`; only if a policy asks."""

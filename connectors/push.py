@@ -24,6 +24,7 @@ from .amend import ChangedThereError, Gone, NoDraftAnyMoreError, amend
 from .attempt import Attempt, TotalsDifferError
 from .chunks import add_missing
 from .connector import RemoteInvoice
+from .crediting import credit
 
 __all__ = ["Pusher", "TotalsDifferError"]
 
@@ -39,9 +40,14 @@ class Pusher(Attempt):
         claimed, push = self.claimed, self.push
         try:
             self._check_taxes()
-            remote = self._create(self._customer()) if push.before is None else amend(self)
-            if not isinstance(remote, Gone):
-                self._finalize(remote)
+            is_gone = False
+            if push.draft.credits:
+                credit(self)
+            else:
+                remote = self._create(self._customer()) if push.before is None else amend(self)
+                is_gone = isinstance(remote, Gone)
+                if not isinstance(remote, Gone):
+                    self._finalize(remote)
         except NoDraftAnyMoreError as error:
             amounts = error.remote.amounts
             self.write(
@@ -63,7 +69,6 @@ class Pusher(Attempt):
         except TotalsDifferError as error:
             self._stop(str(error), wait_seconds=None)
         else:
-            is_gone = isinstance(remote, Gone)
             self.write(
                 lambda connection, now: pushing.finish(
                     connection, claimed, push, now, is_gone=is_gone
@@ -142,7 +147,7 @@ class Pusher(Attempt):
         A draft that stood there before is left as it is: the next update goes on with it.
         """
         try:
-            if self.push.before is None:
+            if self.push.before is None and not self.push.draft.credits:
                 self._delete_remains()
         except ConnectorError as error:
             self._stop(f"{problem}; and its remains there: {error}", wait_seconds=0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from . import amending, releasing
+from . import amending, crediting, releasing
 from .claims import Claim, hold_one, released
 from .drafts import NOTHING_LEFT, Checked, back_to_pushed, change, contents, save
 from .handwork import Arranged, Handwork, corrected_references, seen
@@ -85,6 +85,10 @@ class Terms:
     """What lines are ordered by: of `layouts.ORDERS`."""
     rules: tuple[str, ...] = ()
     """The names of the rules as they stand in the file."""
+    corrections: str = crediting.NEXT_INVOICE
+    """Where corrections of what was billed go: of `crediting.POLICIES`."""
+    take_credit_notes: frozenset[str] = frozenset()
+    """The connectors that take credit notes."""
     late: LatePolicy = no_policy
     """Says where work of a rule goes whose period was billed already; see `homes.py`."""
     period_name: Callable[[Period], str] = str
@@ -147,8 +151,15 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     found = _open_lines(rows, drafts, released)
     pushed = amending.amendable(connection, key)
     on_pushed = amending.homes_of_changed(connection, [each.line for each in found], pushed)
-    homes = homes_of(found, frozen, terms.late, terms.current_period, void, on_pushed)
-    drafts |= {home: pushed[home] for home in homes.values() if home in pushed}
+    notes = crediting.notes_for(connection, key, found, terms.corrections)
+    homes = notes.homes(
+        found,
+        lambda on_notes: homes_of(
+            found, frozen, terms.late, terms.current_period, void, {**on_notes, **on_pushed}
+        ),
+    )
+    drafts |= {home: pushed[home] for home in homes.values() if home in pushed} | notes.drafts
+    lines |= {home: [] for home in notes.drafts}
     subject_of = {each.id: each.subject_id for each in found}
     stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
@@ -174,14 +185,16 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             back_to_pushed(connection, amended, now)
             continue
         all_lines = [*every[home], *by_hand.discounts]
-        draft = _draft(connection, key, home, known, all_lines, corrected, terms, by_hand)
+        draft = _draft(connection, key, home, known, all_lines, corrected, terms, by_hand, notes)
         if known is None and not draft.lines:
             # Late entries that change nothing: they wait for an invoice that goes out anyway.
             continue
-        use = _use_of_order(connection, home, known, draft, terms)
+        use = None if home.credits else _use_of_order(connection, home, known, draft, terms)
         takes_back = amending.takes_back(work, subject_of) if amended else None
         checked = Checked(
-            reasons_against(draft, terms, all_lines, is_first=not frozen)
+            crediting.reasons_against_note(draft.send_to, terms.take_credit_notes)
+            if home.credits
+            else reasons_against(draft, terms, all_lines, is_first=not frozen)
             + too_early_for(draft, home, all_lines, terms)
             + (use.reasons() if use else [])
             + ([amending.reason_of(amended)] if amending.is_undecided(amended) else []),
@@ -297,12 +310,22 @@ def _draft(
     corrected: Mapping[int, str],
     terms: Terms,
     hand: Arranged,
+    notes: crediting.Notes,
 ) -> InvoiceDraft:
     layout = replace(layout_of(home, lines, terms), texts=hand.texts, first=hand.first)
+    if known:
+        reference = known["reference"]
+    elif home.credits:
+        reference = notes.reference(connection, home)
+    else:
+        reference = _free_reference(connection, key, home, terms.currency)
+    if home.credits:
+        send_to = notes.credits[home]["connector"]
+    else:
+        # What stands at one system is changed there, wherever new invoices go.
+        send_to = known["connector"] if known and known["pushed_content"] else terms.send_to
     draft = InvoiceDraft(
-        reference=known["reference"]
-        if known
-        else _free_reference(connection, key, home, terms.currency),
+        reference=reference,
         customer=terms.customer,
         currency=home.currency,
         lines=print_lines(lines, corrected, layout),
@@ -312,8 +335,8 @@ def _draft(
         purchase_order=terms.purchase_order.number if terms.purchase_order else None,
         memo=terms.memo,
         footer=terms.footer,
-        # What stands at one system is changed there, wherever new invoices go.
-        send_to=known["connector"] if known and known["pushed_content"] else terms.send_to,
+        send_to=send_to,
+        credits=home.credits or None,
         tax_words=terms.tax_words,
         particulars=terms.particulars,
         layout=layout,
@@ -391,4 +414,5 @@ def _free_reference(connection: Connection, key: str, home: Home, usual_currency
 
 
 def _sort_key(home: Home) -> tuple[object, ...]:
-    return (home.currency, home.period.schedule, home.period.first, home.sequence)
+    period = home.period
+    return (home.currency, period.schedule, period.first, home.sequence, home.credits)

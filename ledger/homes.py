@@ -36,6 +36,8 @@ class Home:
     currency: str
     period: Period
     sequence: int
+    credits: str = ""
+    """Of a credit note: the reference of the invoice that it credits."""
 
     @property
     def key(self) -> Billed:

@@ -68,6 +68,8 @@ class Push:
     """What stands at the billing system, where it was pushed before and is amended now."""
     has_tried: bool = False
     """Something later may stand there, of an attempt that ended in doubt."""
+    credits: str | None = None
+    """Of a credit note: the remote id of the invoice that it credits."""
     overwrites: Shown | None = None
     """What somebody else has made of it there, and a person has agreed to overwrite."""
 
@@ -86,6 +88,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
     if not row["is_frozen"] and not _freeze(connection, row, now):
         return None
     theirs = amending.overwrites(row)
+    credited = select(invoice.c.remote_id).where(invoice.c.id == row["credits_id"])
     return Push(
         invoice_id=invoice_id,
         reference=row["reference"],
@@ -97,6 +100,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         remote_id=row["remote_id"],
         before=None if row["pushed_content"] is None else draft_from_json(row["pushed_content"]),
         has_tried=amending.has_tried(connection, row),
+        credits=connection.scalar(credited),
         overwrites=None if theirs is None else shown_from_json(theirs),
     )
 
@@ -281,6 +285,11 @@ def finish(
     state = "canceled" if is_gone else "pushed"
     values: dict[str, Any] = {"state": state, "problem": None, "conflict": None}
     values |= {"payment": "deleted", "sync_at": None} if is_gone else {"sync_at": now}
+    if push.draft.credits:
+        # What it has credited is seen on its invoice.
+        values["sync_at"] = None
+        credited = invoice.c.reference == push.draft.credits
+        connection.execute(update(invoice).where(credited).values(sync_at=now, next_at=now))
     connection.execute(
         update(invoice)
         .where(invoice.c.id == push.invoice_id)

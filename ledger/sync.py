@@ -29,10 +29,11 @@ POLL_FINAL: Final = timedelta(days=7)
 """How often one is looked at on which nothing should happen any more."""
 LOOKED_AT: Final = ("pushed", "draft", "blocked")
 """The states in which an invoice may stand at its billing system, with nobody at work on it."""
-STANDS_THERE: Final = or_(
-    invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)
+STANDS_THERE: Final = and_(
+    invoice.c.kind == "invoice",
+    or_(invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)),
 )
-"""The condition of those that do."""
+"""The condition of those that do. Of credit notes nothing is looked at: their invoice is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from ledger.crediting import NEXT_INVOICE
 from ledger.money import exponent, line_amount
 from ledger.reopening import CREDIT
 
@@ -97,6 +98,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         purchase_order_required=filled.get("purchase_order_required") == "yes",
         approval=filled.get("approval", "by hand"),
         after_push=filled.get("after_push", "leave as draft"),
+        corrections=filled.get("corrections", NEXT_INVOICE),
         memo=filled.get("memo"),
         footer=filled.get("footer"),
         vague_texts=(

@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from ledger.corrections import LineItem
+from ledger.crediting import NEXT_INVOICE
 from ledger.reopening import CREDIT
 
 from .clauses.agreements import Agreements
@@ -184,6 +185,8 @@ class Customer:
     purchase_order_required: bool = False
     approval: str = "by hand"
     after_push: str = "leave as draft"
+    corrections: str = NEXT_INVOICE
+    """Where corrections of open and paid invoices go; see `ledger.crediting`."""
     memo: str | None = None
     footer: str | None = None
     rates: Rates = field(default_factory=Rates)

@@ -5,7 +5,7 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -145,10 +145,12 @@ def terms_of(
     most_lines: int,
     now: datetime,
     book_of: Callable[[str], Book],
+    take_credit_notes: Collection[str] = (),
 ) -> Terms | None:
     """Return how a customer is billed, None if the book does not know the customer.
 
-    `most_lines` is what its billing system takes; `book_of` gives the rules of a version.
+    `most_lines` is what its billing system takes; `book_of` gives the rules of a version;
+    `take_credit_notes` are the connectors that do.
     """
     customer = book.customers.get(key) if book else None
     if book is None or customer is None:
@@ -208,6 +210,8 @@ def terms_of(
         ),
         waits_for_agreement=not is_agreed,
         approvers=parties.approvers,
+        corrections=customer.corrections,
+        take_credit_notes=frozenset(take_credit_notes),
         order=customer.form.order,
         rules=tuple(rule.name for rule in customer.rules),
         late=lambda rule: late.get(rule, customer.form.late),

@@ -281,6 +281,7 @@ CUSTOMER: Final = TableOf(
             ),
             "what happens to the remote draft: leave as draft (default), finalize or send",
         ),
+        **afterwards.WORDS,
         "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
         "memo": Word(forms.INVOICE_TEXT, "a text on the invoice, above"),
         "footer": Word(forms.INVOICE_TEXT, "a text on the invoice, at the bottom"),

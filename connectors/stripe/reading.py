@@ -47,7 +47,7 @@ class PaymentFacts:
     is_settling: bool = False
 
 
-def metadata(invoice: stripe.Invoice | stripe.Customer) -> dict[str, str]:
+def metadata(invoice: stripe.Invoice | stripe.Customer | stripe.CreditNote) -> dict[str, str]:
     """Return the metadata as a plain dictionary, empty if there is none."""
     return dict(invoice.metadata.to_dict()) if invoice.metadata else {}
 

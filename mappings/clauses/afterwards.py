@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ledger.crediting import POLICIES
 from ledger.reopening import REOPENED
 
 from ..phrases import kinds_named
@@ -17,6 +18,12 @@ RULE_WORDS: Final[Mapping[str, Word]] = {
     "reopened": Word(
         REOPENED_WORD,
         "what happens when it is opened again after it was billed: credit (default), hold or flag",
+    ),
+}
+WORDS: Final[Mapping[str, Word]] = {
+    "corrections": Word(
+        OneOf(POLICIES),
+        "where corrections of open and paid invoices go: next invoice (default) or credit note",
     ),
 }
 EXPECT_WORDS: Final[Mapping[str, Word]] = {

@@ -87,5 +87,5 @@ def test_the_rule_counts_under_which_a_line_was_billed(with_rules: Callable[[str
     }
     assert words == {"then": "hold", "now": "flag", "before": "credit"}
     # A version that cannot be read any more leaves it to a person.
-    assert reopened_word({}.__getitem__, line) == "hold"
+    assert reopened_word(dict[str, Book]().__getitem__, line) == "hold"
     assert reopened_word(books.__getitem__, replace(line, rule="Gone")) == "credit"

@@ -89,6 +89,12 @@ class BillingSystem:
             reply: Reply = getattr(self, f"_{kind}")(request)
             return reply
 
+    def possible(self, request: Request) -> list[str]:
+        """Return the faults that would be effective if this request came now."""
+        with self._lock:
+            self.catch_up()
+            return sorted(self._asked(request).can_be_hit_by())
+
     def catch_up(self) -> None:
         """Carry out what was to be late, as far as it is due."""
         with self._lock:
