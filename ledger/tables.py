@@ -158,6 +158,8 @@ subject = Table(
     Column("reason", Text),
     Column("customer", String(64)),
     Column("rule", Text),
+    # What a person decided about work that was opened again: take back, keep.
+    Column("settled", String(16)),
     Column("payers", Text),  # keys with commas between them, where several customers share it
     Column("held_seconds", BigInteger, nullable=False, default=0),
     Column("excluded_seconds", BigInteger, nullable=False, default=0),
