@@ -246,9 +246,9 @@ def reason_of(row: Mapping[Any, Any]) -> str:
     )
 
 
-def is_undecided(row: Mapping[Any, Any] | None) -> bool:
+def is_undecided(row: Mapping[Any, Any]) -> bool:
     """Return whether an invoice waits for somebody to decide what counts."""
-    return row is not None and row["conflict"] is not None and row["conflict"]["kept"] is None
+    return row["conflict"] is not None and row["conflict"]["kept"] is None
 
 
 def overwrites(row: Mapping[Any, Any]) -> Mapping[str, Any] | None:

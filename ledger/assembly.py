@@ -197,7 +197,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             else reasons_against(draft, terms, all_lines, is_first=not frozen)
             + too_early_for(draft, home, all_lines, terms)
             + (use.reasons() if use else [])
-            + ([amending.reason_of(amended)] if amending.is_undecided(amended) else []),
+            + ([amending.reason_of(amended)] if amended and amending.is_undecided(amended) else []),
             warnings_about(some, takes_back=takes_back)
             + releasing.warnings(one for each in work for one in stood[each.id])
             + ([] if amended or home.key in void else _late_warnings(home, work, terms))
