@@ -64,6 +64,8 @@ class RemoteInvoice:
     amounts: Amounts
     lines: int | None = None
     """How many lines it has; None where the system does not say."""
+    content_hash: str | None = None
+    """Of our draft as it went out; None where that is not known."""
     is_complete: bool = True
     """False while a creation in several calls has not been finished."""
     number: str | None = None
@@ -133,6 +135,16 @@ class BillingConnector(ABC):
     @abstractmethod
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         """Return the remote ids that changed since the cursor, and the next cursor."""
+
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        """Yield every invoice with a reference of ours that was made at a moment or later.
+
+        By a read that is never stale; older ones may come along. It is asked after a restore.
+        """
+        for remote_id in self.changes_since(None)[0]:
+            found = self.fetch_invoice(remote_id)
+            if found.reference is not None and found.amounts.document != "deleted":
+                yield found
 
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         """Make the draft an open invoice, and have it sent if `send`; only if a policy asks."""

@@ -105,11 +105,13 @@ class Pusher:
             self._is_there(intended, remote)
             return remote
         found = None
-        if intended.is_uncertain or self.push.revision > 1:
+        if intended.is_uncertain or self.push.revision > 1 or self.push.restored is not None:
             self._renew()
             found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
             key_life = self.connector.abilities.key_life
-            if found is None and pushing.needs_new_key(intended, key_life, self.clock.now()):
+            if found is None and pushing.needs_new_key(
+                intended, self.push, key_life, self.clock.now()
+            ):
                 self._mark(intended, "absent")
                 intended = self._intend("create", generation=intended.generation + 1)
         remote = self._carry_out(intended, self._creating(customer, found))
@@ -132,6 +134,10 @@ class Pusher:
             return
         intended = self._intend("finalize")
         if intended.state == "confirmed":
+            return
+        if self.push.restored is not None and remote.amounts.document != "draft":
+            # The ledger has forgotten that it did this: nobody is sent the same invoice twice.
+            self._confirm_remote(intended, remote)
             return
         send = self.push.after_push == "send"
         done = self._carry_out(

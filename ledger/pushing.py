@@ -22,6 +22,7 @@ from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import numbered, print_lines
+from .restoring import Restored, last_restored
 from .subjects import changed
 from .tables import approval, intent, invoice, line_item, subject
 
@@ -63,6 +64,8 @@ class Push:
     after_push: str
     remote_customer: str | None
     remote_id: str | None
+    restored: Restored | None = None
+    """Set where the ledger is a copy, which may have forgotten that this went out already."""
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -87,6 +90,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         after_push=row["after_push"],
         remote_customer=row["remote_customer"],
         remote_id=row["remote_id"],
+        restored=last_restored(connection),
     )
 
 
@@ -149,11 +153,11 @@ def intend(
     known = _latest(connection, push.invoice_id, push.revision, operation)
     if known is not None and known.generation >= generation:
         return known
-    key = hashlib.sha256(
-        "|".join(
-            [push.connector, push.reference, str(push.revision), operation, str(generation)]
-        ).encode()
-    ).hexdigest()
+    parts = [push.connector, push.reference, str(push.revision), operation, str(generation)]
+    if push.restored is not None:
+        # The ledger before may have used up the key for something else.
+        parts.append(f"copy {push.restored.id}")
+    key = hashlib.sha256("|".join(parts).encode()).hexdigest()
     connection.execute(
         insert(intent).values(
             invoice_id=push.invoice_id,
@@ -219,13 +223,15 @@ def mark(
     )
 
 
-def needs_new_key(intended: Intent, key_life: timedelta, now: datetime) -> bool:
+def needs_new_key(intended: Intent, push: Push, key_life: timedelta, now: datetime) -> bool:
     """Return whether the old key cannot be relied on, once a look-up has found nothing.
 
     Either its life is nearly over, or it has answered with an error for so long that the
     request behind it is surely over, or what it led to was deleted: the old key would only
-    bring back the answer about that.
+    bring back the answer about that. Or it is from before a copy was made, so that nobody knows.
     """
+    if push.restored is not None and intended.created_at <= push.restored.copied_at:
+        return True
     if now - intended.created_at >= key_life - KEY_MARGIN:
         return True
     if intended.state == "refused" or intended.remote_id is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -147,6 +147,12 @@ class FileConnector(BillingConnector):
             latest = max(latest, changed_at)
         return list(changed), str(latest)
 
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        for path in sorted(self._folder.glob("*.json")):
+            found = self._read(path.stem)
+            if found is not None:
+                yield self._remote(found)
+
     def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:
         reference = draft.reference
         paid = payments_of(self._path(PAYMENTS_FILE), reference, draft.currency)
@@ -155,6 +161,7 @@ class FileConnector(BillingConnector):
             reference=reference,
             amounts=_amounts(draft, paid),
             lines=len(draft.lines),
+            content_hash=draft.content_hash(),
             number=reference,
             url=self._path(f"{reference}.json").absolute().as_uri(),
         )

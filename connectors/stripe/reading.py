@@ -60,6 +60,7 @@ def remote_invoice(
         amounts=_amounts(invoice, facts, asked_at),
         # The first page holds ten lines; the answer does not say how many follow.
         lines=None if invoice.lines.has_more else len(invoice.lines.data),
+        content_hash=written.get(COMPLETE),
         is_complete=COMPLETE in written,
         number=invoice.number,
         url=_url(invoice),

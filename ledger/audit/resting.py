@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, and_, case, distinct, func, or_, selec
 
 from ..approvals import by_rule
 from ..claims import waits
+from ..restoring import may_push
 from ..sync import due
 from ..tables import customer, delivery, event, fact, hint, invoice, poll, report, subject
 from .violations import Violation, stream
@@ -48,7 +49,7 @@ _STAGES: Final[tuple[tuple[str, Table, str, Callable[[datetime], Any] | None], .
     ("map", subject, "waiting", None),
     ("assemble", customer, "waiting", None),
     ("approve", invoice, "draft", by_rule),
-    ("push", invoice, "approved", None),
+    ("push", invoice, "approved", may_push),
     ("follow", hint, "waiting", None),
     ("look", invoice, "pushed", due),
     ("report", report, "waiting", None),
