@@ -33,6 +33,7 @@ from ledger import (
     facts,
     polls,
     pushing,
+    restoring,
     subjects,
     sync,
     tables,
@@ -339,7 +340,15 @@ STAGES: Final = (
         only=approvals.by_rule,
         hopeless={"next_at": NEVER},
     ),
-    Stage("push", push, tables.invoice, "approved", hopeless={"next_at": NEVER}),
+    # In a restored copy pushing waits until the billing systems have been looked through.
+    Stage(
+        "push",
+        push,
+        tables.invoice,
+        "approved",
+        only=restoring.may_push,
+        hopeless={"next_at": NEVER},
+    ),
     # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
     Stage("follow", follow, tables.hint),
     Stage("look", look, tables.invoice, sync.LOOKED_AT, only=sync.due, hopeless={}),

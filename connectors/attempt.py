@@ -74,7 +74,9 @@ class Attempt:
         abilities, now = self.connector.abilities, self.clock.now()
         if not is_absent:
             return intended
-        if pushing.needs_new_key(intended, abilities.key_life, abilities.settles_after, now):
+        if pushing.needs_new_key(
+            intended, self.push, abilities.key_life, abilities.settles_after, now
+        ):
             self.mark(intended, "absent")
             return self.intend(intended.operation, generation=intended.generation + 1)
         wait = pushing.settles_in(intended, abilities.settles_after, now)

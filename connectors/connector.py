@@ -78,6 +78,8 @@ class RemoteInvoice:
     """All its lines, in order; None where the system does not say, or was not asked."""
     header: Mapping[str, str] = field(default_factory=dict)
     """What stands above and below the lines, by the same names as in `BillingConnector.shown`."""
+    content_hash: str | None = None
+    """Of our draft as it went out; None where that is not known."""
     is_complete: bool = True
     """False while a creation in several calls has not been finished."""
     number: str | None = None
@@ -215,6 +217,15 @@ class BillingConnector(ABC):
         Money that was paid already is never paid out: it stays with the customer's account there.
         """
         raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        """Yield every invoice with a reference of ours that was made at a moment or later.
+
+        By a read that is never stale; older ones may come along. It is asked after a restore.
+        """
+        for remote_id in self.changes_since(None)[0]:
+            found = self.fetch_invoice(remote_id)
+            if found.reference is not None and found.amounts.document != "deleted":
+                yield found
 
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         """Make the draft an open invoice, and have it sent if `send`; only if a policy asks."""

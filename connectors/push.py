@@ -106,10 +106,10 @@ class Pusher(Attempt):
             self.must_be_there(intended, remote)
             return remote
         found = None
-        if intended.is_uncertain or self.push.revision > 1:
+        if intended.is_uncertain or self.push.revision > 1 or self.push.restored is not None:
             self.renew()
             found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
-        if intended.is_uncertain:
+        if intended.is_uncertain or self.push.has_forgotten(intended):
             intended = self.with_a_key_that_holds(intended, is_absent=found is None)
         remote = self.carry_out(intended, self._creating(customer, found))
         remote = add_missing(self, remote)
@@ -132,6 +132,10 @@ class Pusher(Attempt):
             return
         intended = self.intend("finalize")
         if intended.state == "confirmed":
+            return
+        if self.push.restored is not None and remote.amounts.document != "draft":
+            # The ledger has forgotten that it did this: nobody is sent the same invoice twice.
+            self.confirm_remote(intended, remote)
             return
         send = self.push.after_push == "send"
         done = self.carry_out(

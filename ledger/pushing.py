@@ -24,6 +24,7 @@ from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
+from .restoring import Restored, last_restored
 from .shown import Shown, shown_from_json
 from .subjects import changed
 from .tables import approval, intent, invoice, line_item, subject
@@ -72,6 +73,12 @@ class Push:
     """Of a credit note: the remote id of the invoice that it credits."""
     overwrites: Shown | None = None
     """What somebody else has made of it there, and a person has agreed to overwrite."""
+    restored: Restored | None = None
+    """Set where the ledger is a copy, which may have forgotten that this went out already."""
+
+    def has_forgotten(self, intended: Intent) -> bool:
+        """Return whether an intent is from before a copy was made: what came of it is not known."""
+        return self.restored is not None and intended.created_at <= self.restored.copied_at
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -102,6 +109,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         has_tried=amending.has_tried(connection, row),
         credits=connection.scalar(credited),
         overwrites=None if theirs is None else shown_from_json(theirs),
+        restored=last_restored(connection),
     )
 
 
@@ -162,11 +170,11 @@ def intend(
     known = _latest(connection, push.invoice_id, push.revision, operation)
     if known is not None and known.generation >= generation:
         return known
-    key = hashlib.sha256(
-        "|".join(
-            [push.connector, push.reference, str(push.revision), operation, str(generation)]
-        ).encode()
-    ).hexdigest()
+    parts = [push.connector, push.reference, str(push.revision), operation, str(generation)]
+    if push.restored is not None:
+        # The ledger before may have used up the key for something else.
+        parts.append(f"copy {push.restored.id}")
+    key = hashlib.sha256("|".join(parts).encode()).hexdigest()
     connection.execute(
         insert(intent).values(
             invoice_id=push.invoice_id,
@@ -247,14 +255,16 @@ def chunks_came(connection: Connection, push: Push, now: datetime) -> None:
 
 
 def needs_new_key(
-    intended: Intent, key_life: timedelta, settles_after: timedelta, now: datetime
+    intended: Intent, push: Push, key_life: timedelta, settles_after: timedelta, now: datetime
 ) -> bool:
     """Return whether the old key cannot be relied on, once a look-up has found nothing.
 
     Either what it led to was refused or deleted: the old key would only bring back the answer
     about that. Or the last request with it is surely over, and it has answered with an error or
-    its life is nearly over.
+    its life is nearly over. Or it is from before a copy was made, so that nobody knows.
     """
+    if push.has_forgotten(intended):
+        return True
     if intended.state == "refused" or intended.remote_id is not None:
         return True
     if settles_in(intended, settles_after, now):

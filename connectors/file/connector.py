@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,6 +201,12 @@ class FileConnector(BillingConnector):
             latest = max(latest, changed_at)
         return list(changed), str(latest)
 
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        for path in sorted(self._folder.glob("*.json")):
+            found = self._read(path.stem)
+            if found is not None:
+                yield self._remote(found)
+
     def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:
         reference = draft.reference
         paid = payments_of(self._path(PAYMENTS_FILE), reference, draft.currency)
@@ -210,6 +216,7 @@ class FileConnector(BillingConnector):
             amounts=_amounts(draft, paid, self._credited(reference)),
             lines=self.shown(draft).lines,
             header=_header(draft),
+            content_hash=draft.content_hash(),
             number=reference,
             url=self._path(f"{reference}.json").absolute().as_uri(),
         )

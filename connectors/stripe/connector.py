@@ -6,7 +6,7 @@ the real `stripe` package on our own HTTP port (`transport.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -424,6 +424,19 @@ class StripeConnector(BillingConnector):
         if kind == "payment" and remote_id:
             return payments.invoices_paid_by(self._api, remote_id)
         raise UnsupportedError(f'stripe: the hint "{hint}" names no invoice and no payment')
+
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        asked_at = datetime.now(UTC)
+        # A day more: the moment is our clock's, and the invoice may have been begun before.
+        since = int((moment - timedelta(days=1)).timestamp())
+
+        def listed() -> list[stripe.Invoice]:
+            filters: stripe.params.InvoiceListParams = {"limit": PAGE, "created": {"gte": since}}
+            every = self._api.v1.invoices.list(params=filters).auto_paging_iter()
+            return [one for one in every if REFERENCE in metadata(one)]
+
+        for one in self._api.read("listing what was made since the copy", listed):
+            yield remote_invoice(one, asked_at=asked_at)
 
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         # Events rather than the list of invoices: an old invoice that is paid today is not

@@ -71,6 +71,7 @@ def remote_invoice(
         amounts=_amounts(invoice, facts, asked_at),
         lines=None if lines is None else tuple(shown_line(line) for line in lines),
         header=_header(invoice),
+        content_hash=written.get(COMPLETE),
         is_complete=COMPLETE in written,
         number=invoice.number,
         url=_url(invoice),

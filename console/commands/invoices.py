@@ -20,6 +20,7 @@ from ledger.approvals import approve as approve_draft
 from ledger.explain import explain as explained
 from ledger.listings import MOST, find_invoice, find_timesheet, list_invoices
 from ledger.pushing import try_again
+from ledger.restoring import settle as settle_stray
 from ledger.subjects import changed
 from ledger.timesheets import as_csv
 
@@ -230,6 +231,20 @@ def push(reference: str, as_json: bool) -> None:
         print_json({"reference": reference, "told": told})
     else:
         click.echo(one_line(f"{reference}: {told}"))
+
+
+@invoices.command()
+@click.argument("name", metavar="REFERENCE")
+@with_appcontext
+@without_traceback
+def settle(name: str) -> None:
+    """Note that you have dealt with an invoice that a restored ledger does not know.
+
+    Its billing system holds it under our REFERENCE; `flask waiting` lists it.
+    """
+    line, actor = current_line(), person_at_the_keyboard()
+    line.database.write(lambda connection: settle_stray(connection, name, actor, line.clock.now()))
+    click.echo(one_line(f"{name}: is left as it is; run `flask sync --restored` again"))
 
 
 @invoices.command()
