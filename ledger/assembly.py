@@ -130,8 +130,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         .all()
     )
     found = _open_lines(rows, drafts, released)
-    pushed = amending.amendable(connection, key)
-    on_pushed = amending.homes_of_changed(connection, [each.line for each in found], pushed)
+    on_pushed, pushed = amending.changed_there(connection, [each.line for each in found])
     homes = homes_of(found, frozen, terms.late, terms.current_period, void, on_pushed)
     drafts |= {home: pushed[home] for home in homes.values() if home in pushed}
     subject_of = {each.id: each.subject_id for each in found}

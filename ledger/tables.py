@@ -1,4 +1,4 @@
-"""The tables of the ledger, and the column types that keep decimals exact and times aware.
+"""The tables of the ledger.
 
 Every table that a stage works on has the same lease columns, see `claims.py`. Amounts are
 integer minor units; quantities and unit prices are exact decimals.
@@ -6,9 +6,6 @@ integer minor units; quantities and unit prices are exact decimals.
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -16,86 +13,21 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .events import canonical_json
+from .columns import CanonicalJson, ExactDecimal, UtcDateTime
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime: timestamptz in PostgreSQL, sortable text in SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(27))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored: give it a time zone")
-        value = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-        return value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        moment: datetime = value
-        return moment.astimezone(UTC)
-
-
-class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal that comes back exactly as it went in: numeric in PostgreSQL, text in SQLite."""
-
-    impl = Numeric
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(64))
-        return dialect.type_descriptor(Numeric())
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return f"{value:f}"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
-
-class CanonicalJson(TypeDecorator[Any]):
-    """JSON as canonical text: equal values are equal bytes, so they can be hashed."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else canonical_json(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
+__all__ = ["CanonicalJson", "ExactDecimal", "UtcDateTime"]
 
 
 metadata = MetaData(
