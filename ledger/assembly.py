@@ -149,8 +149,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         .all()
     )
     found = _open_lines(rows, drafts, released)
-    pushed = amending.amendable(connection, key)
-    on_pushed = amending.homes_of_changed(connection, [each.line for each in found], pushed)
+    on_pushed, pushed = amending.changed_there(connection, [each.line for each in found])
     notes = crediting.notes_for(connection, key, found, terms.corrections)
     homes = notes.homes(
         found,
@@ -197,7 +196,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
             else reasons_against(draft, terms, all_lines, is_first=not frozen)
             + too_early_for(draft, home, all_lines, terms)
             + (use.reasons() if use else [])
-            + ([amending.reason_of(amended)] if amending.is_undecided(amended) else []),
+            + ([amending.reason_of(amended)] if amended and amending.is_undecided(amended) else []),
             warnings_about(some, takes_back=takes_back)
             + releasing.warnings(one for each in work for one in stood[each.id])
             + ([] if amended or home.key in void else _late_warnings(home, work, terms))

@@ -27,6 +27,8 @@ from sqlalchemy import (
 
 from .columns import CanonicalJson, ExactDecimal, UtcDateTime
 
+__all__ = ["CanonicalJson", "ExactDecimal", "UtcDateTime"]
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
