@@ -195,19 +195,13 @@ def assemble(line: Line, claimed: Claim) -> None:
     config = book.workspace.connectors.get(customer.send_to) if book and customer else None
     system = billing_connectors().get(config.system) if config else None
     most_lines = system.abilities.most_lines if system else 0
-    able = [
-        each.name
-        for each in (book.workspace.connectors.values() if book else ())
-        if each.system in billing_connectors()
-        and billing_connectors()[each.system].abilities.credit
-    ]
     terms = terms_of(
         book,
         str(key),
         most_lines=most_lines,
         now=now,
         book_of=line.book_of,
-        take_credit_notes=able,
+        take_credit_notes=line.take_credit_notes(),
     )
     line.database.write(lambda connection: assembly.assemble(connection, claimed, terms, now))
 

@@ -61,31 +61,31 @@ def home_of(row: Mapping[Any, Any]) -> Home:
     return Home(row["currency"], period, row["sequence"])
 
 
-def amendable(connection: Connection, customer: str) -> dict[Home, Mapping[str, Any]]:
-    """Return the invoices of a customer onto which corrections of their own lines go."""
-    rows = connection.execute(
-        select(invoice).where(invoice.c.customer == customer, or_(IS_AMENDABLE, IS_AMENDED))
-    ).mappings()
-    return {home_of(row): dict(row) for row in rows}
-
-
-def homes_of_changed(
-    connection: Connection, lines: Collection[LineItem], invoices: Mapping[Home, Mapping[str, Any]]
-) -> dict[int, Home]:
+def changed_there(
+    connection: Connection, lines: Collection[LineItem]
+) -> tuple[dict[int, Home], dict[Home, Mapping[str, Any]]]:
     """Return where the billed lines stand that open ones change, if that can be amended.
 
-    By their ids. They are taken back, or agreements take something off them.
+    By their ids; they are taken back, or agreements take something off them. And the invoices.
     """
-    ids = [id_ for line in lines if (id_ := line.corrects_id or line.adjusts_id) is not None]
-    if not ids or not invoices:
-        return {}
-    homes = {row["id"]: home for home, row in invoices.items()}
-    rows = connection.execute(
-        select(line_item.c.id, line_item.c.invoice_id).where(
-            line_item.c.id.in_(ids), line_item.c.state == "billed"
+    ids = {id_ for line in lines if (id_ := line.corrects_id or line.adjusts_id) is not None}
+    if not ids:
+        return {}, {}
+    stands_on = connection.execute(
+        select(line_item.c.id, line_item.c.invoice_id)
+        .join(invoice, invoice.c.id == line_item.c.invoice_id)
+        .where(
+            line_item.c.id.in_(ids),
+            line_item.c.state == "billed",
+            or_(IS_AMENDABLE, IS_AMENDED),
         )
-    )
-    return {row.id: homes[row.invoice_id] for row in rows if row.invoice_id in homes}
+    ).all()
+    rows = connection.execute(
+        select(invoice).where(invoice.c.id.in_({row.invoice_id for row in stands_on}))
+    ).mappings()
+    invoices = {row["id"]: dict(row) for row in rows}
+    homes = {row.id: home_of(invoices[row.invoice_id]) for row in stands_on}
+    return homes, {home_of(row): row for row in invoices.values()}
 
 
 def billed_lines(connection: Connection, row: Mapping[Any, Any]) -> list[NumberedLine]:

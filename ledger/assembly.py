@@ -149,8 +149,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         .all()
     )
     found = _open_lines(rows, drafts, released)
-    pushed = amending.amendable(connection, key)
-    on_pushed = amending.homes_of_changed(connection, [each.line for each in found], pushed)
+    on_pushed, pushed = amending.changed_there(connection, [each.line for each in found])
     notes = crediting.notes_for(connection, key, found, terms.corrections)
     homes = notes.homes(
         found,

@@ -24,7 +24,10 @@ from sqlalchemy import (
     text,
 )
 
-from .columns import CanonicalJson, ExactDecimal, Id, UtcDateTime, metadata
+from .columns import CanonicalJson as CanonicalJson
+from .columns import ExactDecimal as ExactDecimal
+from .columns import Id, metadata
+from .columns import UtcDateTime as UtcDateTime
 from .installation import api_token as api_token
 from .installation import heartbeat as heartbeat
 from .installation import refusal as refusal

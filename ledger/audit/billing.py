@@ -34,7 +34,8 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
 
 def _misplaced(connection: Connection) -> Iterator[Violation]:
     is_frozen = func.coalesce(invoice.c.is_frozen, False)
-    went_out = or_(is_frozen, invoice.c.pushed_content.is_not(None))
+    is_amended = and_(invoice.c.pushed_content.is_not(None), invoice.c.state != "pushed")
+    went_out = or_(is_frozen, is_amended)
     state = line_item.c.state
     cases: tuple[tuple[ColumnElement[bool], str], ...] = (
         (and_(state == "billed", ~went_out), "is billed, but on no invoice that went out"),

@@ -28,7 +28,8 @@ BALLAST = 20
 
 def tables_of(page: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield policy, state and the cells of each row; the policy is the heading above the table."""
-    heading, header = "", []
+    heading = ""
+    header: list[str] = []
     for line in page.splitlines():
         if line.startswith("#"):
             heading = line.lstrip("# ")
