@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -25,6 +29,16 @@ WAIT_SECONDS: Final = 10
 """How long a request waits for its commit before it is told to come again."""
 
 _Key = tuple[str, str, str]
+_Refused = tuple[str, date, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request that waits for its commit: with a delivery, or to be counted as refused."""
+
+    row: dict[str, Any] | None
+    refused: _Refused | None = None
+    stored: Future[bool] = field(default_factory=Future)
 
 
 class Inbox:
@@ -33,7 +47,7 @@ class Inbox:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._queue: SimpleQueue[tuple[dict[str, Any], Future[bool]]] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
 
@@ -56,26 +70,20 @@ class Inbox:
             "attempts": 0,
             "next_at": request.received_at,
         }
-        stored: Future[bool] = Future()
-        self._queue.put((row, stored))
-        self._ensure_writer()
-        return stored.result(timeout=WAIT_SECONDS)
+        return self._written(_Waiting(row))
 
     def refuse(self, endpoint: str, reason: str) -> None:
-        """Count a delivery that was turned away, for people to see."""
-        now = self._clock.now()
-        row = {"endpoint": endpoint, "on": now.date(), "reason": reason[:128], "count": 1}
+        """Count a delivery that was turned away, for people to see.
 
-        def count(connection: Connection) -> None:
-            statement = insert_for(connection, refusal).values(**row, last_at=now)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["endpoint", "on", "reason"],
-                    set_={"count": refusal.c.count + 1, "last_at": now},
-                )
-            )
+        However many come at once, they share a commit and a row: a flood of them takes nothing
+        from the deliveries that are accepted.
+        """
+        self._written(_Waiting(None, (endpoint, self._clock.now().date(), reason[:128])))
 
-        self._database.write(count)
+    def _written(self, waiting: _Waiting) -> bool:
+        self._queue.put(waiting)
+        self._ensure_writer()
+        return waiting.stored.result(timeout=WAIT_SECONDS)
 
     def _ensure_writer(self) -> None:
         # Started by the first request, so that it lives in the process that serves it and
@@ -91,28 +99,50 @@ class Inbox:
             together = [self._queue.get()]
             while len(together) < MOST_TOGETHER and not self._queue.empty():
                 together.append(self._queue.get())
-            rows = list({_key(row): row for row, _ in together}.values())
+            rows = {_key(one.row): one.row for one in together if one.row}
+            refused = Counter(one.refused for one in together if one.refused)
             try:
-                fresh = self._database.write(lambda connection: _store(connection, rows))  # noqa: B023
+                fresh = self._database.write(
+                    lambda connection: _store(connection, rows, refused, self._clock.now())  # noqa: B023
+                )
             except BaseException as error:
                 # Whatever it was, those who wait must hear of it: it is theirs to raise.
-                for _, stored in together:
-                    stored.set_exception(error)
+                for one in together:
+                    one.stored.set_exception(error)
                 continue
-            for row, stored in together:
+            for one in together:
                 # Of two equal deliveries in one commit, one is fresh and the other repeats it.
-                stored.set_result(_key(row) in fresh)
-                fresh.discard(_key(row))
+                key = _key(one.row) if one.row else None
+                one.stored.set_result(key in fresh)
+                fresh.discard(key)
 
 
 def _key(row: dict[str, Any]) -> _Key:
     return row["endpoint"], row["delivery_id"], row["body_hash"]
 
 
-def _store(connection: Connection, rows: list[dict[str, Any]]) -> set[_Key]:
+def _store(
+    connection: Connection,
+    rows: Mapping[_Key, dict[str, Any]],
+    refused: Mapping[_Refused, int],
+    now: datetime,
+) -> set[_Key | None]:
+    """Write a batch; return the keys of the deliveries that were not there before."""
+    for (endpoint, on, reason), count in sorted(refused.items()):
+        counted = insert_for(connection, refusal).values(
+            endpoint=endpoint, on=on, reason=reason, count=count, last_at=now
+        )
+        connection.execute(
+            counted.on_conflict_do_update(
+                index_elements=["endpoint", "on", "reason"],
+                set_={"count": refusal.c.count + count, "last_at": now},
+            )
+        )
+    if not rows:
+        return set()
     statement = insert_for(connection, delivery).on_conflict_do_nothing()
     found = connection.execute(
         statement.returning(delivery.c.endpoint, delivery.c.delivery_id, delivery.c.body_hash),
-        rows,
+        list(rows.values()),
     )
     return {(row.endpoint, row.delivery_id, row.body_hash) for row in found}
