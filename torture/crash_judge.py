@@ -1,4 +1,4 @@
-"""The judge of the crash points: what must be the same after any schedule as after the calm play."""
+"""The judge of the crash points: what must be the same after any schedule as after a calm play."""
 
 from __future__ import annotations
 

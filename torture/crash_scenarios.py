@@ -99,6 +99,20 @@ def _automatic(rules: str) -> str:
     return rules.replace("approval: by hand", "approval: automatic")
 
 
+def _with_a_fee(rules: str) -> str:
+    return rules.replace("rules:\n", FEES)
+
+
+FEES: Final = """\
+fees:
+  - fee: Support plan
+    description: "Support plan, {month}"
+    every: month
+    from: 2026-10-15
+    unit_price: 500.00
+    due: in advance
+rules:
+"""
 HOURS: Final = (posted(worklog(1, 3000)), posted(worklog(2, 1200, ben=True)), SETTLE)
 PARTS: Final = (*(posted(worklog(number, 3600, issue=number)) for number in range(7, 29)), SETTLE)
 
@@ -145,6 +159,7 @@ SCENARIOS: Final = {
             (posted(worklog(2, 2400, version=2, ben=True)), SETTLE, *BILL),
             (*HOURS, *BILL),
         ),
+        Scenario("fees", partial(_firm, edit=_with_a_fee), (TICK, SETTLE, TICK, SETTLE)),
         Scenario("seal", _firm, (TICK, SETTLE, TICK), HOURS),
     )
 }
