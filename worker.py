@@ -77,7 +77,7 @@ class Stage:
     name: str
     work: Callable[[Line, Claim], None]
     table: Table
-    state: str = "waiting"
+    state: str | tuple[str, ...] = "waiting"
     most: int = 1
     """The most rows that are worked on together."""
     only: Callable[[datetime], Any] | None = None
@@ -331,7 +331,7 @@ STAGES: Final = (
     Stage("push", push, tables.invoice, "approved", hopeless={"next_at": NEVER}),
     # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
     Stage("follow", follow, tables.hint),
-    Stage("look", look, tables.invoice, "pushed", only=sync.due, hopeless={}),
+    Stage("look", look, tables.invoice, sync.LOOKED_AT, only=sync.due, hopeless={}),
     Stage("report", report, tables.report),
 )
 """The line, in order."""

@@ -58,8 +58,8 @@ class LinesAsked(_Page):
 
     customer: _Word = None
     state: Annotated[
-        Literal["open", "billed", "withdrawn"] | None,
-        WithJsonSchema({"type": "string", "enum": ["open", "billed", "withdrawn"]}),
+        Literal["open", "billed", "withdrawn", "released"] | None,
+        WithJsonSchema({"type": "string", "enum": ["open", "billed", "withdrawn", "released"]}),
     ] = None
     invoice: _Word = None
 
@@ -235,6 +235,34 @@ class Payment(BaseModel):
     remaining: Money
 
 
+class ShownLine(BaseModel):
+    """A line as the billing system shows it; null: it does not say."""
+
+    description: str
+    quantity: str | None
+    unit_price: str | None
+    amount: Money
+    tax: str | None
+
+
+class StandsThere(BaseModel):
+    """What was pushed last, while the invoice is being changed."""
+
+    revision: int
+    total: Money
+    lines: list[PrintedLine]
+
+
+class Conflict(BaseModel):
+    """How somebody has changed the draft at the billing system; `kept` is null, theirs or ours."""
+
+    seen_at: str
+    kept: str | None
+    differences: list[str]
+    total: Money
+    lines: list[ShownLine]
+
+
 class WholeInvoice(Invoice):
     """An invoice with everything that an approval signs.
 
@@ -265,6 +293,9 @@ class WholeInvoice(Invoice):
     waits_for: list[str]
     approvals: list[Approved]
     payments: list[Payment]
+    released_at: str | None
+    stands_there: StandsThere | None
+    conflict: Conflict | None
 
 
 class Held(BaseModel):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from .auditlog import note
+from . import amending, releasing
 from .claims import Claim, hold_one, released
-from .errors import StaleClaimError
+from .drafts import NOTHING_LEFT, Checked, back_to_pushed, change, contents, save
 from .homes import (
     NEXT_INVOICE,
+    Billed,
     Home,
     LatePolicy,
     OpenLine,
@@ -30,17 +31,13 @@ from .homes import (
 from .invoices import BilledCustomer, InvoiceDraft, Particulars, draft_from_json
 from .layouts import Label, Layout
 from .obstacles import reasons_against, too_early_for, warnings_about
-from .printing import NumberedLine, print_lines
+from .printing import NumberedLine, print_lines, settled
 from .purchase_orders import PurchaseOrder, Use, not_counted, use_of
 from .subjects import line_from_row
 from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
 from .timesheets import BilledHours, TimesheetRow, timesheet_of
-
-QUIET: Final = timedelta(seconds=5)
-"""How long a draft must have stayed as it is before it is approved by rule: deliveries come in
-bursts, and one that is a moment late belongs on the same invoice."""
 
 
 def as_it_is(draft: InvoiceDraft, schedule: str) -> InvoiceDraft:  # noqa: ARG001
@@ -97,15 +94,6 @@ class Terms:
     """Fills in the words of memo and footer; takes the period's schedule too."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """What was found about a draft: why it must not go out, and why a person should look."""
-
-    reasons: list[str]
-    warnings: list[str]
-    use: Use | None
-
-
 def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: datetime) -> None:
     """Bring the claimed customer's drafts in line with its open line items; end the claim.
 
@@ -129,7 +117,8 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
 def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> None:
     bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
     drafts = _drafts(connection, key)
-    frozen = _frozen(connection, key)
+    frozen, void = _frozen(connection, key)
+    released = releasing.released_work(connection, key)
     lines: dict[Home, list[NumberedLine]] = {home: [] for home in drafts}
     rows = (
         connection.execute(
@@ -140,33 +129,46 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         .mappings()
         .all()
     )
-    found = _open_lines(rows, drafts)
-    homes = homes_of(found, frozen, terms.late, terms.current_period)
+    found = _open_lines(rows, drafts, released)
+    pushed = amending.amendable(connection, key)
+    on_pushed = amending.homes_of_changed(connection, [each.line for each in found], pushed)
+    homes = homes_of(found, frozen, terms.late, terms.current_period, void, on_pushed)
+    drafts |= {home: pushed[home] for home in homes.values() if home in pushed}
+    subject_of = {each.id: each.subject_id for each in found}
+    stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
     for row, each in zip(rows, found, strict=True):
         home = homes[each.id]
         lines.setdefault(home, []).append(NumberedLine(each.id, each.line))
         if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
             moves.setdefault(home, []).append(each.id)
-    corrected = _corrected(connection, [each for some in lines.values() for each in some])
     for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
         known = drafts.get(home)
-        draft = _draft(connection, key, home, known, some, corrected, terms)
+        amended = known if known and known["pushed_content"] is not None else None
+        if amended and not some and not amending.has_tried(connection, amended):
+            back_to_pushed(connection, amended, now)
+            continue
+        every = [*amending.billed_lines(connection, amended), *some] if amended else some
+        corrected = _corrected(connection, every)
+        draft = _draft(connection, key, home, known, every, corrected, terms)
         if known is None and not draft.lines:
             # Late entries that change nothing: they wait for an invoice that goes out anyway.
             continue
-        use = _use_of_order(connection, home, draft, terms)
-        checked = _Checked(
-            reasons_against(draft, terms, some, is_first=not frozen)
-            + too_early_for(draft, home, some, terms)
-            + (use.reasons() if use else []),
-            warnings_about(some)
-            + _late_warnings(home, some, terms)
+        use = _use_of_order(connection, home, known, draft, terms)
+        takes_back = amending.takes_back(some, subject_of) if amended else None
+        checked = Checked(
+            reasons_against(draft, terms, every, is_first=not frozen)
+            + too_early_for(draft, home, every, terms)
+            + (use.reasons() if use else [])
+            + ([amending.reason_of(amended)] if amended and amending.is_undecided(amended) else []),
+            warnings_about(some, takes_back=takes_back)
+            + releasing.warnings(one for each in some for one in stood[each.id])
+            + ([] if amended or home.key in void else _late_warnings(home, some, terms))
             + _other_currency(home, terms)
             + (use.warnings() if use else []),
             use,
         )
-        invoice_id = _save(connection, home, known, draft, checked, terms, now)
+        invoice_id = save(connection, home, known, draft, checked, terms, now)
         if home in moves:
             connection.execute(
                 update(line_item)
@@ -182,16 +184,27 @@ def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:
         has_lines = connection.execute(select(line_item.c.id).where(is_on).limit(1)).first()
         if known["state"] == "canceled" or has_lines:
             continue
+        if amending.is_amended(known):
+            if not amending.has_tried(connection, known):
+                back_to_pushed(connection, known, now)
+            continue
         draft = replace(draft_from_json(known["content"]), lines=(), timesheet=None)
-        nothing = {"warnings": [], "order_use": None, **_contents(draft, [])}
-        _change(connection, known, draft, "canceled", nothing, now)
+        emptied = contents(draft, [NOTHING_LEFT])
+        nothing = {"warnings": [], "order_use": None, **emptied}
+        change(connection, known, draft, "canceled", nothing, now)
 
 
 def _open_lines(
-    rows: Sequence[Mapping[Any, Any]], drafts: Mapping[Home, Mapping[str, Any]]
+    rows: Sequence[Mapping[Any, Any]],
+    drafts: Mapping[Home, Mapping[str, Any]],
+    released: releasing.ReleasedWork,
 ) -> list[OpenLine]:
-    # A canceled draft holds nothing that should wait there.
-    placed = {draft["id"]: home for home, draft in drafts.items() if draft["state"] != "canceled"}
+    # A canceled draft holds nothing that should wait there; an amended one only what corrects it.
+    placed = {
+        draft["id"]: home
+        for home, draft in drafts.items()
+        if draft["state"] != "canceled" and not amending.is_amended(draft)
+    }
     of_pool = {
         row["pool"]: placed[row["invoice_id"]]
         for row in rows
@@ -204,6 +217,7 @@ def _open_lines(
             row["subject_id"],
             line_from_row(row),
             placed.get(row["invoice_id"]) or of_pool.get(row["pool"]),
+            is_released=row["subject_id"] in released.subjects,
         )
         for row in rows
     ]
@@ -213,29 +227,33 @@ def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:
     rows = connection.execute(
         select(invoice).where(invoice.c.customer == key, invoice.c.is_frozen.is_(False))
     ).mappings()
-    return {
-        Home(
-            row["currency"],
-            Period(row["schedule"], row["period_from"], row["period_to"]),
-            row["sequence"],
-        ): dict(row)
-        for row in rows
-    }
+    return {amending.home_of(row): dict(row) for row in rows if row["kind"] == "invoice"}
 
 
-def _frozen(connection: Connection, key: str) -> dict[tuple[str, str, date], int]:
-    """Return the highest sequence number that was billed, for each period."""
+def _frozen(connection: Connection, key: str) -> tuple[dict[Billed, int], set[Billed]]:
+    """Return the highest sequence number that was billed for each period, and which are void.
+
+    In those no invoice stands any more.
+    """
+    stands = and_(invoice.c.released_at.is_(None), invoice.c.state != "canceled")
     rows = connection.execute(
         select(
             invoice.c.currency,
             invoice.c.schedule,
             invoice.c.period_from,
             func.max(invoice.c.sequence).label("highest"),
+            func.max(case((stands, 1), else_=0)).label("stands"),
         )
-        .where(invoice.c.customer == key, invoice.c.is_frozen.is_(True))
+        .where(
+            invoice.c.customer == key,
+            invoice.c.kind == "invoice",
+            or_(invoice.c.is_frozen.is_(True), invoice.c.pushed_content.is_not(None)),
+        )
         .group_by(invoice.c.currency, invoice.c.schedule, invoice.c.period_from)
-    )
-    return {(row.currency, row.schedule, row.period_from): row.highest for row in rows}
+    ).all()
+    highest = {(row.currency, row.schedule, row.period_from): row.highest for row in rows}
+    void = {(row.currency, row.schedule, row.period_from) for row in rows if not row.stands}
+    return highest, void
 
 
 def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[int, str]:
@@ -273,7 +291,8 @@ def _draft(
         purchase_order=terms.purchase_order.number if terms.purchase_order else None,
         memo=terms.memo,
         footer=terms.footer,
-        send_to=terms.send_to,
+        # What stands at one system is changed there, wherever new invoices go.
+        send_to=known["connector"] if known and known["pushed_content"] else terms.send_to,
         tax_words=terms.tax_words,
         particulars=terms.particulars,
         layout=layout,
@@ -283,117 +302,22 @@ def _draft(
 
 
 def _use_of_order(
-    connection: Connection, home: Home, draft: InvoiceDraft, terms: Terms
+    connection: Connection,
+    home: Home,
+    known: Mapping[str, Any] | None,
+    draft: InvoiceDraft,
+    terms: Terms,
 ) -> Use | None:
     if terms.purchase_order is None or home.currency != terms.currency:
         return None
     place = (home.period.first, home.period.schedule, home.sequence)
-    return use_of(connection, terms.purchase_order, draft.customer.key, draft.net, place)
+    own_id = known["id"] if known else None
+    return use_of(connection, terms.purchase_order, draft.customer.key, draft.net, place, own_id)
 
 
 def _other_currency(home: Home, terms: Terms) -> list[str]:
     order = terms.purchase_order
     return not_counted(order, home.currency, terms.currency) if order else []
-
-
-def _save(
-    connection: Connection,
-    home: Home,
-    known: Mapping[str, Any] | None,
-    draft: InvoiceDraft,
-    checked: _Checked,
-    terms: Terms,
-    now: datetime,
-) -> int:
-    state = "canceled" if not draft.lines else "blocked" if checked.reasons else "draft"
-    values = {
-        **_contents(draft, checked.reasons),
-        "warnings": checked.warnings,
-        "purchase_order": draft.purchase_order,
-        "order_use": checked.use.as_json() if checked.use else None,
-        "approval": terms.approval,
-        "approvers": list(terms.approvers),
-        "after_push": terms.after_push,
-        "due_at": terms.due_at(home.period.last),
-        "connector": terms.send_to,
-    }
-    if known is None:
-        created = connection.execute(
-            insert(invoice)
-            .values(
-                reference=draft.reference,
-                customer=draft.customer.key,
-                currency=home.currency,
-                schedule=home.period.schedule,
-                period_from=home.period.first,
-                period_to=home.period.last,
-                sequence=home.sequence,
-                state=state,
-                is_frozen=False,
-                revision=1,
-                created_at=now,
-                next_at=now + QUIET,
-                attempts=0,
-                is_overdue=False,
-                **values,
-            )
-            .returning(invoice.c.id)
-        ).scalar_one()
-        _tell(connection, draft, None, state, 1, now)
-        return int(created)
-    is_same = known["state"] == state == "canceled" or (
-        known["content_hash"] == values["content_hash"]
-        and known["approvers"] == values["approvers"]
-        and (known["state"] == state or (known["state"] == "approved" and state == "draft"))
-    )
-    if is_same:
-        unchanged = {
-            name: values[name]
-            for name in ("reasons", "warnings", "order_use", "approval", "after_push", "due_at")
-        }
-        connection.execute(update(invoice).where(invoice.c.id == known["id"]).values(unchanged))
-        return int(known["id"])
-    _change(connection, known, draft, state, values, now)
-    return int(known["id"])
-
-
-def _contents(draft: InvoiceDraft, reasons: list[str]) -> dict[str, Any]:
-    """Return the columns that say what a draft comes to, and what speaks against it."""
-    return {
-        "reasons": reasons if draft.lines else ["nothing is left to bill"],
-        "content": draft.as_json(),
-        "content_hash": draft.content_hash(),
-        "total": draft.total.minor,
-        "net": draft.net.minor,
-    }
-
-
-def _change(
-    connection: Connection,
-    known: Mapping[str, Any],
-    draft: InvoiceDraft,
-    state: str,
-    values: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    revision = known["revision"] + 1
-    changed = connection.execute(
-        update(invoice)
-        .where(
-            and_(
-                invoice.c.id == known["id"],
-                invoice.c.state == known["state"],
-                invoice.c.is_frozen.is_(False),
-            )
-        )
-        .values(
-            state=state, revision=revision, problem=None, attempts=0, next_at=now + QUIET, **values
-        )
-    )
-    if changed.rowcount != 1:
-        # It was approved, or its push has begun, since the drafts were read: the next try sees it.
-        raise StaleClaimError(f"{draft.reference} has just been approved or pushed")
-    _tell(connection, draft, known["state"], state, revision, now)
 
 
 def layout_of(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:
@@ -421,7 +345,8 @@ def _timesheet(
 ) -> tuple[TimesheetRow, ...] | None:
     if terms.billed_hours is None:
         return None
-    return timesheet_of([each.line for each in lines], corrected, terms.billed_hours)
+    every = [each.line for each in settled(lines)]
+    return timesheet_of(every, corrected, terms.billed_hours)
 
 
 def _late_warnings(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> list[str]:
@@ -429,29 +354,6 @@ def _late_warnings(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> l
         return []
     period = terms.period_name(home.period)
     return [f"work of {period} that came after its invoice - late: hold leaves it to a person"]
-
-
-def _tell(
-    connection: Connection,
-    draft: InvoiceDraft,
-    before: str | None,
-    state: str,
-    revision: int,
-    now: datetime,
-) -> None:
-    note(
-        connection,
-        now,
-        actor="billhook",
-        action="invoice.assembled",
-        entity=f"invoice:{draft.reference}",
-        before=before,
-        state=state,
-        revision=revision,
-        content_hash=draft.content_hash(),
-        total=draft.total.minor,
-        currency=draft.currency,
-    )
 
 
 def _free_reference(connection: Connection, key: str, home: Home, usual_currency: str) -> str:

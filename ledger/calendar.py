@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, exists, select
 
+from .corrections import BILLED
 from .deliveries import event_from_row
 from .errors import PayloadError
 from .events import Delivery, Event, Reading, canonical_json
@@ -171,10 +172,15 @@ def _left_of(due: Due, billed: Sequence[Span]) -> Iterator[Due]:
         yield replace(due, first=first)
 
 
-_IS_BILLED: Final = and_(line_item.c.state == "billed", line_item.c.corrects_id.is_(None))
-_back = line_item.alias("back")
+_IS_BILLED: Final = and_(line_item.c.state.in_(BILLED), line_item.c.corrects_id.is_(None))
+_back, _void = line_item.alias("back"), line_item.alias("void")
+_IS_VOID: Final = exists(
+    select(_void.c.id).where(_void.c.corrects_id == _back.c.id, _void.c.state == "released")
+)
 _IS_TAKEN_BACK: Final = exists(
-    select(_back.c.id).where(_back.c.corrects_id == line_item.c.id, _back.c.state == "billed")
+    select(_back.c.id).where(
+        _back.c.corrects_id == line_item.c.id, _back.c.state.in_(BILLED), ~_IS_VOID
+    )
 )
 
 

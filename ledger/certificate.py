@@ -28,6 +28,7 @@ from .completeness import (
     newest_of,
     portions,
 )
+from .corrections import BILLED
 from .events import Event, Fact
 from .facts import about_any_of, fact_from_row
 from .tables import delivery, event, fact, hint, invoice, line_item, subject
@@ -207,7 +208,7 @@ def _parts(
 
 def _lines(connection: Connection, subjects: Any) -> dict[str, tuple[int, int]]:
     """Return entries and seconds on the lines of some subjects, by where the lines are."""
-    went_out = or_(line_item.c.state == "billed", invoice.c.state.in_(("approved", "pushed")))
+    went_out = or_(line_item.c.state.in_(BILLED), invoice.c.state.in_(("approved", "pushed")))
     place = case(
         (went_out, "billed"), (line_item.c.invoice_id.is_not(None), "drafted"), else_="open"
     )

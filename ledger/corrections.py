@@ -3,14 +3,23 @@
 A billed line never changes. While a line is open it is simply replaced; once it is billed,
 a change is a line that takes the old one back and, if anything is left to bill, a new one.
 So the lines of a subject always add up to its present value, whatever happened before.
+
+Where an invoice is void or deleted at its billing system, what is on it is released: each of its
+lines is void, and so is what it took back. What took a void line back stands alone then, and is
+taken back itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Final
+
+BILLED: Final = ("billed", "released")
+"""The states of lines that were billed. A *released* line takes another one back on the same
+invoice, because that is void or deleted: it counts like a billed one and is never printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class LineItem:
     """None for what comes from many events: a sum or an agreement."""
     corrects_id: int | None = None
     """The billed line that this one takes back."""
+    again: int = 0
+    """How often that one was taken back before, on invoices that are void now."""
     kind: str = "entry"
     """What it is: an "entry" has its own price; a "counted" one has none, it counts into its pool;
     a "sum" is what a pool comes to; an "agreement" takes off or adds. See `sums.py`."""
@@ -59,6 +70,8 @@ class KnownLine:
     id: int
     is_billed: bool
     line: LineItem
+    is_released: bool = False
+    """It takes a billed line back on that line's own invoice, which is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +82,50 @@ class Plan:
     add: tuple[LineItem, ...] = ()
 
 
-def standing(known: Sequence[KnownLine]) -> list[KnownLine]:
-    """Return the billed lines that no other billed line has taken back."""
-    taken_back = {each.line.corrects_id for each in known if each.is_billed}
+def void(known: Iterable[KnownLine]) -> set[int]:
+    """Return the lines that are void with their invoice, and those that say so."""
+    released = [each for each in known if each.is_released]
+    return {each.id for each in released} | {each.line.corrects_id or 0 for each in released}
+
+
+def remaining(known: Sequence[KnownLine]) -> list[KnownLine]:
+    """Return the lines that are neither void nor cancel each other out."""
+    gone = void(known)
+    left = [each for each in known if each.id not in gone]
+    there = {each.id for each in left}
+    taken_back = {each.line.corrects_id for each in left}
     return [
-        each
-        for each in known
-        if each.is_billed and each.line.corrects_id is None and each.id not in taken_back
+        each for each in left if each.id not in taken_back and each.line.corrects_id not in there
     ]
+
+
+def standing(known: Sequence[KnownLine]) -> list[KnownLine]:
+    """Return the billed lines that no other billed line has taken back.
+
+    What took a line back that is void by now stands too: it takes back too much.
+    """
+    return remaining([each for each in known if each.is_billed])
+
+
+def without_void(known: Sequence[KnownLine]) -> list[KnownLine]:
+    """Return the lines without those that are void, and what is left of their corrections."""
+    gone = void(known)
+    left = [each for each in known if each.id not in gone]
+    alone = {each.id for each in left if each.line.corrects_id in gone}
+    mended = {each.line.corrects_id for each in left if each.line.corrects_id in alone}
+    return [each for each in left if not mended & {each.id, each.line.corrects_id}]
 
 
 def plan(known: Sequence[KnownLine], wanted: Sequence[LineItem], *, event_id: int) -> Plan:
     """Return what makes the lines add up to `wanted`, one for each payer; none: nothing is due."""
     missing = list(wanted)
+    gone = void(known)
     taken_back: list[LineItem] = []
     for billed in standing(known):
         same = next((each for each in missing if _same_money(billed.line, each)), None)
         if same is None:
-            taken_back.append(taking_back(billed, event_id))
+            before = sum(each.line.corrects_id == billed.id for each in known if each.id in gone)
+            taken_back.append(taking_back(billed, event_id, again=before))
         else:
             missing.remove(same)
     return towards(known, [*taken_back, *missing])
@@ -100,7 +139,7 @@ def plan_beside(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> Plan:
     return towards(known, wanted)
 
 
-def taking_back(billed: KnownLine, event_id: int) -> LineItem:
+def taking_back(billed: KnownLine, event_id: int | None, *, again: int = 0) -> LineItem:
     """Return the line that takes a billed one back to the last minor unit."""
     line = billed.line
     return replace(
@@ -111,6 +150,7 @@ def taking_back(billed: KnownLine, event_id: int) -> LineItem:
         steps=(f"takes back line item {billed.id}: {line.amount} becomes {-line.amount}",),
         event_id=event_id,
         corrects_id=billed.id,
+        again=again,
     )
 
 
@@ -132,9 +172,10 @@ def towards(known: Sequence[KnownLine], target: Sequence[LineItem]) -> Plan:
 
 
 def _same_money(billed: LineItem, wanted: LineItem) -> bool:
-    """Return whether the customer would see no difference in money or time."""
+    """Return whether the customer would see no difference in money, time or billing period."""
     return (
-        billed.customer == wanted.customer
+        _is_of_its_period(billed, wanted)
+        and billed.customer == wanted.customer
         and billed.currency == wanted.currency
         and billed.quantity == wanted.quantity
         and billed.unit_price == wanted.unit_price
@@ -144,3 +185,13 @@ def _same_money(billed: LineItem, wanted: LineItem) -> bool:
         and billed.pool == wanted.pool
         and billed.tax == wanted.tax
     )
+
+
+def _is_of_its_period(billed: LineItem, wanted: LineItem) -> bool:
+    """Return whether work is still of the period that it was billed for.
+
+    What is billed at once has none; that a rule invoices otherwise by now moves nothing.
+    """
+    if billed.schedule == "at once" or billed.on == wanted.on:
+        return True
+    return billed.period_from <= wanted.on <= billed.period_to

@@ -130,7 +130,8 @@ class _Entry:
 
 def _entries(connection: Connection, invoice_id: int) -> dict[int, _Entry]:
     """Return the line items of an invoice, each with all that it comes from."""
-    on_it = and_(line_item.c.invoice_id == invoice_id, line_item.c.state != "withdrawn")
+    is_printed = line_item.c.state.in_(("open", "billed"))
+    on_it = and_(line_item.c.invoice_id == invoice_id, is_printed)
     corrected = select(line_item.c.corrects_id).where(on_it, line_item.c.corrects_id.is_not(None))
     taken_back = _explained(connection, corrected)
     entries = _explained(connection, select(line_item.c.id).where(on_it))

@@ -5,7 +5,7 @@ Called by `assembly.py`, for all open lines of a customer together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -15,6 +15,9 @@ from .corrections import LineItem
 NEXT_INVOICE: Final = "next invoice"
 OWN_INVOICE: Final = "own invoice"
 HOLD: Final = "hold"
+
+Billed = tuple[str, str, date]
+"""Currency, schedule and first day of a period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class Home:
     period: Period
     sequence: int
 
+    @property
+    def key(self) -> Billed:
+        """Return the period that it bills, in which currency."""
+        return self.currency, self.period.schedule, self.period.first
+
 
 @dataclass(frozen=True, slots=True)
 class OpenLine:
@@ -43,6 +51,8 @@ class OpenLine:
     subject_id: int | None
     line: LineItem
     placed: Home | None
+    is_released: bool = False
+    """It stood on an invoice that is void or deleted by now."""
 
     @property
     def period(self) -> Period:
@@ -62,27 +72,36 @@ def no_policy(rule: str) -> str | None:  # noqa: ARG001
 
 def homes_of(
     lines: Sequence[OpenLine],
-    billed: Mapping[tuple[str, str, date], int],
+    billed: Mapping[Billed, int],
     policy: LatePolicy,
     current_period: Callable[[str], Period],
+    void: Collection[Billed] = (),
+    amendable: Mapping[int, Home] | None = None,
 ) -> dict[int, Home]:
     """Return the draft for each open line of a customer, by the line's id.
 
     It is its own period's, or else, if that was billed already, what the policy says. `billed`
-    gives the highest billed sequence number by currency, schedule and first day.
+    gives the highest billed sequence number by currency, schedule and first day; in those that
+    are `void` no invoice stands any more. What stood on a void invoice is not late. `amendable`
+    gives, by their ids, the billed lines that stand on invoices which can still be changed: what
+    corrects one of them goes there too.
     """
     correcting = _correcting(lines)
-    found: dict[int, Home] = {}
+    released = _released(lines, correcting)
+    found = _amending(lines, amendable or {})
     # Agreements follow what they are about.
     for each in sorted(lines, key=lambda each: each.line.kind == "agreement"):
+        if each.id in found:
+            continue
         line, period = each.line, each.period
-        already = billed.get((line.currency, period.schedule, period.first), 0)
-        supplement = Home(line.currency, period, already + 1)
+        key = (line.currency, period.schedule, period.first)
+        supplement = Home(line.currency, period, billed.get(key, 0) + 1)
+        is_billed = key in billed and key not in void
         if line.kind == "agreement":
-            is_late = supplement in found.values()
+            is_own = supplement in found.values()
         else:
-            is_late = policy(line.rule) in (OWN_INVOICE, HOLD) and each.id not in correcting
-        if not already or is_late:
+            is_own = policy(line.rule) in (OWN_INVOICE, HOLD) and each.id not in correcting
+        if not is_billed or is_own or each.id in released:
             found[each.id] = supplement
         elif each.placed is not None and each.placed.currency == line.currency:
             # It came late, and waits on a draft already: it does not wander on as days go by.
@@ -108,6 +127,54 @@ def _correcting(lines: Sequence[OpenLine]) -> set[int]:
     ]
     pools = {each.line.pool for each in taken if each.line.pool}
     return {each.id for each in taken} | {each.id for each in lines if each.line.pool in pools}
+
+
+def _amending(lines: Sequence[OpenLine], amendable: Mapping[int, Home]) -> dict[int, Home]:
+    """Return the invoices that are amended, for the lines that go onto them.
+
+    It is what takes a line of one of them back, what its subject is worth instead in the same
+    period, and the sums and agreements that change with both.
+    """
+    found: dict[int, Home] = {}
+    subjects: dict[tuple[object, ...], Home] = {}
+    pools: dict[tuple[object, ...], Home] = {}
+    periods: dict[tuple[object, ...], Home] = {}
+    for each in sorted(lines, key=lambda each: each.id):
+        home = amendable.get(each.line.corrects_id or 0)
+        if home is None:
+            continue
+        found[each.id] = home
+        place = (each.line.currency, each.period)
+        subjects.setdefault((each.subject_id, *place), home)
+        pools.setdefault((each.line.pool, *place), home)
+        periods.setdefault(place, home)
+    for each in lines:
+        place = (each.line.currency, each.period)
+        line = each.line
+        home = None
+        if each.id in found or line.corrects_id is not None:
+            continue
+        if line.kind == "agreement":
+            home = amendable.get(line.adjusts_id or 0) or periods.get(place)
+        elif each.subject_id is not None:
+            home = subjects.get((each.subject_id, *place))
+        elif line.pool:
+            home = pools.get((line.pool, *place))
+        if home is not None:
+            found[each.id] = home
+    return found
+
+
+def _released(lines: Sequence[OpenLine], correcting: Collection[int]) -> set[int]:
+    """Return the lines that are billed once more, because their invoice is void; with the sums."""
+    again = [each for each in lines if each.is_released and each.id not in correcting]
+    pools = {(each.line.pool, each.period) for each in again if each.line.pool}
+    sums = {
+        each.id
+        for each in lines
+        if each.line.kind == "sum" and (each.line.pool, each.period) in pools
+    }
+    return {each.id for each in again} | sums
 
 
 def is_held(home: Home, lines: Sequence[LineItem], policy: LatePolicy) -> bool:

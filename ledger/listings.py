@@ -6,7 +6,7 @@ seen), so that the thousandth page costs as little as the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -114,15 +114,48 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "days_until_due": content["days_until_due"],
         "memo": content["memo"],
         "footer": content["footer"],
-        "lines": [
-            {"tax": None, **line, "amount": money_json(line["amount"], currency)}
-            for line in content["lines"]
-        ],
+        "lines": _lines_json(content["lines"], currency),
         "approvers": row["approvers"],
         "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
+        "released_at": as_utc_text(row["released_at"]) if row["released_at"] else None,
+        "stands_there": _stands_there(row),
+        "conflict": _conflict_json(row),
     }
+
+
+def _stands_there(row: RowMapping) -> dict[str, Any] | None:
+    """Return what was pushed last, where that is another content than the present one."""
+    if row["pushed_content"] is None or row["pushed_revision"] == row["revision"]:
+        return None
+    if row["state"] == "pushed":
+        return None
+    content, currency = row["pushed_content"], row["currency"]
+    return {
+        "revision": row["pushed_revision"],
+        "total": money_json(content["total"], currency),
+        "lines": _lines_json(content["lines"], currency),
+    }
+
+
+def _conflict_json(row: RowMapping) -> dict[str, Any] | None:
+    """Return how somebody has changed the draft at the billing system, and what counts."""
+    if row["conflict"] is None:
+        return None
+    found = row["conflict"]
+    theirs, currency = found["theirs"], found["theirs"]["currency"]
+    return {
+        "seen_at": found["seen_at"],
+        "kept": found["kept"],
+        "differences": found["differences"],
+        "total": money_json(theirs["total"], currency),
+        "lines": _lines_json(theirs["lines"], currency),
+    }
+
+
+def _lines_json(lines: Sequence[Mapping[str, Any]], currency: str) -> list[dict[str, Any]]:
+    return [{"tax": None, **each, "amount": money_json(each["amount"], currency)} for each in lines]
 
 
 def _tax_json(each: Mapping[str, Any], currency: str) -> dict[str, Any]:
@@ -154,13 +187,14 @@ def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
     found = connection.execute(
         select(approval).where(approval.c.invoice_id == row["id"]).order_by(approval.c.id)
     )
+    revision = row["pushed_revision"] if row["state"] == "pushed" else row["revision"]
     return [
         {
             "approved_by": each.approved_by,
             "approved_at": as_utc_text(each.approved_at),
             "content_hash": each.content_hash,
             "is_void": each.content_hash != row["content_hash"]
-            or each.revision not in (None, row["revision"]),
+            or each.revision not in (None, revision),
         }
         for each in found
     ]

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from .claims import Claim, hold, released
-from .corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing
+from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, standing
 from .database import insert_for
 from .deliveries import event_from_row
 from .errors import StaleClaimError
@@ -301,8 +301,7 @@ def _lines_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[Know
     ).mappings()
     found: dict[int, list[KnownLine]] = {}
     for row in rows:
-        known = KnownLine(row["id"], row["state"] == "billed", line_from_row(row))
-        found.setdefault(row["subject_id"], []).append(known)
+        found.setdefault(row["subject_id"], []).append(known_line(row))
     return found
 
 
@@ -351,6 +350,12 @@ def withdraw_lines(connection: Connection, ids: Sequence[int]) -> None:
         raise StaleClaimError("a line item was billed meanwhile")
 
 
+def known_line(row: Mapping[Any, Any]) -> KnownLine:
+    """Return a stored line item that was not withdrawn, with what became of it."""
+    state = row["state"]
+    return KnownLine(row["id"], state in BILLED, line_from_row(row), state == "released")
+
+
 def line_from_row(row: Mapping[Any, Any]) -> LineItem:
     """Return a stored line item (a row's mapping)."""
     return LineItem(
@@ -374,6 +379,7 @@ def line_from_row(row: Mapping[Any, Any]) -> LineItem:
         steps=tuple(row["steps"]),
         event_id=row["event_id"],
         corrects_id=row["corrects_id"],
+        again=row["again"],
         kind=row["kind"],
         pool=row["pool"],
         adjusts_id=row["adjusts_id"],
@@ -409,6 +415,7 @@ def line_row(line: LineItem, subject_id: int | None, now: datetime) -> dict[str,
         "period_to": line.period_to,
         "steps": list(line.steps),
         "corrects_id": line.corrects_id,
+        "again": line.again,
         "state": "open",
         "created_at": now,
     }

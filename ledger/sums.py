@@ -24,9 +24,9 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, and_, insert, or_, select
 
-from .corrections import KnownLine, LineItem, Plan, towards
+from .corrections import BILLED, KnownLine, LineItem, Plan, remaining, towards, without_void
 from .money import Money, line_amount, printed
-from .subjects import line_from_row, line_row, withdraw_lines
+from .subjects import known_line, line_row, withdraw_lines
 from .tables import line_item
 
 ROUNDING: Final = "Rounding"
@@ -88,11 +88,13 @@ def bring_in_line(
     """
     is_in_pool = and_(line_item.c.pool != "", line_item.c.kind != "agreement")
     lines = _open(connection, customer, is_in_pool)
-    lines += _billed_in(connection, customer, {each.line.pool for each in lines})
+    pools = {each.line.pool for each in lines + _released(connection, customer, "sum")}
+    lines += _billed_in(connection, customer, pools)
     changes = [change_of_sums(pool, sum_up) for pool in by_pool(lines).values()]
     _store(connection, changes, now)
-    if agreements or _open(connection, customer, line_item.c.kind == "agreement"):
-        _agree(connection, customer, agreements, now)
+    released = _released(connection, customer, "agreement")
+    if agreements or released or _open(connection, customer, line_item.c.kind == "agreement"):
+        _agree(connection, customer, agreements, released, now)
 
 
 def brought_together(
@@ -140,14 +142,19 @@ def _sums(pool: Sequence[KnownLine], sum_up: SumUp) -> Sequence[LineItem]:
     # Every version of the rules that a line of the pool names gives the same sums; the newest one
     # says best where they stand in the files.
     last = max(counted, key=lambda each: (not each.is_billed, each.id))
-    return sum_up(last.line.mapping_version, [each.line for each in counted])
+    left = [each.line for each in remaining(counted)]
+    return sum_up(last.line.mapping_version, left) if left else ()
 
 
 def _agree(
-    connection: Connection, customer: str, agreements: Sequence[Agreement], now: datetime
+    connection: Connection,
+    customer: str,
+    agreements: Sequence[Agreement],
+    released: Sequence[KnownLine],
+    now: datetime,
 ) -> None:
     lines = _open(connection, customer)
-    periods = {(each.line.schedule, each.line.period_from) for each in lines}
+    periods = {(each.line.schedule, each.line.period_from) for each in (*lines, *released)}
     if not periods and not any(agreement.is_for_ever for agreement in agreements):
         return
     known = [*lines, *_billed(connection, customer, periods, agreements)]
@@ -159,7 +166,7 @@ def _agree(
 
 def _wanted(known: Sequence[KnownLine], agreements: Sequence[Agreement]) -> list[LineItem]:
     """Return all agreement lines that priced lines call for; later agreements see earlier ones."""
-    base = [each for each in known if each.line.kind in ("entry", "sum")]
+    base = without_void([each for each in known if each.line.kind in ("entry", "sum")])
     wanted: list[LineItem] = []
     for agreement in agreements:
         seen = [*base, *(KnownLine(0, False, line) for line in wanted)]
@@ -207,7 +214,8 @@ def difference(wanted: Iterable[LineItem], already: Iterable[LineItem]) -> list[
         period = line.period_from if line.kind == "sum" else None
         key = (*owner, line.grouping, line.unit_price, line.adjusts_id, period)
         before[key] += sign < 0
-        first = together.setdefault(key, replace(line, quantity=Decimal(0), amount=0, seconds=0))
+        nothing = replace(line, quantity=Decimal(0), amount=0, seconds=0, corrects_id=None)
+        first = together.setdefault(key, nothing)
         together[key] = replace(
             first,
             quantity=first.quantity + sign * line.quantity,
@@ -242,6 +250,7 @@ def _rounding(line: LineItem, minor: int) -> LineItem:
         amount=minor,
         seconds=0,
         adjusts_id=None,
+        corrects_id=None,
         steps=(*line.steps, f"rounding, against what was billed before: {missing}"),
     )
 
@@ -276,6 +285,12 @@ def _open(connection: Connection, customer: str, *conditions: Any) -> list[Known
     return known_lines(connection, is_open)
 
 
+def _released(connection: Connection, customer: str, kind: str) -> list[KnownLine]:
+    """Return what is void with its invoice: it may be due again though nothing is open beside."""
+    is_released = and_(line_item.c.customer == customer, line_item.c.state == "released")
+    return known_lines(connection, and_(is_released, line_item.c.kind == kind))
+
+
 def _billed_in(connection: Connection, customer: str, pools: Collection[str]) -> list[KnownLine]:
     """Return the billed lines of some pools."""
     found = []
@@ -283,7 +298,7 @@ def _billed_in(connection: Connection, customer: str, pools: Collection[str]) ->
         condition = and_(
             line_item.c.customer == customer,
             line_item.c.pool.in_(names),
-            line_item.c.state == "billed",
+            line_item.c.state.in_(BILLED),
             line_item.c.kind != "agreement",
         )
         found += known_lines(connection, condition)
@@ -299,7 +314,7 @@ def _billed(
     """Return the billed lines that agreements look at, and what they have changed already."""
     condition = and_(
         line_item.c.customer == customer,
-        line_item.c.state == "billed",
+        line_item.c.state.in_(BILLED),
         line_item.c.kind != "counted",
     )
     if not any(agreement.is_for_ever for agreement in agreements):
@@ -317,4 +332,4 @@ def known_lines(connection: Connection, condition: Any) -> list[KnownLine]:
     rows = connection.execute(
         select(line_item).where(condition).order_by(line_item.c.id)
     ).mappings()
-    return [KnownLine(row["id"], row["state"] == "billed", line_from_row(row)) for row in rows]
+    return [known_line(row) for row in rows]

@@ -11,18 +11,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
+from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
 from .claims import Claim, hold, hold_one, released
 from .database import insert_for
+from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of
+from .releasing import STANDS_AGAIN, VOID, WAS_PAID, release
+from .subjects import changed
 from .tables import event, hint, invoice, line_item, payment, report, subject
 
 POLL: Final = timedelta(hours=1)
 """How often an invoice on which money may still move is looked at without a hint."""
 POLL_FINAL: Final = timedelta(days=7)
 """How often one is looked at on which nothing should happen any more."""
+LOOKED_AT: Final = ("pushed", "draft", "blocked")
+"""The states in which an invoice may stand at its billing system, with nobody at work on it."""
+STANDS_THERE: Final = or_(
+    invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)
+)
+"""The condition of those that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,7 @@ def follow(
         named = invoice.c.remote_id.in_(remote_ids)
         ours = connection.execute(update(invoice).where(named).values(sync_at=now)).rowcount
         # Who looks at one of them just now may have fetched it too early, and loses the claim.
-        connection.execute(
-            update(invoice).where(named, invoice.c.state == "pushed").values(released(now))
-        )
+        connection.execute(update(invoice).where(named, STANDS_THERE).values(released(now)))
         connection.execute(
             update(hint)
             .where(hint.c.id == hint_id)
@@ -104,14 +112,14 @@ def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) 
 
 
 def due(now: datetime) -> Any:
-    """Return the condition under which a pushed invoice is looked at now."""
+    """Return the condition under which an invoice that stands there is looked at now."""
     return invoice.c.sync_at <= now
 
 
 def look_at_all(connection: Connection, now: datetime) -> int:
-    """Have every pushed invoice looked at now; return how many there are."""
+    """Have every invoice looked at now that stands at its billing system; return how many."""
     return connection.execute(
-        update(invoice).where(invoice.c.state == "pushed").values(sync_at=now, next_at=now)
+        update(invoice).where(STANDS_THERE).values(sync_at=now, next_at=now)
     ).rowcount
 
 
@@ -154,8 +162,26 @@ def record_payment(
     connection: Connection, claimed: Claim, amounts: Amounts, now: datetime
 ) -> str | None:
     """Store what was fetched about the claimed invoice; return the payment word if it is new."""
+    return _seen(connection, hold_one(connection, claimed), amounts, now)
+
+
+def no_draft_any_more(
+    connection: Connection, claimed: Claim, amounts: Amounts, now: datetime
+) -> None:
+    """End a push that found no draft there any more: the invoice is what it was pushed as."""
     invoice_id = hold_one(connection, claimed)
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).one()
+    _hand_back(connection, invoice_id, amounts.document, now)
+    _seen(connection, invoice_id, amounts, now)
+
+
+def _hand_back(connection: Connection, invoice_id: int, document: str, now: datetime) -> None:
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    hand_back(connection, row, f"it is {document} at {row['connector']} and no draft", now)
+
+
+def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: datetime) -> str | None:
+    """Store what was seen of an invoice; return the payment word if it is new."""
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
     last = connection.execute(
         select(payment)
         .where(payment.c.invoice_id == invoice_id)
@@ -165,13 +191,12 @@ def record_payment(
     observed_at = amounts.observed_at or now
     if amounts.document == "deleted":
         # A system that no longer has an invoice cannot say which currency it was in.
-        amounts = replace(amounts, currency=row.currency)
+        amounts = replace(amounts, currency=row["currency"])
     word = payment_of(amounts)
     values: dict[str, Any] = {
         "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
         "is_overdue": is_overdue(amounts, now.date()),
-        "problem": None,
-        **released(now),
+        **released(),
     }
     is_stale = last is not None and observed_at < last.observed_at
     if not is_stale and (last is None or _amounts(last) != _amounts_row(amounts, word)):
@@ -184,23 +209,57 @@ def record_payment(
                 **_amounts_row(amounts, word),
             )
         )
-    changed = None
-    if not is_stale and word != row.payment:
-        values["payment"] = changed = word
+    changed_to = None
+    if not is_stale and word != row["payment"]:
+        values["payment"] = changed_to = word
         note(
             connection,
             now,
-            actor=row.connector,
+            actor=row["connector"],
             action="invoice.payment",
-            entity=f"invoice:{row.reference}",
-            before=row.payment,
+            entity=f"invoice:{row['reference']}",
+            before=row["payment"],
             payment=word,
             paid=amounts.paid,
             total=amounts.total,
-            went_back=row.payment in ("paid", "refunded", "void") and word != row.payment,
+            went_back=row["payment"] in ("paid", "refunded", "void") and word != row["payment"],
         )
+    if not is_stale:
+        if is_amended(row) and word != "draft":
+            _hand_back(connection, invoice_id, amounts.document, now)
+        if "draft" in (row["payment"], word) and word != row["payment"]:
+            # What corrects it goes onto it while it is a draft there, and elsewhere afterwards.
+            changed(connection, [row["customer"]], now)
+        values["problem"] = _released(connection, row, last, word, now)
     connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
-    return changed
+    return changed_to
+
+
+def _released(
+    connection: Connection, row: RowMapping, last: Any, word: str, now: datetime
+) -> str | None:
+    """Release what is on an invoice that is void now; return what a person has to look at."""
+    told = {"connector": row["connector"], "payment": word}
+    if row["released_at"] is not None:
+        if word in VOID:
+            return None
+        problem = STANDS_AGAIN.format(day=row["released_at"].date(), **told)
+        if row["problem"] is None:
+            note(
+                connection,
+                now,
+                actor=row["connector"],
+                action="invoice.stands_again",
+                entity=f"invoice:{row['reference']}",
+                payment=word,
+            )
+        return problem
+    if word not in VOID:
+        return None
+    if last is not None and last.paid > last.refunded:
+        return WAS_PAID.format(paid=Money(last.paid - last.refunded, last.currency), **told)
+    release(connection, row, word, now)
+    return None
 
 
 _COMPARED: Final = (

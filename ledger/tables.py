@@ -121,6 +121,16 @@ def _lease() -> list[Column[Any]]:
     ]
 
 
+_IS_TAKEN_BACK = "corrects_id is not null and state in ('open', 'billed')"
+_IS_RELEASED = "corrects_id is not null and state = 'released'"
+
+
+def _unique(name: str, where: str, *columns: str) -> Index:
+    """Return a unique index over the rows that a condition is true of."""
+    condition = text(where)
+    return Index(name, *columns, unique=True, sqlite_where=condition, postgresql_where=condition)
+
+
 delivery = Table(
     "delivery",
     metadata,
@@ -265,8 +275,11 @@ invoice = Table(
     Column("period_from", Date, nullable=False),
     Column("period_to", Date, nullable=False),
     Column("sequence", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="invoice"),  # or: credit note
+    Column("credits_id", ForeignKey("invoice.id"), index=True),  # which one a credit note credits
     Column("state", String(16), nullable=False),  # draft, blocked, approved, pushed, canceled
-    Column("is_frozen", Boolean, nullable=False),  # a push has begun: its lines never change again
+    # A push has begun: what is on it goes out as it stands. False again while it is amended.
+    Column("is_frozen", Boolean, nullable=False),
     Column("reasons", CanonicalJson, nullable=False),  # why it is blocked
     Column("warnings", CanonicalJson, nullable=False),  # why it is not approved automatically
     Column("content", CanonicalJson, nullable=False),
@@ -285,13 +298,18 @@ invoice = Table(
     Column("remote_id", String(255)),
     Column("remote_number", String(255)),
     Column("remote_url", Text),
+    # What stands at the billing system: the content as it was pushed last, and its revision.
+    Column("pushed_content", CanonicalJson),
+    Column("pushed_revision", Integer),
+    Column("conflict", CanonicalJson),  # how a person has changed the draft there; see amending.py
+    Column("released_at", UtcDateTime),  # since when what is on it is not billed by it any more
     Column("payment", String(32)),
     Column("is_overdue", Boolean, nullable=False, default=False),
     Column("problem", Text),  # why pushing stopped, for a person
     Column("sync_at", UtcDateTime),  # when the remote truth is looked at next
     Column("created_at", UtcDateTime, nullable=False),
     *_lease(),
-    UniqueConstraint("customer", "currency", "schedule", "period_from", "sequence"),
+    UniqueConstraint("customer", "currency", "kind", "schedule", "period_from", "sequence"),
     Index("ix_invoice_state", "state", "next_at", "id"),
     Index("ix_invoice_sync", "sync_at"),
     Index("ix_invoice_remote", "connector", "remote_id"),
@@ -328,12 +346,19 @@ line_item = Table(
     Column("period_to", Date, nullable=False),
     Column("steps", CanonicalJson, nullable=False),
     Column("corrects_id", ForeignKey("line_item.id")),
-    Column("state", String(16), nullable=False),  # open, billed, withdrawn
+    # How often that line was taken back before, on invoices that are void now.
+    Column("again", Integer, nullable=False, server_default="0"),
+    # open, billed, withdrawn, released (takes a billed one back on its own, void invoice)
+    Column("state", String(16), nullable=False),
     Column("invoice_id", ForeignKey("invoice.id"), index=True),
+    Column("billed_revision", Integer),  # the revision of its invoice that billed it
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_line_item_customer_state", "customer", "state"),
     Index("ix_line_item_customer", "customer", "id"),
     Index("ix_line_item_state", "state", "id"),
+    # A line is taken back once: by a correction, and because its invoice is void.
+    _unique("uq_line_item_taken_back", _IS_TAKEN_BACK, "corrects_id", "again"),
+    _unique("uq_line_item_released", _IS_RELEASED, "corrects_id"),
     # Most lines are in no pool.
     Index(
         "ix_line_item_pool",

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
 from ..tables import customer, invoice, line_item, subject
 from .violations import Violation, stream
 
 NAME: Final = "billed once"
-_original = line_item.alias("original")
+_original, _void = line_item.alias("original"), line_item.alias("void")
+_IS_VOID: Final = exists(
+    select(_void.c.id).where(_void.c.corrects_id == line_item.c.id, _void.c.state == "released")
+)
 
 
 def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
@@ -30,15 +33,20 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
 
 def _misplaced(connection: Connection) -> Iterator[Violation]:
     is_frozen = func.coalesce(invoice.c.is_frozen, False)
+    went_out = or_(is_frozen, invoice.c.pushed_content.is_not(None))
     state = line_item.c.state
     cases: tuple[tuple[ColumnElement[bool], str], ...] = (
-        (and_(state == "billed", ~is_frozen), "is billed, but on no invoice that went out"),
+        (and_(state == "billed", ~went_out), "is billed, but on no invoice that went out"),
         (and_(state == "open", is_frozen), "is open, but on an invoice that went out"),
         (
             and_(state == "withdrawn", line_item.c.invoice_id.is_not(None)),
             "is withdrawn, but still on an invoice",
         ),
-        (state.not_in(("open", "billed", "withdrawn")), "is in no known state"),
+        (
+            and_(state == "released", invoice.c.released_at.is_(None)),
+            "is released, but its invoice is not",
+        ),
+        (state.not_in(("open", "billed", "released", "withdrawn")), "is in no known state"),
     )
     wrong = case(*((condition, detail) for condition, detail in cases))
     query = (
@@ -79,8 +87,8 @@ def _taken_back_twice(connection: Connection) -> Iterator[Violation]:
             func.min(line_item.c.currency).label("currency"),
             count.label("count"),
         )
-        .where(line_item.c.corrects_id.is_not(None), line_item.c.state != "withdrawn")
-        .group_by(line_item.c.corrects_id)
+        .where(line_item.c.corrects_id.is_not(None), line_item.c.state != "withdrawn", ~_IS_VOID)
+        .group_by(line_item.c.corrects_id, line_item.c.state == "released")
         .having(count > 1)
     )
     for row in stream(connection, query):
@@ -125,14 +133,25 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
     """
     payers = func.coalesce(subject.c.payers, "")
     sharing = func.length(payers) - func.length(func.replace(payers, ",", "")) + 1
+    # What takes a void line back stands alone, until it is taken back itself.
+    stands_alone = exists(
+        select(_void.c.id).where(
+            _void.c.corrects_id == line_item.c.corrects_id, _void.c.state == "released"
+        )
+    )
+    adds = or_(line_item.c.corrects_id.is_(None), stands_alone)
     of_payers = (
         select(
             line_item.c.subject_id,
-            func.sum(case((line_item.c.corrects_id.is_(None), 1), else_=-1)).label("standing"),
+            func.sum(case((adds, 1), else_=-1)).label("standing"),
             func.sum(line_item.c.amount).label("amount"),
             func.min(line_item.c.currency).label("currency"),
         )
-        .where(line_item.c.state != "withdrawn", line_item.c.subject_id.is_not(None))
+        .where(
+            line_item.c.state.in_(("open", "billed")),
+            line_item.c.subject_id.is_not(None),
+            ~_IS_VOID,
+        )
         .group_by(line_item.c.subject_id, line_item.c.customer)
         .subquery()
     )

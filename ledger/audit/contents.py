@@ -67,7 +67,7 @@ def _lines(connection: Connection, invoice_id: int) -> tuple[list[NumberedLine],
         select(line_item, invoice.c.reference.label("corrected_reference"))
         .outerjoin(_corrected_line, _corrected_line.c.id == line_item.c.corrects_id)
         .outerjoin(invoice, invoice.c.id == _corrected_line.c.invoice_id)
-        .where(line_item.c.invoice_id == invoice_id, line_item.c.state != "withdrawn")
+        .where(line_item.c.invoice_id == invoice_id, line_item.c.state.in_(("open", "billed")))
     )
     lines = []
     corrected = {}

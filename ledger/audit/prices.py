@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from ..corrections import KnownLine, LineItem
+from ..corrections import LineItem
 from ..deliveries import event_from_row
 from ..errors import ConfigurationError
 from ..events import Event, Fact
 from ..facts import fact_from_row
 from ..money import line_amount
-from ..subjects import line_from_row
+from ..subjects import known_line
 from ..sums import not_summed_up
 from ..tables import customer, delivery, event, fact, line_item, mapping_version, subject
 from .violations import Violation, stream
@@ -194,7 +194,7 @@ def summed_again(connection: Connection, sum_again: SumAgain) -> Iterator[Violat
     )
     pools = groupby(stream(connection, query), key=lambda row: (row["customer"], row["pool"]))
     for (key, pool), rows in pools:
-        lines = [KnownLine(row["id"], row["state"] == "billed", line_from_row(row)) for row in rows]
+        lines = [known_line(row) for row in rows]
         named = next((each for each in lines if each.line.kind == "sum"), lines[0])
         try:
             missing = not_summed_up(lines, partial(sum_again, key))

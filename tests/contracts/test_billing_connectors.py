@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.connector import BillingConnector
+from connectors.connector import BillingConnector, RemoteInvoice
 from connectors.contract import ContractRig
 from connectors.http import Response
 from connectors.registry import billing_connectors
@@ -34,6 +34,7 @@ from ledger.errors import (
 from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import line_amount
 from ledger.payments import payment_of
+from ledger.shown import differences
 
 from .spoiled_http import NoHttp, SpoiledHttp
 
@@ -106,6 +107,16 @@ def push(connector: BillingConnector, draft: InvoiceDraft, key: str = "key-1") -
     return pushed.remote_id
 
 
+def assert_shows(
+    connector: BillingConnector, draft: InvoiceDraft, remote: RemoteInvoice | None
+) -> None:
+    """Assert that the system shows just this draft: total, lines, and what stands around them."""
+    assert remote is not None
+    assert remote.shown is not None
+    in_order = connector.abilities.keeps_order
+    assert list(differences(connector.shown(draft), remote.shown, in_order=in_order)) == []
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_every_connector_says_what_it_is_and_how_far_it_is_proven(key: str) -> None:
     connector = billing_connectors()[key]
@@ -134,7 +145,8 @@ def test_a_customer_is_found_again(connector: BillingConnector) -> None:
 def test_a_pushed_draft_is_a_complete_draft_with_our_total(connector: BillingConnector) -> None:
     customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
     pushed = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
-    assert (pushed.reference, pushed.is_complete, pushed.lines) == ("acme-1", True, 2)
+    assert (pushed.reference, pushed.is_complete) == ("acme-1", True)
+    assert_shows(connector, DRAFT, pushed)
     assert (pushed.amounts.document, payment_of(pushed.amounts)) == ("draft", "draft")
     assert (pushed.amounts.total, pushed.amounts.currency) == (DRAFT.total.minor, "EUR")
 
@@ -143,7 +155,7 @@ def test_the_same_key_never_bills_twice(connector: BillingConnector) -> None:
     assert push(connector, DRAFT) == push(connector, DRAFT)
     found = connector.find_invoice("acme-1", remote_customer=None)
     assert found is not None
-    assert (found.amounts.total, found.lines) == (DRAFT.total.minor, 2)
+    assert_shows(connector, DRAFT, found)
 
 
 @pytest.mark.parametrize("lost", ["lose_reply", "lose_request"])
@@ -165,15 +177,15 @@ def test_an_invoice_whose_reply_was_lost_is_found_again_and_finished(
 
     again = connector.find_invoice("acme-1", remote_customer=customer)
     assert again is not None
-    assert (again.is_complete, again.lines) == (True, 2)
-    assert again.amounts.total == DRAFT.total.minor
+    assert again.is_complete
+    assert_shows(connector, DRAFT, again)
 
 
 def test_a_complete_draft_stays_as_it_is(connector: BillingConnector) -> None:
     push(connector, DRAFT)
     found = connector.find_invoice("acme-1", remote_customer=None)
     assert found is not None
-    assert connector.complete_draft(DRAFT, found, idempotency_key="key-9").lines == 2
+    assert_shows(connector, DRAFT, connector.complete_draft(DRAFT, found, idempotency_key="key-9"))
 
 
 def test_other_content_under_the_same_reference_is_refused(connector: BillingConnector) -> None:
@@ -183,6 +195,89 @@ def test_other_content_under_the_same_reference_is_refused(connector: BillingCon
     other = replace(DRAFT, memo="Other work")
     with pytest.raises(PermanentError, match="acme-1"):
         connector.complete_draft(other, found, idempotency_key="key-2")
+
+
+AMENDED = replace(
+    DRAFT,
+    lines=(
+        *DRAFT.lines[:1],
+        line("2", "80.00", "EUR", "Deployment"),
+        line("-0.5", "100.00", "EUR", "Review"),
+    ),
+    memo="Work in March, corrected",
+    purchase_order=None,
+)
+SHORTER = replace(DRAFT, lines=DRAFT.lines[1:])
+LONGER = replace(
+    DRAFT, lines=(*(line("1", "2.00", "EUR", f"Task {number}") for number in range(120)),)
+)
+
+
+@pytest.mark.parametrize("amended", [AMENDED, SHORTER, LONGER, replace(DRAFT, footer="Bye")])
+def test_a_draft_is_brought_up_to_what_it_should_be_by_now(
+    connector: BillingConnector, amended: InvoiceDraft
+) -> None:
+    remote_id = push(connector, DRAFT)
+    updated = connector.update_draft(amended, remote_id, idempotency_key="key-2")
+    assert (updated.remote_id, updated.is_complete) == (remote_id, True)
+    assert_shows(connector, amended, updated)
+    assert_shows(connector, amended, connector.fetch_invoice(remote_id))
+    assert_shows(connector, amended, connector.find_invoice("acme-1", remote_customer=None))
+    # Once more changes nothing, and back again is as before.
+    again = connector.update_draft(amended, remote_id, idempotency_key="key-2")
+    assert_shows(connector, amended, again)
+    back = connector.update_draft(DRAFT, remote_id, idempotency_key="key-3")
+    assert_shows(connector, DRAFT, back)
+
+
+@pytest.mark.parametrize("lost", ["lose_reply", "lose_request"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("key", ["key-2", "key-3"])
+def test_an_update_that_was_lost_in_the_middle_is_gone_on_with(
+    http_rig: ContractRig, spoiled: SpoiledHttp, nth: int, lost: str, key: str
+) -> None:
+    connector = http_rig.connect(spoiled)
+    remote_id = push(connector, DRAFT)
+    spoiled.at, spoiled.changes, spoiled.spoil = nth, True, getattr(spoiled, lost)
+    try:
+        connector.update_draft(AMENDED, remote_id, idempotency_key="key-2")
+    except OutcomeUnknownError:
+        half = connector.fetch_invoice(remote_id)
+        is_done = half.shown is not None and not list(
+            differences(connector.shown(AMENDED), half.shown)
+        )
+        is_as_before = half.shown is not None and not list(
+            differences(connector.shown(DRAFT), half.shown)
+        )
+        # Whoever looks sees either one or the other, or that it is not complete.
+        assert is_done or is_as_before or not half.is_complete
+    # Under the same key, or under a new one once nothing can come of it any more.
+    updated = connector.update_draft(AMENDED, remote_id, idempotency_key=key)
+    assert updated.is_complete
+    assert_shows(connector, AMENDED, connector.fetch_invoice(remote_id))
+
+
+def test_what_is_no_draft_any_more_is_never_updated(
+    rig: ContractRig, connector: BillingConnector
+) -> None:
+    remote_id = push(connector, DRAFT)
+    rig.happenings["finalize"](remote_id, 0)
+    before = connector.fetch_invoice(remote_id)
+    with pytest.raises(RejectedError, match="no draft any more"):
+        connector.update_draft(AMENDED, remote_id, idempotency_key="key-2")
+    after = connector.fetch_invoice(remote_id)
+    assert (after.amounts.total, after.lines) == (before.amounts.total, before.lines)
+
+
+@pytest.mark.parametrize(
+    "seen", [replace(DRAFT, lines=DRAFT.lines[::-1]), replace(DRAFT, memo=None), SHORTER]
+)
+def test_another_draft_than_the_one_that_was_pushed_is_told_apart(
+    connector: BillingConnector, seen: InvoiceDraft
+) -> None:
+    remote = connector.fetch_invoice(push(connector, DRAFT))
+    assert remote.shown is not None
+    assert list(differences(connector.shown(seen), remote.shown))
 
 
 AMOUNTS = [

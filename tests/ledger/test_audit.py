@@ -48,6 +48,7 @@ def connection(firm: SmallFirm) -> Iterator[Connection]:
             connection.execute(text("PRAGMA defer_foreign_keys = ON"))
         else:
             connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("DROP INDEX uq_line_item_taken_back"))
         yield connection
         transaction.rollback()
 

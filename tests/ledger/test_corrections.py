@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import select
 
-from ledger.corrections import KnownLine, LineItem, Plan, plan, plan_beside, standing, taking_back
+from ledger.corrections import (
+    KnownLine,
+    LineItem,
+    Plan,
+    plan,
+    plan_beside,
+    remaining,
+    standing,
+    taking_back,
+)
 from ledger.money import hours, line_amount
 from ledger.tables import line_item, subject
 from tests.ledger.seed import SmallFirm, completed, logged, removed
@@ -135,6 +144,88 @@ class Subject(RuleBasedStateMachine):
 
 Subject.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
 test_lines_follow_their_subject = Subject.TestCase
+
+
+class VoidableSubject(RuleBasedStateMachine):
+    """One subject whose lines go out on invoices, any of which may be void at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[KnownLine] = []
+        self.invoice_of: dict[int, int] = {}
+        self.void: set[int] = set()
+        self.present: LineItem | None = None
+        self.numbers = self.invoices = 0
+
+    def follow(self) -> None:
+        """Bring the lines in line with the present value."""
+        wanted = [self.present] if self.present else []
+        change = plan(self.lines, wanted, event_id=2)
+        assert not set(change.withdraw) & set(self.invoice_of)
+        self.lines = [each for each in self.lines if each.id not in change.withdraw]
+        for line in change.add:
+            self.add(line)
+        assert plan(self.lines, wanted, event_id=2) == Plan()
+
+    def add(self, line: LineItem, *, is_released: bool = False) -> int:
+        self.numbers += 1
+        self.lines.append(KnownLine(self.numbers, is_released, line, is_released))
+        return self.numbers
+
+    @rule(wanted=worth)
+    def is_told(self, wanted: LineItem | None) -> None:
+        """An edit, a removal (None), a move to another customer or another rate."""
+        self.present = wanted
+        self.follow()
+
+    @precondition(lambda self: any(not each.is_billed for each in self.lines))
+    @rule(data=st.data())
+    def some_lines_are_billed(self, data: st.DataObject) -> None:
+        open_lines = [each for each in self.lines if not each.is_billed]
+        chosen = data.draw(st.lists(st.sampled_from(open_lines), min_size=1, unique=True))
+        self.invoices += 1
+        self.lines = [
+            replace(each, is_billed=True) if each in chosen else each for each in self.lines
+        ]
+        self.invoice_of |= {each.id: self.invoices for each in chosen}
+
+    @precondition(lambda self: self.invoices > len(self.void))
+    @rule(data=st.data())
+    def an_invoice_is_void(self, data: st.DataObject) -> None:
+        left = sorted(set(range(1, self.invoices + 1)) - self.void)
+        number = data.draw(st.sampled_from(left))
+        self.void.add(number)
+        on_it = [each for each in self.lines if self.invoice_of.get(each.id) == number]
+        for each in remaining(on_it):
+            self.invoice_of[self.add(taking_back(each, 1), is_released=True)] = number
+        self.follow()
+
+    @invariant()
+    def what_the_customers_owe_is_the_present_value(self) -> None:
+        """Void invoices left out, as the customers see it; and all lines together."""
+        for lines in (
+            self.lines,
+            [each for each in self.lines if self.invoice_of.get(each.id) not in self.void],
+        ):
+            owed: Counter[str] = Counter()
+            for each in lines:
+                owed[each.line.customer] += each.line.amount
+            if self.present is not None:
+                owed[self.present.customer] -= self.present.amount
+            assert not any(owed.values())
+
+    @invariant()
+    def no_line_is_taken_back_twice(self) -> None:
+        """It is what the unique indexes of the database ask for."""
+        corrections = [each for each in self.lines if each.line.corrects_id is not None]
+        keys = [(each.line.corrects_id, each.line.again, each.is_released) for each in corrections]
+        assert len(keys) == len(set(keys))
+
+
+VoidableSubject.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=15, deadline=None
+)
+test_void_invoices_leave_the_present_value_owed = VoidableSubject.TestCase
 
 
 @given(st.integers(0, 100_000), st.sampled_from(["120.00", "99.99", "0.33"]))

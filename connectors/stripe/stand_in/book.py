@@ -107,9 +107,9 @@ class Book:
     def update_invoice(self, invoice_id: str, params: Row) -> Row:
         """Change a draft's header."""
         row = self._draft(invoice_id)
-        metadata = params.pop("metadata", None) or {}
-        _metadata_fits(row["metadata"] | metadata)
-        row["metadata"].update(metadata)
+        metadata = _merged(row["metadata"], params.pop("metadata", None))
+        _metadata_fits(metadata)
+        row["metadata"] = metadata
         row.update({name: value or None for name, value in params.items() if name in row})
         self.emit("invoice.updated", self.invoice(invoice_id))
         return self.invoice(invoice_id)
@@ -122,7 +122,7 @@ class Book:
             raise Refusal(
                 400, f"An invoice has at most {MOST_LINES} lines", code="invoice_too_long"
             )
-        metadata = row["metadata"] | (params.get("invoice_metadata") or {})
+        metadata = _merged(row["metadata"], params.get("invoice_metadata"))
         _metadata_fits(metadata)
         amounts = [self._amount(line, row["currency"]) for line in params["lines"]]
         for line in params["lines"]:
@@ -131,6 +131,18 @@ class Book:
         for line, amount in zip(params["lines"], amounts, strict=True):
             present.append(shapes.line(self._new_id("il"), row, line, amount))
         row["metadata"] = metadata
+        self.emit("invoice.updated", self.invoice(invoice_id))
+        return self.invoice(invoice_id)
+
+    def remove_lines(self, invoice_id: str, params: Row) -> Row:
+        """Remove some lines from a draft, or none if one of them is not on it."""
+        row = self._draft(invoice_id)
+        present = self._tables["lines"][invoice_id]["data"]
+        gone = {line["id"] for line in params["lines"]}
+        for line_id in sorted(gone - {line["id"] for line in present}):
+            raise Refusal(400, f"No such line on the invoice: '{line_id}'", param="lines")
+        row["metadata"] = _merged(row["metadata"], params.get("invoice_metadata"))
+        present[:] = [line for line in present if line["id"] not in gone]
         self.emit("invoice.updated", self.invoice(invoice_id))
         return self.invoice(invoice_id)
 
@@ -262,6 +274,12 @@ class Book:
     def _next(self) -> int:
         self._count += 1
         return self._count
+
+
+def _merged(metadata: dict[str, str], news: Any) -> dict[str, str]:
+    """Return metadata with news: a key with an empty value is unset."""
+    merged = metadata | (news or {})
+    return {key: value for key, value in merged.items() if value != ""}
 
 
 def _divides(amount: int, currency: str) -> None:

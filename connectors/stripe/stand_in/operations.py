@@ -138,6 +138,8 @@ OPERATIONS: Final = (
               lambda book, row_id, _given: book.delete_invoice(row_id)),
     Operation("GET", f"{INVOICE}/lines", params.InvoiceLineItemListParams, _lines),
     Operation("POST", f"{INVOICE}/add_lines", params.InvoiceAddLinesParams, Book.add_lines),
+    Operation("POST", f"{INVOICE}/remove_lines", params.InvoiceRemoveLinesParams,
+              Book.remove_lines),
     Operation("POST", f"{INVOICE}/finalize", params.InvoiceFinalizeInvoiceParams, Book.finalize),
     Operation("POST", f"{INVOICE}/send", params.InvoiceSendInvoiceParams, Book.send),
     Operation("POST", f"{INVOICE}/void", params.InvoiceVoidInvoiceParams, Book.void),
