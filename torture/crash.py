@@ -36,6 +36,8 @@ NAME: Final = "crash points"
 SIDE_BY_SIDE: Final = 2
 PAIRS_AT_ONCE: Final = 8
 """How many second faults of one first fault are played in one go: they share what came before."""
+LINES_PER_CALL: Final = 4
+"""How many lines the misbehaving billing system takes at once: a thousand in a small way."""
 FIRST_AT_ONCE: Final = 60
 """How many first faults of one scenario are played in one go."""
 
@@ -169,7 +171,7 @@ def quick() -> Iterator[None]:
     silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
     structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
     with mock.patch.dict(BILLING), quick_processes():
-        register()
+        register(lines_per_call=LINES_PER_CALL)
         yield
     structlog.configure(**before)
 

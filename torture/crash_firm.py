@@ -35,7 +35,7 @@ from connectors.stand_in import InProcess
 from connectors.stripe.stand_in import StripeStandIn
 from connectors.stripe.stand_in.hooks import Hooks, signature
 from connectors.stripe.stand_in.rig import BASE as STRIPE
-from ledger import approvals, database, pushing, tables, versions
+from ledger import amending, approvals, database, pushing, tables, versions
 from ledger.claims import LEASE_SECONDS, NEVER
 from ledger.inbox import Inbox
 from line import Line
@@ -81,7 +81,6 @@ BILLING_SYSTEM: Final = """\
     system: {key}
     url: "{url}"
     token: "${{BILLING_TOKEN}}"
-    lines_per_call: {lines}
 """
 CUSTOMER: Final = """\
 format: 1
@@ -186,7 +185,6 @@ class Firm:
         *,
         send_to: str = "stripe",
         after_push: str = "leave as draft",
-        lines_per_call: int = 4,
         write_back: bool = False,
         edit: Callable[[str], str] = str,
     ) -> None:
@@ -218,9 +216,7 @@ class Firm:
             "JIRA_TOKEN": JIRA_TOKEN,
             "BILLING_TOKEN": TOKEN,
         }
-        billing = BILLING_SYSTEM.format(
-            key=CONNECTORS[profile].key, url=BILLING, lines=lines_per_call
-        )
+        billing = BILLING_SYSTEM.format(key=CONNECTORS[profile].key, url=BILLING)
         named = "stripe" if send_to == "stripe" else "billing"
         customer = CUSTOMER.replace("{send_to}", named).replace("{after_push}", after_push)
         self.rules = {
@@ -231,7 +227,6 @@ class Firm:
         }
         self.acknowledged: list[tuple[str, str]] = []
         """Endpoint and hash of each body whose sender has heard a 2xx."""
-        self.refuses: str | None = None
         self.database = _database(self.effects)
         self.start()
         self._activate()
@@ -313,6 +308,15 @@ class Firm:
             )
             self.line.database.write(approve)
 
+    def decide(self) -> None:
+        """Let what somebody else has made of a draft stand, as a person does who was asked."""
+        with self.line.database.read() as connection:
+            query = select(tables.invoice.c.reference).where(tables.invoice.c.conflict.is_not(None))
+            asked = list(connection.scalars(query))
+        for reference in asked:
+            decide = partial(amending.resolve, reference=reference, keep="theirs", actor="mia")
+            self.line.database.write(partial(decide, now=self.time.now()))
+
     def deliver_mail(self) -> None:
         """Post what Stripe has to say; what was answered is not posted again."""
         while self.mailbox.events:
@@ -389,11 +393,15 @@ def _due() -> str:
     by itself rests a little before.
     """
     unfinished = "attempts > 0 OR lease_until IS NOT NULL"
-    tables_of_stages = {(stage.table.name, stage.state) for stage in worker.STAGES}
+    waiting = {
+        (stage.table.name, state)
+        for stage in worker.STAGES
+        for state in ((stage.state,) if isinstance(stage.state, str) else stage.state)
+    }
     rows = " UNION ALL ".join(
         f"SELECT max(next_at, ifnull(lease_until, '')) AS at FROM {table} "
         f"WHERE state = '{state}' AND ({unfinished}{_OR_BY_ITSELF if state == 'draft' else ''})"
-        for table, state in sorted(tables_of_stages)
+        for table, state in sorted(waiting)
     )
     return f"SELECT min(at) FROM ({rows}) WHERE at > :now"
 

@@ -61,7 +61,7 @@ def test_keys_that_change_and_no_look_up_are_found() -> None:
     with (
         mock.patch.object(StripeConnector, "find_invoice", return_value=None),
         mock.patch.object(pushing, "needs_new_key", return_value=True),
-        mock.patch.object(pushing.hashlib, "sha256", keys),
+        mock.patch("ledger.pushing.hashlib.sha256", keys),
     ):
         assert "billed twice: acme-2026-10" in played(schedule).broken
 
@@ -71,7 +71,7 @@ def test_claims_without_a_fence_are_found() -> None:
         return sorted(claimed.ids)
 
     # The process stands still after it has claimed what it maps, and others map it meanwhile.
-    schedule = "correct:run#3/stall"
+    schedule = "correct:run#3/stall_after"
     assert played(schedule).broken == []
     with (
         mock.patch.object(claims, "hold", not_fenced),
