@@ -6,6 +6,8 @@ sent again before the lines there have been read: only those that are missing ar
 
 from __future__ import annotations
 
+from ledger.pushing import chunks_came
+
 from .attempt import Attempt, TotalsDifferError
 from .connector import RemoteInvoice
 
@@ -28,6 +30,8 @@ def add_missing(attempt: Attempt, remote: RemoteInvoice) -> RemoteInvoice:
                 f"delete it there, then run `flask invoices push {attempt.push.reference}`"
             )
         if len(there) == len(ours):
+            # Some may have come although their answers were lost.
+            attempt.write(lambda connection, now: chunks_came(connection, attempt.push, now))
             return remote
         remote = _add(attempt, remote.remote_id, len(there))
         if len(remote.lines or ()) <= len(there):

@@ -222,6 +222,20 @@ def mark(
     )
 
 
+def chunks_came(connection: Connection, push: Push, now: datetime) -> None:
+    """Write down that all lines are there, whatever was heard of the requests that added them."""
+    connection.execute(
+        update(intent)
+        .where(
+            intent.c.invoice_id == push.invoice_id,
+            intent.c.operation.startswith("lines:"),
+            intent.c.operation.endswith(f":{push.revision}"),
+            intent.c.state.in_(("sent", "uncertain")),
+        )
+        .values(state="confirmed", remote_id=push.remote_id, changed_at=now)
+    )
+
+
 def needs_new_key(
     intended: Intent, key_life: timedelta, settles_after: timedelta, now: datetime
 ) -> bool:

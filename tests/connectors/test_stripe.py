@@ -101,13 +101,17 @@ def test_the_api_version_is_the_installed_packages_own() -> None:
     assert len(set(WATCHED)) == len(WATCHED) <= 20
 
 
-def test_250_lines_take_two_calls(connector: StripeConnector, http: RecordedHttp) -> None:
+def test_250_lines_take_two_calls_that_write(
+    connector: StripeConnector, http: RecordedHttp
+) -> None:
     customer = connector.resolve_customer(DRAFT, idempotency_key="key")
     http.requests.clear()
     draft = replace(DRAFT, lines=(line("0.25", "99.99"),) * 250)
     pushed = connector.create_draft(draft, remote_customer=customer, idempotency_key="key")
     assert http.changes() == ["/v1/invoices", f"/v1/invoices/{pushed.remote_id}/add_lines"]
-    assert len(http.requests) == 2
+    # Ten lines come with the answer; the others are read, a hundred at a time.
+    assert len(http.requests) == 2 + 3
+    assert pushed.lines == connector.shown(draft).lines
     assert pushed.amounts.total == 250 * 2500
 
 
