@@ -1,4 +1,4 @@
-"""The judge of the crash points: what must be the same after any schedule as after the calm play."""
+"""The judge of the crash points: what must be the same after any schedule as after a calm play."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ _delivery = tables.delivery.c
 
 def _subjects(connection: Connection) -> list[Any]:
     of = tables.subject.c
-    columns = (of.endpoint, of.name, of.kind, of.version, of.seconds, of.state, of.reason)
+    columns: tuple[Any, ...] = (of.endpoint, of.name, of.kind, of.version, of.seconds)
+    columns += (of.state, of.reason)
     columns += (of.customer, of.rule, of.held_seconds, of.excluded_seconds)
     return _plain(connection, select(*columns).order_by(of.endpoint, of.name))
 
