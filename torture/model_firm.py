@@ -29,9 +29,9 @@ from connectors.stripe.stand_in.rig import InProcessHttp
 from ledger import approvals, replay, versions
 from ledger import database as databases
 from ledger.claims import LEASE_SECONDS, waits
+from ledger.columns import UtcDateTime
 from ledger.errors import OutcomeUnknownError
 from ledger.inbox import Inbox
-from ledger.tables import UtcDateTime
 from line import Line
 from mappings.book import Book
 from settings import Settings
@@ -184,6 +184,9 @@ class Firm:
         )
         self.outside.site = InProcessHttp(self.stripe)
         self.deleted: set[str] = set()
+        """What was deleted at Stripe, by its id there."""
+        self.approved: dict[str, str] = {}
+        """The content of each draft that a person has approved, as it was shown."""
         for path in (self.folder / "out").glob("*"):
             path.unlink()
         self.effects.until_crash = None
@@ -268,18 +271,20 @@ class Firm:
         )
 
     def approve(self, reference: str) -> None:
-        """Approve a draft, if it can be."""
-
+        """Approve a draft as it is shown, if it can be."""
+        query = "SELECT content, content_hash FROM invoice WHERE reference = ?"
+        content, seen = self.database.raw.execute(query, (reference,)).fetchone()
         with suppress(approvals.ApprovalError):
             self.database.write(
                 lambda connection: approvals.approve(
                     connection,
                     reference,
                     approved_by="mia",
-                    content_hash=None,
+                    content_hash=seen,
                     now=self.clock.now(),
                 )
             )
+            self.approved[reference] = content
 
 
 @contextmanager

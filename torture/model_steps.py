@@ -33,6 +33,8 @@ HAPPENINGS: Final = (
 )
 LASTING: Final = 8
 """For how many looks trouble lasts before the next process takes over what was left."""
+MOST_CRASHES: Final = 3
+"""How often the process dies before one works to the end."""
 _AT_SYSTEM: Final = frozenset(SYSTEM_STATES.values())
 
 
