@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
 from typing import Final
 
 from torture.billing.faults import KINDS
@@ -55,6 +54,6 @@ def wanted(storms: Sequence[Storm]) -> list[str]:
     ]
 
 
-def _met(change: str, state: str) -> bool:
+def _can_meet(change: str, state: str) -> bool:
     # A deleted entry is taken off its draft, so there is none to restore there.
     return (change, state) != ("restore", "draft")

@@ -33,13 +33,12 @@ class Disk:
         how = f"size={MEGABYTES}m,mode=0755".encode()
         if os.geteuid() != 0:
             raise NoDiskError("only root may mount one")
-        for done in (
-            lambda: libc.unshare(_CLONE_NEWNS),
-            lambda: libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None),
-            lambda: libc.mount(b"torture", bytes(folder), b"tmpfs", 0, how),
+        if (
+            libc.unshare(_CLONE_NEWNS)
+            or libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+            or libc.mount(b"torture", bytes(folder), b"tmpfs", 0, how)
         ):
-            if done() != 0:
-                raise NoDiskError(os.strerror(ctypes.get_errno()))
+            raise NoDiskError(os.strerror(ctypes.get_errno()))
         self._folder, self._libc = folder, libc
 
     def fill(self) -> None:

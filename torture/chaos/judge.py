@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,10 @@ from .watch import deliveries
 
 STANDING: Final = {"draft", "open", "paid"}
 """Documents at a billing system that somebody owes, or will."""
+Key = tuple[str, str, str]
+"""A delivery: endpoint, delivery id, hash of the body."""
+Billed = Mapping[str, Sequence[Mapping[str, Any]]]
+"""All invoices of each billing system, by its profile."""
 MOST_SHOWN: Final = 12
 """How many of many failures alike are told one by one."""
 
@@ -50,15 +55,11 @@ class Verdict:
 
 def judge(site: Site, truth: Truth, history: History) -> Verdict:
     """Return the verdict on a site at rest."""
-    verdict = Verdict()
     database = Database(site.database_url)
     billed = site.truth_of_billing()
     try:
         with database.read() as connection:
-            _judge_inbox(verdict, connection, history)
-            _judge_subjects(verdict, connection, truth)
-            _judge_money(verdict, connection, truth, billed)
-            _judge_invoices(verdict, connection, billed)
+            verdict = judge_ledger(connection, truth, history.acked, billed)
     finally:
         database.close()
     _judge_notes(verdict, site.jira.comments)
@@ -68,11 +69,26 @@ def judge(site: Site, truth: Truth, history: History) -> Verdict:
     return verdict
 
 
-def _judge_inbox(verdict: Verdict, connection: Connection, history: History) -> None:
+def judge_ledger(
+    connection: Connection, truth: Truth, acked: Collection[Key], billed: Billed
+) -> Verdict:
+    """Return the verdict on a ledger and on what the billing systems hold.
+
+    `acked` names the deliveries that were accepted, `billed` has the invoices by profile.
+    """
+    verdict = Verdict()
+    _judge_inbox(verdict, connection, acked)
+    _judge_subjects(verdict, connection, truth)
+    _judge_money(verdict, connection, truth, billed)
+    _judge_invoices(verdict, connection, billed)
+    return verdict
+
+
+def _judge_inbox(verdict: Verdict, connection: Connection, acked: Collection[Key]) -> None:
     """Whatever was answered with 202 is in the inbox, and has been read."""
     stored = deliveries(connection)
-    verdict.compared["deliveries"] = len(history.acked)
-    for key in history.acked:
+    verdict.compared["deliveries"] = len(acked)
+    for key in acked:
         state = stored.get(key)
         if state is None:
             verdict.lost.append(f"delivery {key[1]} was accepted and is not in the inbox")
@@ -101,12 +117,12 @@ def _judge_subjects(verdict: Verdict, connection: Connection, truth: Truth) -> N
     accounted = 0
     for endpoint, name, due in truth.all_due():
         verdict.compared["entries and milestones"] += 1
-        row = found.pop((endpoint, name), None)
-        if row is None:
+        if (endpoint, name) not in found:
             if due.state != "gone":
                 verdict.lost.append(f"{endpoint} {name}: the ledger does not know it")
             continue
-        accounted += _judge_subject(verdict, f"{endpoint} {name}", due, row, lines[row.id])
+        known = found.pop((endpoint, name))
+        accounted += _judge_subject(verdict, f"{endpoint} {name}", due, known, lines[known.id])
     for endpoint, name in found:
         if not name.startswith("issue:"):
             verdict.doubled.append(f"{endpoint} {name}: there is no such thing")
@@ -145,12 +161,7 @@ def _judge_subject(verdict: Verdict, name: str, due: Due, row: Any, lines: Seque
     return accounted
 
 
-def _judge_money(
-    verdict: Verdict,
-    connection: Connection,
-    truth: Truth,
-    billed: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> None:
+def _judge_money(verdict: Verdict, connection: Connection, truth: Truth, billed: Billed) -> None:
     """What stands at the billing system plus what is open here is what is owed, exactly."""
     open_here = {
         row.customer: int(row.amount)
@@ -177,16 +188,11 @@ def _judge_money(
             )
 
 
-def _judge_invoices(
-    verdict: Verdict,
-    connection: Connection,
-    billed: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> None:
+def _judge_invoices(verdict: Verdict, connection: Connection, billed: Billed) -> None:
     """The billing system has one invoice for each that was pushed, with the same lines."""
     there: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for rows in billed.values():
-        for each in rows:
-            there[each["reference"]].append(each)
+    for each in chain.from_iterable(billed.values()):
+        there[each["reference"]].append(each)
     rows = connection.execute(select(invoice)).mappings().all()
     ours = {row["reference"]: row for row in rows}
     for reference, found in there.items():
@@ -206,7 +212,7 @@ def _judge_invoices(
         if sent != [_line(each) for each in found[0]["lines"]]:
             verdict.wrong.append(f"{reference}: has other lines there than were approved here")
     for reference, row in ours.items():
-        if row["state"] == "pushed" and reference not in there:
+        if row["state"] == "pushed" and row["released_at"] is None and reference not in there:
             verdict.lost.append(f"{reference}: is pushed, and not at the billing system")
         if row["state"] == "approved":
             verdict.wrong.append(f"{reference}: is still approved: {row['problem']}")
@@ -240,7 +246,7 @@ def _judge_by_audit(verdict: Verdict, site: Site) -> None:
     """The product's own audit, the billing systems included, has nothing to say."""
     done = site.flask("audit", "--deep")
     if done.returncode != 0:
-        told: Iterator[str] = iter((done.stdout + done.stderr).splitlines())
+        told = (done.stdout + done.stderr).splitlines()
         verdict.wrong += [f"flask audit --deep: {line}" for line in told]
 
 

@@ -100,7 +100,12 @@ class Person:
         what = self._dice.choice(self._happenings)
         system = self._dice.choice(self._systems)
         _, there = ask(f"{system}/_truth")
-        fitting = [each for each in there if self._fits(what, each)]
+        status, told = ask(f"{self._web}/invoices?state=pushed&limit=200", token=self._token)
+        # Nobody deletes there what has not yet arrived.
+        arrived = {each["reference"] for each in told["invoices"]} if status == 200 else set()
+        fitting = [
+            each for each in there if each["reference"] in arrived and self._fits(what, each)
+        ]
         if not fitting:
             return
         chosen = self._dice.choice(fitting)

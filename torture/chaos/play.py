@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +31,9 @@ SETTLE_SECONDS: Final = 60
 """How long a site may take to come to rest once nobody posts and nothing strikes."""
 AT_REST_LOOKS: Final = 3
 """How many looks in a row must find nothing waiting."""
-POLLED_SECONDS: Final = 8
-"""How long after the last change all polls have surely asked about it."""
-HAPPENINGS: Final = ("finalize", "finalize", "pay", "pay")
+VISIBLE: Final = timedelta(seconds=2)
+"""How long after the last change the project tool surely tells about it."""
+HAPPENINGS: Final = ("finalize", "finalize", "finalize", "pay", "pay", "void", "delete")
 
 
 @dataclass
@@ -72,6 +75,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
                 left_out.append(f"disk full: {error}")
         site = ending.enter_context(Site(folder, kind=kind, seed=seed, faulty_share=FAULTY_SHARE))
         truth, history = Truth(), History(folder / "history.jsonl")
+        ending.callback(history.close)
         watch = Watch(site.database_url)
         admin = Admin(site)
         workload = Workload(
@@ -87,7 +91,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
         )
         nemesis = Nemesis(site, watch, sender, random.Random(dice.random()), disk)
         for part in (watch, sender, person, admin):
-            part.start()  # type: ignore[attr-defined]
+            part.start()
         rate = EVENTS_A_SECOND[kind]
         worker = _Worker(workload, sender, rate)
         worker.start()
@@ -96,18 +100,20 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
             site.processes.look_after()
             nemesis.strike()
             time.sleep(0.02)
-        worker.stop()
-        admin.stop()
         nemesis.rest()
+        for stop in (worker.stop, admin.stop, person.stop):
+            _meanwhile(site, stop)
         faults = _faults(site)
-        person.stop()
         site.calm()
         settled_in, waits = _settle(site, watch, sender)
-        sender.stop()
-        watch.stop()
+        for stop in (sender.stop, watch.stop):
+            _meanwhile(site, stop)
         verdict = judge(site, truth, history)
         verdict.wrong += [f"not at rest after {SETTLE_SECONDS} s: {each}" for each in waits]
         verdict.wrong += admin.wrong
+        if disk and verdict.failures:
+            # The disk is gone in a moment.
+            shutil.copytree(folder / "ledger", folder / "ledger-kept")
         return Storm(
             kind=kind,
             seed=seed,
@@ -161,19 +167,28 @@ class _Worker:
             self._sender.post(posting)
 
 
+def _meanwhile(site: Site, stop: Callable[[], None]) -> None:
+    """Stop a part while the processes are looked after, which it may need to come to its end."""
+    stopping = threading.Thread(target=stop, daemon=True)
+    stopping.start()
+    while stopping.is_alive():
+        site.processes.look_after()
+        stopping.join(0.05)
+
+
 def _settle(site: Site, watch: Watch, sender: Sender) -> tuple[float, list[str]]:
     """Wait until nothing waits; return the seconds that took, and what waits all the same."""
-    begun = time.monotonic()
+    begun, since = time.monotonic(), datetime.now(UTC) + VISIBLE
     quiet, waits = 0, ["not looked yet"]
     while time.monotonic() - begun < SETTLE_SECONDS:
         site.processes.look_after()
-        waits = watch.unsettled()
+        waits = watch.unsettled(since)
         if sender.waiting:
             waits.append(f"{sender.waiting} deliveries are not taken")
         quiet = 0 if waits else quiet + 1
         if quiet == 1:
             settled_in = time.monotonic() - begun
-        if quiet >= AT_REST_LOOKS and time.monotonic() - begun >= POLLED_SECONDS:
+        if quiet >= AT_REST_LOOKS:
             return settled_in, []
         time.sleep(0.3)
     return time.monotonic() - begun, waits

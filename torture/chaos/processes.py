@@ -127,25 +127,30 @@ class Processes:
 
     def stop_all(self) -> None:
         """End all programs, the last started first, and whatever they have started."""
-        running = [each for each in reversed(self.programs.values()) if each.process is not None]
-        for program in running:
-            assert program.process is not None
+        running = [
+            each.process for each in reversed(self.programs.values()) if each.process is not None
+        ]
+        # Noted now, because nobody finds them once their parents are gone.
+        below = [(pid, _born(pid)) for process in running for pid in descendants_of(process.pid)]
+        postgres = self.programs.get("postgres")
+        for process in running:
             with suppress(ProcessLookupError):
-                os.killpg(program.process.pid, signal.SIGCONT)
+                os.killpg(process.pid, signal.SIGCONT)
             # SIGINT is PostgreSQL's fast shutdown; all others end on SIGTERM.
-            program.process.send_signal(
-                signal.SIGINT if program.name == "postgres" else signal.SIGTERM
-            )
+            is_postgres = postgres is not None and process is postgres.process
+            process.send_signal(signal.SIGINT if is_postgres else signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
-        for program in running:
-            process = program.process
-            assert process is not None
+        for process in running:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(deadline - time.monotonic(), 0))
-            kill_tree(process.pid)
+            # Whoever of its group is left; the group's number is taken as long as one is.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        for pid, born in below:
+            # Its number may be somebody else's by now.
+            if born is not None and _born(pid) == born:
+                kill(pid)
         self.programs.clear()
 
 
@@ -181,15 +186,21 @@ def kill(pid: int) -> bool:
     return True
 
 
-def kill_tree(pid: int) -> int:
-    """Kill a process and everything below it; return how many there were."""
-    return sum(kill(each) for each in [pid, *descendants_of(pid)])
-
-
 def state_of(pid: int) -> str | None:
     """Return the letter of a process's state as in `ps`, None if there is no such process."""
+    told = _stat(pid)
+    return told[0] if told else None
+
+
+def _born(pid: int) -> str | None:
+    """Return when a process began, in ticks since the machine did; None if there is none."""
+    told = _stat(pid)
+    return told[19] if told else None
+
+
+def _stat(pid: int) -> list[str]:
     try:
         told = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return None
-    return told.rpartition(")")[2].split()[0]
+        return []
+    return told.rpartition(")")[2].split()

@@ -20,6 +20,8 @@ LEASE_SECONDS: Final = 4
 """Production: 20."""
 LONGEST_WAIT_SECONDS: Final = 4
 """Production: 300."""
+MOST_ATTEMPTS: Final = 40
+"""Production: 5. Here workers die that much more often, and not because of the row."""
 QUIET_SECONDS: Final = 4
 """Production: 60."""
 KEY_LIFE_SECONDS: Final = 6
@@ -62,21 +64,24 @@ def shrink() -> None:
     from connectors.jira.connector import JiraConnector
     from ledger import claims, pushing, sync
 
-    _set(claims, "LEASE_SECONDS", LEASE_SECONDS)
-    _set(claims, "LONGEST_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
-    _set(claims, "secrets", SimpleNamespace(token_hex=_token))
-    _set(pushing, "QUIET", timedelta(seconds=QUIET_SECONDS))
-    _set(pushing, "KEY_MARGIN", timedelta(seconds=1))
-    _set(sync, "POLL", timedelta(seconds=POLL_SECONDS))
-    _set(sync, "POLL_FINAL", timedelta(seconds=2 * POLL_SECONDS))
-    _set(polling, "OVERLAP_MS", OVERLAP_MS)
-    _set(polling, "ISSUE_OVERLAP_MS", OVERLAP_MS)
-    _set(JiraConnector, "poll_seconds", POLL_SECONDS)
+    override(claims, "LEASE_SECONDS", LEASE_SECONDS)
+    override(claims, "LONGEST_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
+    override(claims, "MOST_ATTEMPTS", MOST_ATTEMPTS)
+    override(claims, "secrets", SimpleNamespace(token_hex=_token))
+    override(pushing, "QUIET", timedelta(seconds=QUIET_SECONDS))
+    override(pushing, "KEY_MARGIN", timedelta(seconds=1))
+    override(sync, "POLL", timedelta(seconds=POLL_SECONDS))
+    override(sync, "POLL_FINAL", timedelta(seconds=2 * POLL_SECONDS))
+    override(polling, "OVERLAP_MS", OVERLAP_MS)
+    override(polling, "ISSUE_OVERLAP_MS", OVERLAP_MS)
+    override(JiraConnector, "poll_seconds", POLL_SECONDS)
 
     from torture.billing.connector import StripeLikeConnector, register
 
     life = timedelta(seconds=KEY_LIFE_SECONDS)
-    _set(StripeLikeConnector, "abilities", replace(StripeLikeConnector.abilities, key_life=life))
+    override(
+        StripeLikeConnector, "abilities", replace(StripeLikeConnector.abilities, key_life=life)
+    )
     register()
 
     import worker
@@ -85,8 +90,8 @@ def shrink() -> None:
     from line import Line
     from settings import Settings
 
-    _set(worker, "OUTAGE", timedelta(seconds=2 * POLL_SECONDS))
-    _set(push, "PERMANENT_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
+    override(worker, "OUTAGE", timedelta(seconds=2 * POLL_SECONDS))
+    override(push, "PERMANENT_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
 
     def from_env(environ: Mapping[str, str] | None = None) -> Line:
         environ = os.environ if environ is None else environ
@@ -95,7 +100,7 @@ def shrink() -> None:
         clock = TortureClock(Path(path) if path else None)
         return Line(Settings.from_env(environ), environ=environ, clock=clock, http=http)
 
-    _set(Line, "from_env", staticmethod(from_env))
+    override(Line, "from_env", staticmethod(from_env))
 
 
 def owner_of(token: str) -> int:
@@ -115,7 +120,7 @@ def _token(size: int) -> str:
 _known: set[int] = set()
 
 
-def _set(place: ModuleType | type[Any], name: str, value: object) -> None:
+def override(place: ModuleType | type[Any], name: str, value: object) -> None:
     """Set what is there; raise AttributeError for a name that the product no longer has."""
     getattr(place, name)
     setattr(place, name, value)

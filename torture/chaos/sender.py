@@ -42,6 +42,13 @@ class History:
     """Answers that no tool should ever get."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self._file = self.path.open("a", buffering=1)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def note(self, what: str, posting: Posting, detail: str = "") -> None:
         """Keep one step of a posting."""
         with self._lock:
@@ -49,9 +56,8 @@ class History:
             if what == "ok":
                 key = (posting.endpoint, posting.known_as, posting.body_hash)
                 self.acked.setdefault(key, time.time())
-            with self.path.open("a") as file:
-                line = [round(time.time(), 3), what, posting.endpoint, posting.delivery_id]
-                file.write(json.dumps([*line, posting.what, detail]) + "\n")
+            line = [round(time.time(), 3), what, posting.endpoint, posting.delivery_id]
+            self._file.write(json.dumps([*line, posting.what, detail]) + "\n")
 
     def complain(self, text: str) -> None:
         """Keep that an answer was wrong."""

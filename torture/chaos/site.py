@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -35,7 +36,7 @@ from .bodies import CANARY
 from .firm import SECRETS, Rules
 from .person import NoAnswerError, ask
 from .processes import ROOT, Processes, TortureError
-from .scaled import CLAIMANTS, OFFSET, TIMEOUT_SECONDS
+from .scaled import CLAIMANTS, OFFSET, TIMEOUT_SECONDS, override
 from .servers import Postgres, Valkey, until
 
 PROFILES: Final = ("stripe-like", "accounting-like", "worst")
@@ -59,7 +60,7 @@ class Site:
         self.offset.write_text("0")
         self.claimants = folder / "claimants"
         self.claimants.mkdir()
-        jira_stand_in.MINUTE_MS = VISIBLE_MS  # type: ignore[misc]
+        override(jira_stand_in, "MINUTE_MS", VISIBLE_MS)
         self.jira = JiraStandIn()
         self._serving = serve(self.jira)
         jira_url = self._serving.__enter__()
@@ -68,7 +69,7 @@ class Site:
         self.billing = {
             name: f"http://127.0.0.1:{port}" for name, port in zip(PROFILES, billing, strict=True)
         }
-        self.rules = Rules(folder / "rules", _connectors(), PROFILES)
+        self.rules = Rules(folder / "rules", connectors_of(PROFILES), PROFILES)
         self.base = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
         }
@@ -200,7 +201,8 @@ class Site:
         )
 
     def _start_programs(self) -> None:
-        how = "--worker-class gthread --workers 2 --threads 16 --timeout 60 --graceful-timeout 5"
+        workers = 2 if self.kind == "services" else 1
+        how = f"--workers {workers} --worker-class gthread --threads 16 --graceful-timeout 5"
         gunicorn = (sys.executable, "-m", "gunicorn", "torture.chaos.programs:create_web()")
         where = ("--no-control-socket", "--bind", f"127.0.0.1:{self.port}")
         add = partial(self.processes.add, environ=self.environ)
@@ -238,11 +240,12 @@ def _address(profile: str) -> str:
     return f"BILLING_{_word(profile).upper()}"
 
 
-def _connectors() -> str:
+def connectors_of(profiles: Sequence[str]) -> str:
+    """Return the lines under `connectors:` for these billing systems."""
     return "\n".join(
         f'  {name}: {{system: torture_{_word(name)}, url: "${{{_address(name)}}}", '
         f'token: "${{BILLING_TOKEN}}"}}'
-        for name in PROFILES
+        for name in profiles
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.claims import NEVER
 from ledger.database import Database
+from ledger.polls import CHANGES, progress
 from ledger.tables import delivery, invoice, line_item, subject
 from worker import STAGES
 
@@ -90,11 +91,14 @@ class Watch:
         """Return whether something waited or was held at the last look."""
         return bool(self.waiting) or bool(self.holders)
 
-    def unsettled(self) -> list[str]:
-        """Return what has not come to its end yet, in words."""
+    def unsettled(self, since: datetime) -> list[str]:
+        """Return what has not come to its end yet, in words.
+
+        That is rows that wait, and polls that have not been answered since a moment.
+        """
         try:
             with self._database.read() as connection:
-                return list(_unsettled(connection))
+                return [*_unsettled(connection), *_unasked(connection, since)]
         except SQLAlchemyError as error:
             return [f"the database cannot be read ({type(error).__name__})"]
 
@@ -157,6 +161,12 @@ def _unsettled(connection: Connection) -> Iterator[str]:
         count = connection.scalar(select(func.count()).select_from(stage.table).where(where))
         if count:
             yield f"{count} rows wait at {stage.name}"
+
+
+def _unasked(connection: Connection, since: datetime) -> Iterator[str]:
+    for each in progress(connection):
+        if each.what == CHANGES and (each.polled_at is None or each.polled_at < since):
+            yield f"{each.endpoint} was not asked for changes since {since:%H:%M:%S}"
 
 
 def _states(connection: Connection) -> dict[str, str]:
