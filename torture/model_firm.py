@@ -78,12 +78,13 @@ class MemoryDatabase(databases.Database):
 
     def __init__(self, effects: Effects) -> None:
         self.url = "sqlite://"
-        self.raw = sqlite3.connect(":memory:", check_same_thread=False)
+        # As on disk: no transaction that the ledger has not begun, and foreign keys hold.
+        self.raw = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self.raw.execute("PRAGMA foreign_keys=ON")
         self._effects = effects
         self.engine = create_engine(
             "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
         )
-        event.listen(self.engine, "connect", databases._prepare_sqlite)
         event.listen(self.engine, "begin", databases._begin_sqlite)
 
     def commit(self, commit: Callable[[], None]) -> None:
@@ -296,7 +297,7 @@ def _quickly() -> Iterator[None]:
     """
     with (
         mock.patch.object(worker, "busy_stages", _busy_stages),
-        mock.patch.object(worker, "_kept", return_value=nullcontext()),
+        mock.patch.object(worker, "kept", return_value=nullcontext()),
     ):
         yield
 

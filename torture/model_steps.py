@@ -80,7 +80,7 @@ class Steps:
             one("other person", entry, world.hand_over, self._there),
             one("other day", (ENTRIES, len(DAYS)), world.move_day, self._there),
             one("other issue", (ENTRIES, ISSUES), world.move, self._there),
-            one("delete", entry, world.delete, self._there),
+            one("remove", entry, world.remove, self._there),
             wherever("restore", entry, world.restore, self._gone),
             one("edit that is told late", entry, world.hold_back, self._there),
             one("late delivery", (6,), world.release, self._of_late),

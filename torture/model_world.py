@@ -52,7 +52,9 @@ class World:
         self.crashes = 0
         """How many processes have died since one has worked to the end."""
         self.ledger = Ledger.read(firm.database.raw)
-        self.steps = {step.name: step for step in Steps(self).every()}
+        every = Steps(self).every()
+        self.steps = {step.name: step for step in every}
+        assert len(self.steps) == len(every), "two steps have the same name"
         for number, project in enumerate(("ACME", "BETA"), 1):
             self._tell(Issue, number, Issue(1, project))
 
@@ -174,7 +176,7 @@ class World:
     def move(self, number: int, issue: int) -> None:
         self._change(number, issue=issue + 1)
 
-    def delete(self, number: int) -> None:
+    def remove(self, number: int) -> None:
         self._change(number, is_there=False)
 
     def restore(self, number: int) -> None:

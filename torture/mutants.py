@@ -131,11 +131,16 @@ class Hunted:
     mutant: Mutant
     is_planted: bool
     seen: Sequence[str]
+    """The promises that were broken."""
+    error: str | None
+    """Why the play itself could not be played: then it says nothing."""
     seconds: float
 
     @property
     def problem(self) -> str | None:
         """Return why the harness cannot be trusted, None if all is as it must be."""
+        if self.error:
+            return f"the play for {self.mutant.name} cannot be played: {self.error}"
         if self.is_planted and not self.seen:
             return f"the mutant survives: {self.mutant.name} was not noticed"
         if not self.is_planted and self.seen:
@@ -147,7 +152,7 @@ def run(budget_seconds: float, seed: int) -> LayerResult:
     """Hunt all mutants; what survives is a failure, and so is a play that the sound fail."""
     started = time.monotonic()
     hunted = hunt(MUTANTS)
-    caught = [each for each in hunted if each.is_planted and each.seen]
+    caught = [each for each in hunted if each.is_planted and not each.problem]
     figures: dict[str, int | float | str] = {
         "mutants": len(MUTANTS),
         "caught": len(caught),
@@ -173,27 +178,33 @@ def hunt(mutants: Sequence[Mutant]) -> list[Hunted]:
             there.close()
             running[here] = (mutant, is_planted, process, time.monotonic())
         oldest = min(begun for *_, begun in running.values())
-        done: list[Any] = wait(list(running), timeout=max(oldest + LONGEST_SECONDS - time.monotonic(), 0))
+        done: list[Any] = wait(
+            list(running), timeout=max(oldest + LONGEST_SECONDS - time.monotonic(), 0)
+        )
         for pipe in done or [min(running, key=lambda each: running[each][3])]:
             mutant, is_planted, child, begun = running.pop(pipe)
-            try:
-                seen = pipe.recv() if pipe in done else [f"it hung for {LONGEST_SECONDS} s"]
-            except EOFError:
-                seen = ["the process ended without a word"]
+            seen, error = [], f"it hung for {LONGEST_SECONDS} s"
+            if pipe in done:
+                try:
+                    seen, error = pipe.recv()
+                except EOFError:
+                    error = "its process ended without a word"
             child.kill()
             child.join()
-            hunted.append(Hunted(mutant, is_planted, seen, time.monotonic() - begun))
+            hunted.append(Hunted(mutant, is_planted, seen, error, time.monotonic() - begun))
     return hunted
 
 
 def _play(mutant: Mutant, is_planted: bool, there: Any) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    seen: list[str] = []
+    error = None
     with mutant.plant() if is_planted else nullcontext():
         try:
             seen = mutant.hunt()
-        except Exception as error:
-            seen = [f"{type(error).__name__}: {error}"]
-    there.send(seen)
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}"
+    there.send((seen, error))
 
 
 def main() -> int:
