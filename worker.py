@@ -13,15 +13,12 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 import logs
@@ -41,7 +38,6 @@ from ledger import (
     tables,
 )
 from ledger.claims import (
-    LEASE_SECONDS,
     LONGEST_WAIT_SECONDS,
     MOST_ATTEMPTS,
     NEVER,
@@ -49,7 +45,6 @@ from ledger.claims import (
     claim,
     give_back,
     hand_back,
-    renew,
     waits,
 )
 from ledger.database import is_away
@@ -72,6 +67,7 @@ from line import Line
 from mappings.judging import judge, terms_of
 from missed import ask_changes
 from reconciliation import ask_entries
+from stages import Stage, kept
 from webhooks.registry import sources
 
 LOOK_SECONDS: Final = 0.1
@@ -82,37 +78,6 @@ OUTAGE: Final = timedelta(minutes=15)
 """How long before a project tool is asked again that could not answer several times."""
 
 log = structlog.get_logger("worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of the line: which rows wait for it, and what it does with a batch of them."""
-
-    name: str
-    work: Callable[[Line, Claim], None]
-    table: Table
-    state: str = "waiting"
-    most: int = 1
-    """The most rows that are worked on together."""
-    only: Callable[[datetime], Any] | None = None
-    """A further condition, given the present moment."""
-    hopeless: dict[str, Any] = field(default_factory=lambda: {"state": "failed"})
-    """What becomes of a row that has failed again and again; empty: it is tried for ever."""
-
-    def because(self, reason: str) -> dict[str, str]:
-        """Return the column that tells people of a row what is the matter with it."""
-        return {"problem" if self.table is tables.invoice else "reason": reason}
-
-    @property
-    def aside(self) -> dict[str, Any]:
-        """Return what becomes of a row that has ended its worker again and again."""
-        return {**self.hopeless, **self.because(_DEADLY.format(stage=self.name))}
-
-
-_DEADLY: Final = (
-    "{stage} has stopped the worker " + str(MOST_ATTEMPTS) + " times in a row (killed, out of "
-    "memory, out of time), so it is not tried any more - see the worker's log of that time"
-)
 
 
 def poll(line: Line, claimed: Claim) -> None:
@@ -402,7 +367,7 @@ def run(line: Line, stage: Stage) -> int:
         return 0
     with structlog.contextvars.bound_contextvars(stage=stage.name):
         try:
-            with _kept(line, claimed):
+            with kept(line.database, line.clock, claimed):
                 stage.work(line, claimed)
         except StaleClaimError as error:
             log.info("claim_lost", reason=str(error))
@@ -414,29 +379,6 @@ def run(line: Line, stage: Stage) -> int:
                 raise
             _give_back(line, stage, claimed, error)
     return len(claimed.ids)
-
-
-@contextmanager
-def _kept(line: Line, claimed: Claim) -> Iterator[None]:
-    """Keep a claim for as long as the work goes on: a slow remote system must not lose it.
-
-    A worker that is killed renews nothing, so what it held is free after `LEASE_SECONDS`.
-    """
-    done = threading.Event()
-
-    def keep() -> None:
-        while not done.wait(LEASE_SECONDS / 4):
-            # Whoever has lost the claim learns it when the work is stored.
-            with suppress(StaleClaimError, SQLAlchemyError):
-                line.database.write(lambda connection: renew(connection, claimed, line.clock.now()))
-
-    keeper = threading.Thread(target=keep, name="keeper", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
 
 
 def _give_back(line: Line, stage: Stage, claimed: Claim, error: Exception) -> None:

@@ -16,7 +16,7 @@ from spectree import Response as Responses
 from spectree import SecurityScheme, SpecTree
 from spectree.models import SecureType, SecuritySchemeData
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ledger.approvals import ApprovalError, approve
@@ -281,8 +281,8 @@ def _unauthorized(error: NoTokenError) -> Response:
     return response
 
 
-@blueprint.errorhandler(DBAPIError)
-def _database_error(error: DBAPIError) -> Response:
+@blueprint.errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> Response:
     if not is_unavailable(error):
         raise error
     response = _error(503, "database", "cannot be used just now", "ask again in a moment")

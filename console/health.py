@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.database import is_unavailable
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import BillhookError
+from ledger.heartbeats import beat, last_beat
 from ledger.overview import count_by_state, count_held, refused, waiting
 from ledger.tables import delivery, invoice
 
 from .bearer import NoTokenError, bearer_token
 from .current import current_line
+from .signs import notes
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from line import Line
 
 blueprint = Blueprint("health", __name__)
+RETRY_AFTER: Final = "5"
+"""Seconds until somebody who heard that the database is away may ask again."""
 
 
 @blueprint.get("/healthz")
@@ -44,19 +49,26 @@ def readyz() -> Response:
     line = current_line()
     found = {name: check(line) for name, check in CHECKS.items()}
     wrong = {name: problem for name, problem in found.items() if problem is not None}
-    response = jsonify({name: wrong.get(name, "ok") for name in found})
-    response.status_code = 503 if wrong else 200
+    beside = {} if "database" in wrong else notes(line)
+    response = jsonify({**{name: wrong.get(name, "ok") for name in found}, "notes": beside})
+    if wrong:
+        response.status_code = 503
+        response.headers["Retry-After"] = RETRY_AFTER
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _database(line: Line) -> str | None:
     try:
-        if line.database.is_current():
-            return None
+        if not line.database.is_current():
+            return "its migrations are not those of this release - run `flask db upgrade`"
     except SQLAlchemyError:
         return "cannot be reached - see DATABASE_URL"
-    return "its migrations are not those of this release - run `flask db upgrade`"
+    try:
+        line.database.write(lambda connection: beat(connection, "web", line.clock.now()))
+    except SQLAlchemyError:
+        return "can be read but not written: locked, full or read-only - see its disk and its log"
+    return None
 
 
 def _rules(line: Line) -> str | None:
@@ -74,8 +86,16 @@ def _queue(line: Line) -> str | None:
     return None
 
 
+def _inbox(line: Line) -> str | None:  # noqa: ARG001
+    inbox = current_app.extensions.get("billhook_inbox")
+    if inbox is not None and inbox.fails():
+        return "a delivery could not be stored just now - see the log, and the database's disk"
+    return None
+
+
 CHECKS: Final[dict[str, Callable[[Line], str | None]]] = {
     "database": _database,
+    "inbox": _inbox,
     "rules": _rules,
     "queue": _queue,
 }
@@ -118,6 +138,9 @@ class Numbers(Collector):
             "Deliveries that were turned away.",
             labels=["endpoint", "reason"],
         )
+        clock = GaugeMetricFamily(
+            "billhook_clock_age_seconds", "Since the clock's last sign of life; none: never."
+        )
         states = {
             table: GaugeMetricFamily(
                 f"billhook_{name}", f"{name.capitalize()} in each state.", labels=["state"]
@@ -125,6 +148,9 @@ class Numbers(Collector):
             for name, table in (("deliveries", delivery), ("invoices", invoice))
         }
         with self._line.database.read() as connection:
+            beaten_at = last_beat(connection, "clock")
+            if beaten_at is not None:
+                clock.add_metric([], max(0, (now - beaten_at).total_seconds()))
             for stage in waiting(connection, now):
                 rows.add_metric([stage.stage], stage.rows)
                 age.add_metric([stage.stage], stage.age_seconds(now))
@@ -135,7 +161,15 @@ class Numbers(Collector):
             for table, family in states.items():
                 for state, count in count_by_state(connection, table).items():
                     family.add_metric([state], count)
-        yield from (rows, age, held, refusals, *states.values())
+        yield from (rows, age, clock, held, refusals, *states.values())
+
+
+@blueprint.errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> Response:
+    if not is_unavailable(error):
+        raise error
+    problem = "the database cannot be used just now\n"
+    return Response(problem, 503, {"Retry-After": RETRY_AFTER}, mimetype="text/plain")
 
 
 @blueprint.errorhandler(NoTokenError)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.access import (
     SESSION_LIFE,
@@ -237,9 +237,11 @@ def _turned_away(error: AccessError) -> Response:
     return make_response(render_template("welcome.html", problem=str(error)), 401)
 
 
-@blueprint.errorhandler(DBAPIError)
-def _database_error(error: DBAPIError) -> Response:
+@blueprint.errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> Response:
     if not is_unavailable(error):
         raise error
     problem = "the database cannot be used just now - look again in a moment"
-    return make_response(render_template("welcome.html", problem=problem), 503)
+    answer = make_response(render_template("welcome.html", problem=problem), 503)
+    answer.headers["Retry-After"] = "5"
+    return answer

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from .claims import AFRESH, Claim, hold, released
-from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, standing
+from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, plan_held, standing
 from .database import insert_for
 from .deliveries import event_from_row
 from .errors import StaleClaimError
@@ -96,7 +96,9 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
         add += [line_row(line, row["subject_id"], now) for line in change.add]
         touched |= {line.customer for line in change.add}
         touched |= {each.line.customer for each in known if each.id in change.withdraw}
-        ending = _ending(row, verdict, known, before)
+        left = sum(each.line.seconds for each in known if each.id not in change.withdraw)
+        on_lines = left + sum(line.seconds for line in change.add)
+        ending = _ending(row, verdict, on_lines, before)
         judged.setdefault(ending, []).append(row["subject_id"])
     withdraw_lines(connection, withdraw)
     if add:
@@ -208,7 +210,9 @@ def _same_payers(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> bool
 def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id: int) -> Plan:
     wanted = [replace(line, event_id=event_id) for line in verdict.lines]
     if verdict.state == "held":
-        return plan_beside(known, ())
+        if told.kind == "time.total":
+            return plan_beside(known, ())
+        return plan_held(known, event_id=event_id)
     if (
         told.kind == "time.total"
         and verdict.state == "priced"
@@ -219,11 +223,10 @@ def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id:
 
 
 def _ending(
-    row: Mapping[str, Any], verdict: Verdict, known: Sequence[KnownLine], before: int
+    row: Mapping[str, Any], verdict: Verdict, on_lines: int, before: int
 ) -> tuple[Any, ...]:
-    """Return the values of `_JUDGED` for a subject."""
-    billed = sum(each.line.seconds for each in known if each.is_billed)
-    held = row["present"] - billed - before if verdict.state == "held" else 0
+    """Return the values of `_JUDGED` for a subject of which `on_lines` seconds are on lines."""
+    held = row["present"] - on_lines - before if verdict.state == "held" else 0
     excluded = row["present"] if verdict.state == "nothing" else before
     payers = ",".join(verdict.payers) or None
     said = (verdict.state, verdict.reason, verdict.customer, verdict.rule, payers)

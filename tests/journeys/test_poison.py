@@ -17,11 +17,12 @@ from sqlalchemy import Connection, update
 from sqlalchemy.exc import OperationalError
 
 import worker
-from ledger import approvals, replay, tables
+from ledger import deliveries, replay, tables
 from ledger.audit import audit
 from ledger.auditlog import seal
-from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, NEVER
+from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, NEVER, claim
 from ledger.doorbell import RedisDoorbell, Ring, RingWorker, bell_queue, connect
+from stages import Stage
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 
@@ -157,7 +158,7 @@ def test_what_a_killed_worker_held_is_claimed_one_at_a_time(office: Office) -> N
     def claimed() -> int:
         return len(
             line.database.write(
-                lambda connection: worker.claim(
+                lambda connection: claim(
                     connection, normalize.table, "waiting", office.clock.now(), normalize.most
                 )
             ).ids
@@ -170,7 +171,7 @@ def test_what_a_killed_worker_held_is_claimed_one_at_a_time(office: Office) -> N
 
 @pytest.mark.parametrize("stage", worker.STAGES, ids=lambda stage: stage.name)
 def test_every_stage_sets_aside_what_has_stopped_the_worker_five_times(
-    office: Office, stage: worker.Stage
+    office: Office, stage: Stage
 ) -> None:
     begin(office)
     now = office.clock.now()
@@ -217,13 +218,11 @@ def test_a_broken_database_is_no_rows_doing(
 ) -> None:
     """A disk that is full for minutes must not set aside what happens to be at hand."""
     office.tell(issue(7), worklog(1, seconds=3600))
-    office.approve(OCTOBER)
 
     def full(*_: object, **__: object) -> None:
         raise OperationalError("insert", {}, Exception("database or disk is full"))
 
-    monkeypatch.setattr(approvals, "approve_by_rule", full)
-    monkeypatch.setattr(worker.deliveries, "load", full)
+    monkeypatch.setattr(deliveries, "load", full)
     assert office.post(worklog(2, seconds=3600)) == 202
     for _ in range(2 * MOST_ATTEMPTS):
         with pytest.raises(OperationalError):
