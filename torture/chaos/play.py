@@ -58,6 +58,7 @@ class Storm:
     fenced: int
     """How often a process that had lost its claim was kept from committing."""
     settled_in: float
+    up_in: float = 0.0
     left_out: list[str] = field(default_factory=list)
 
 
@@ -130,6 +131,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
             recovered=watch.recovered,
             fenced=_fenced(folder / "logs"),
             settled_in=settled_in,
+            up_in=site.up_in,
             left_out=left_out,
         )
 
