@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +72,7 @@ class Turn:
     def result(self) -> LayerResult:
         """Return what it has found; a layer that ended without a word has failed."""
         if self.into.exists():
-            return LayerResult(**json.loads(self.into.read_text()))
+            return replace(LayerResult(**json.loads(self.into.read_text())), name=self.layer)
         last = self.log.read_text(errors="replace").splitlines()[-15:]
         return LayerResult(self.layer, {}, [f"{self.layer} ended without a result:", *last])
 

@@ -44,8 +44,11 @@ ACCIDENTS: Final = {
     "embedded": ("stopped", "restarted", "disk full", "clock set", "project tool"),
 }
 KILL_EVERY: Final = (0.3, 1.1)
-"""Seconds between two kills, at least and at most."""
+"""Seconds between two kills, at least and at most, where a site is up within `UP_SECONDS`."""
 ACCIDENT_EVERY: Final = (2.5, 4.5)
+UP_SECONDS: Final = 5.0
+"""What a site needs to be up on two cores that have nothing else to do. On a slower machine all
+strikes are further apart: what never gets to work is not tried at all."""
 PATIENCE: Final = 0.6
 """How long the nemesis waits for a victim that has work."""
 STOPPED_SECONDS: Final = LEASE_SECONDS + 1.5
@@ -84,7 +87,7 @@ class Nemesis:
             what = self.dice.choices(list(kinds), list(kinds.values()))[0]
             is_effective = self._kill(what)
             (self.kills if is_effective else self.in_vain)[what] += 1
-            self._kill_at = time.monotonic() + self.dice.uniform(*KILL_EVERY)
+            self._kill_at = time.monotonic() + self.dice.uniform(*KILL_EVERY) * self._slowness
         if now >= self._accident_at:
             if not self._bag:
                 self._bag = [*ACCIDENTS[self.site.kind]]
@@ -92,7 +95,12 @@ class Nemesis:
             what = self._bag.pop()
             if self._happen(what):
                 self.accidents[what] += 1
-            self._accident_at = time.monotonic() + self.dice.uniform(*ACCIDENT_EVERY)
+            pause = self.dice.uniform(*ACCIDENT_EVERY) * self._slowness
+            self._accident_at = time.monotonic() + pause
+
+    @property
+    def _slowness(self) -> float:
+        return max(1.0, self.site.up_in / UP_SECONDS)
 
     def rest(self) -> None:
         """Undo what would last: the stopped go on, the disk has room, the clock is right."""
@@ -192,11 +200,7 @@ class Nemesis:
         if what == "stopped":
             return self._stop_for_a_while()
         if what == "restarted":
-            for name in ("web", "worker-1", "worker-2", "clock"):
-                program = site.processes.programs.get(name)
-                if program is not None and program.is_running:
-                    program.process.terminate()  # type: ignore[union-attr]
-            return True
+            return self._restart_in_order()
         if what == "valkey flushed":
             return site.valkey is not None and site.valkey.flush()
         if what == "clock set":
@@ -212,6 +216,15 @@ class Nemesis:
             self._later.append((time.monotonic() + FULL_SECONDS, self.disk.free))
             return True
         return False
+
+    def _restart_in_order(self) -> bool:
+        """Ask the next program to end, as a deployment does, one after the other."""
+        names = ("web", "worker-1", "worker-2", "clock")
+        program = self.site.processes.programs[names[self.accidents["restarted"] % len(names)]]
+        if not program.is_running or program.process is None:
+            return False
+        program.process.terminate()
+        return True
 
     def _stop_for_a_while(self) -> bool:
         """Stop whoever holds something for longer than a lease runs: then it must not commit."""
