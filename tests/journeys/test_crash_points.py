@@ -131,7 +131,7 @@ class Played:
             step(self.line)
 
     def play(self) -> None:
-        """Play a small month: late facts, an edit, a deletion, two pushes, a correction."""
+        """Play a small month: late facts, an edit, a deletion, a push, and its amendment."""
         first = [worklog(1, seconds=3000), worklog(2, seconds=1200, account="acc-ben")]
         second = [
             worklog(3, seconds=7200),
@@ -147,7 +147,7 @@ class Played:
         self._post_all([worklog(2, seconds=2400, version=4, account="acc-ben")])
         self.survive(worker.work_off)
         self.survive(approve_all)
-        self._until_pushed("acme-2026-11")
+        self._until_pushed("acme-2026-10")
         # What went wrong at the very end is made up for, too.
         self.clock.go_on(LEASE_SECONDS + 1)
         self.survive(worker.work_off)
@@ -190,11 +190,10 @@ def test_the_small_month_comes_to_the_right_invoices(tmp_path: Path, sqlite_temp
     assert {
         reference: (state, content["total"])
         for reference, (state, _, content) in invoices(played.line).items()
-    } == {"acme-2026-10": ("pushed", 25000), "acme-2026-11": ("pushed", 2000)}
-    assert [(name, total) for name, total, _ in played.remote()] == [
-        ("acme-2026-10", 25000),
-        ("acme-2026-11", 2000),
-    ]
+    } == {"acme-2026-10": ("pushed", 27000)}
+    assert [(name, total) for name, total, _ in played.remote()] == [("acme-2026-10", 27000)]
+    assert "/add_lines" in str(played.effects.names)
+    assert "/remove_lines" in str(played.effects.names)
 
 
 SHARES = 4
