@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Flask
+from flask import Flask, Response
 
 import logs
 from console import api, health, views
@@ -45,7 +45,14 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
     app.register_blueprint(views.blueprint)
     app.register_blueprint(health.blueprint)
     api.register(app)
+    app.after_request(_never_guessed)
     return app
+
+
+def _never_guessed(response: Response) -> Response:
+    """Have every answer taken for what it says it is: a handshake echoes what a stranger sent."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def create_web() -> Flask:
