@@ -65,10 +65,11 @@ def test_keys_that_change_and_no_look_up_are_found() -> None:
 
 
 def test_a_push_without_a_fence_is_found() -> None:
-    # The process stands still while it sends lines, and others finish the push meanwhile.
-    schedule = "chunks-accounting-like:POST /v1/invoices/inv_1/lines#3/stall"
-    with mock.patch("connectors.attempt.hold_one"):
-        assert any("audit: intents" in each for each in played(schedule).broken)
+    # The process stands still before it creates, and others finish the push meanwhile.
+    schedule = "chunks-worst:Attempt._mark_sent#2/stall_after"
+    assert played(schedule).broken == []
+    with mock.patch("connectors.attempt.hold_one"), mock.patch("connectors.attempt.renew"):
+        assert "billed twice: acme-2026-10" in played(schedule).broken
 
 
 def test_an_answer_before_the_commit_is_found() -> None:
