@@ -187,8 +187,8 @@ class Firm:
         self.outside.site = InProcessHttp(self.stripe)
         self.deleted: set[str] = set()
         """What was deleted at Stripe, by its id there."""
-        self.approved: dict[str, str] = {}
-        """The content of each draft that a person has approved, as it was shown."""
+        self.approved: set[str] = set()
+        """The contents that a person has approved, as they were shown."""
         for path in (self.folder / "out").glob("*"):
             path.unlink()
         self.effects.until_crash = None
@@ -286,7 +286,7 @@ class Firm:
                     now=self.clock.now(),
                 )
             )
-            self.approved[reference] = content
+            self.approved.add(content)
 
 
 @contextmanager
