@@ -158,6 +158,17 @@ class Line:
         )
         return AuthorizedHttp(self.http, access)
 
+    def take_credit_notes(self) -> frozenset[str]:
+        """Return the names of the configured connectors that take credit notes."""
+        book = self.book()
+        configs = book.workspace.connectors.values() if book else ()
+        systems = billing_connectors()
+        return frozenset(
+            config.name
+            for config in configs
+            if config.system in systems and systems[config.system].abilities.credit
+        )
+
     def billing_named_by(self, endpoint: str) -> list[BillingConnector]:
         """Return the billing connectors that an endpoint's hints are about: those of its system."""
         book = self.book()

@@ -27,7 +27,7 @@ class Stage:
     name: str
     work: Callable[[Line, Claim], None]
     table: Table
-    state: str = "waiting"
+    state: str | tuple[str, ...] = "waiting"
     most: int = 1
     """The most rows that are worked on together."""
     only: Callable[[datetime], Any] | None = None

@@ -33,6 +33,7 @@ from ledger import (
     facts,
     polls,
     pushing,
+    restoring,
     subjects,
     sync,
     tables,
@@ -64,7 +65,7 @@ from ledger.errors import (
 from ledger.events import Delivery, Reading
 from ledger.found import store
 from line import Line
-from mappings.judging import judge, terms_of
+from mappings.judging import judge, reopened_word, terms_of
 from missed import ask_changes
 from reconciliation import ask_entries
 from stages import Stage, kept
@@ -175,8 +176,11 @@ def _asked(line: Line, claimed: Claim, wanted: list[facts.Wanted]) -> list[facts
 def map_events(line: Line, claimed: Claim) -> None:
     """Price what changed by the rules: line items, nothing to bill, or held for a person."""
     by_the_rules = partial(judge, line.book())
+    reopened = partial(reopened_word, line.book_of)
     line.database.write(
-        lambda connection: subjects.reprice(connection, claimed, by_the_rules, line.clock.now())
+        lambda connection: subjects.reprice(
+            connection, claimed, by_the_rules, line.clock.now(), reopened=reopened
+        )
     )
 
 
@@ -191,7 +195,14 @@ def assemble(line: Line, claimed: Claim) -> None:
     config = book.workspace.connectors.get(customer.send_to) if book and customer else None
     system = billing_connectors().get(config.system) if config else None
     most_lines = system.abilities.most_lines if system else 0
-    terms = terms_of(book, str(key), most_lines=most_lines, now=now, book_of=line.book_of)
+    terms = terms_of(
+        book,
+        str(key),
+        most_lines=most_lines,
+        now=now,
+        book_of=line.book_of,
+        take_credit_notes=line.take_credit_notes(),
+    )
     line.database.write(lambda connection: assembly.assemble(connection, claimed, terms, now))
 
 
@@ -323,10 +334,18 @@ STAGES: Final = (
         only=approvals.by_rule,
         hopeless={"next_at": NEVER},
     ),
-    Stage("push", push, tables.invoice, "approved", hopeless={"next_at": NEVER}),
+    # In a restored copy pushing waits until the billing systems have been looked through.
+    Stage(
+        "push",
+        push,
+        tables.invoice,
+        "approved",
+        only=restoring.may_push,
+        hopeless={"next_at": NEVER},
+    ),
     # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
     Stage("follow", follow, tables.hint),
-    Stage("look", look, tables.invoice, "pushed", only=sync.due, hopeless={}),
+    Stage("look", look, tables.invoice, sync.LOOKED_AT, only=sync.due, hopeless={}),
     Stage("report", report, tables.report),
 )
 """The line, in order."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
 from ledger.errors import UnsupportedError
 from ledger.events import Fact, Found
 from ledger.invoices import InvoiceDraft
+from ledger.money import Money
 from ledger.payments import Amounts
+from ledger.shown import Shown, ShownLine
 
 from .http import Http
 from .oauth import OAuth2
@@ -50,8 +52,18 @@ class Abilities:
     finalize: bool = False
     """`finalize` is there."""
     void: bool = False
+    credit: bool = False
+    """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
+    keeps_order: bool = True
+    """It shows the lines in the order in which they were sent."""
+    settles_after: timedelta = timedelta(seconds=60)
+    """How long after a request whose outcome is unknown nothing can come of it any more: longer
+    than the longest request that the system works on. Only then a look proves absence."""
+    lines_per_call: int | None = None
+    """The most lines that one request takes, where `add_lines` is there for the following ones;
+    None: `create_draft` and `update_draft` take all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +74,37 @@ class RemoteInvoice:
     reference: str | None
     """Our own reference, as written there when it was created."""
     amounts: Amounts
-    lines: int | None = None
-    """How many lines it has; None where the system does not say."""
+    lines: tuple[ShownLine, ...] | None = None
+    """All its lines, in order; None where the system does not say, or was not asked."""
+    header: Mapping[str, str] = field(default_factory=dict)
+    """What stands above and below the lines, by the same names as in `BillingConnector.shown`."""
+    content_hash: str | None = None
+    """Of our draft as it went out; None where that is not known."""
     is_complete: bool = True
     """False while a creation in several calls has not been finished."""
     number: str | None = None
     url: str | None = None
     """Where a person looks at it."""
+
+    @property
+    def shown(self) -> Shown | None:
+        """Return what stands on it; None where the system does not say."""
+        if self.lines is None:
+            return None
+        return Shown(Money(self.amounts.total, self.amounts.currency), self.lines, self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCredit:
+    """A credit note as the billing system sees it."""
+
+    remote_id: str
+    reference: str | None
+    """Our own reference, as written there."""
+    total: Money
+    """What is credited, above zero."""
+    number: str | None = None
+    url: str | None = None
 
 
 class BillingConnector(ABC):
@@ -116,12 +152,47 @@ class BillingConnector(ABC):
         """Finish a draft that `find_invoice` found incomplete; return a complete one as it is."""
 
     @abstractmethod
+    def update_draft(
+        self, draft: InvoiceDraft, remote_id: str, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        """Bring the remote draft up to this one: header and lines; return it complete.
+
+        What an interrupted update has left is gone on with; where the draft stands already as it
+        should, nothing is sent. Raise RejectedError for what is no draft any more: it is never
+        changed then.
+        """
+
+    def add_lines(
+        self, draft: InvoiceDraft, remote_id: str, first: int, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        """Add the next `abilities.lines_per_call` lines, from the one with index `first` on.
+
+        Only for systems with such an ability. There `create_draft` makes a draft without lines,
+        and `update_draft` takes off the lines from the first one that differs on; both return
+        what stands there, and it is not complete before the last line is.
+        """
+        raise NotImplementedError(f"{self.key} declares lines_per_call but does not do it")
+
+    def shown(self, draft: InvoiceDraft) -> Shown:
+        """Return how this system shows a draft: what a look at it must give."""
+        return Shown(
+            draft.total,
+            tuple(
+                ShownLine(line.description, line.amount, line.quantity, line.unit_price)
+                for line in draft.lines
+            ),
+        )
+
+    @abstractmethod
     def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
         """Delete a draft; one that is gone already is a success."""
 
     @abstractmethod
     def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
-        """Return the invoice with what was paid, credited, refunded and disputed."""
+        """Return the invoice with what was paid, credited, refunded and disputed.
+
+        A draft comes with all its lines. One that is not there any more is `deleted`.
+        """
 
     @abstractmethod
     def invoices_for(self, hint: str) -> list[str]:
@@ -133,6 +204,29 @@ class BillingConnector(ABC):
     @abstractmethod
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         """Return the remote ids that changed since the cursor, and the next cursor."""
+
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        """Find a credit note of an invoice by our own reference; None proves absence."""
+        raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        """Issue a credit note for an invoice that is final; `draft.total` is below zero.
+
+        Money that was paid already is never paid out: it stays with the customer's account there.
+        """
+        raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        """Yield every invoice with a reference of ours that was made at a moment or later.
+
+        By a read that is never stale; older ones may come along. It is asked after a restore.
+        """
+        for remote_id in self.changes_since(None)[0]:
+            found = self.fetch_invoice(remote_id)
+            if found.reference is not None and found.amounts.document != "deleted":
+                yield found
 
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         """Make the draft an open invoice, and have it sent if `send`; only if a policy asks."""

@@ -286,10 +286,39 @@ class Edit(BaseModel):
     made_at: str
 
 
+class ShownLine(BaseModel):
+    """A line as the billing system shows it; null: it does not say."""
+
+    description: str
+    quantity: str | None
+    unit_price: str | None
+    amount: Money
+    tax: str | None
+
+
+class StandsThere(BaseModel):
+    """What was pushed last, while the invoice is being changed."""
+
+    revision: int
+    total: Money
+    lines: list[PrintedLine]
+
+
+class Conflict(BaseModel):
+    """How somebody has changed the draft at the billing system; `kept` is null, theirs or ours."""
+
+    seen_at: str
+    kept: str | None
+    differences: list[str]
+    total: Money
+    lines: list[ShownLine]
+
+
 class WholeInvoice(Invoice):
     """An invoice with everything that an approval signs.
 
-    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first.
+    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first;
+    `notes` tell of work on it that was opened again and stays billed.
     """
 
     net: Money
@@ -317,6 +346,10 @@ class WholeInvoice(Invoice):
     approvals: list[Approved]
     payments: list[Payment]
     edits: list[Edit]
+    notes: list[str]
+    released_at: str | None
+    stands_there: StandsThere | None
+    conflict: Conflict | None
 
 
 class Held(BaseModel):

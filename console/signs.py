@@ -1,4 +1,4 @@
-"""Signs of life: what `/readyz` notes and `flask doctor` finds about clock and workers.
+"""Signs of life: what `/readyz` notes and `flask doctor` finds about clock, workers and pushing.
 
 None of it keeps requests away: deliveries are taken while they are down.
 """
@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ledger.audit.resting import left_lying
+from ledger.events import as_utc_text
 from ledger.heartbeats import last_beat
+from ledger.restoring import WAITS, waiting_since
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,6 +34,7 @@ def notes(line: Line) -> dict[str, str]:
     """Return what is wrong with processes that requests do not need, by name of the process."""
     found: dict[str, str] = {}
     with line.database.read() as connection:
+        copied_at = waiting_since(connection)
         age = clock_age(line, connection)
         lying = next(left_lying(connection, line.clock.now()), None)
     if age is None:
@@ -41,4 +44,6 @@ def notes(line: Line) -> dict[str, str]:
         found["clock"] = f"gave its last sign of life {seconds} s ago - {START_CLOCK}"
     if lying is not None:
         found["worker"] = f"{lying.entity} {lying.detail} - {START_WORKER}"
+    if copied_at is not None:
+        found["pushing"] = WAITS.format(copied_at=as_utc_text(copied_at))
     return found

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from . import releasing
-from .auditlog import note
-from .claims import AFRESH, Claim, hold_one, released
-from .errors import StaleClaimError
+from . import amending, crediting, releasing
+from .claims import Claim, hold_one, released
+from .drafts import NOTHING_LEFT, Checked, back_to_pushed, change, contents, save
 from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
     NEXT_INVOICE,
@@ -33,17 +32,13 @@ from .homes import (
 from .invoices import BilledCustomer, InvoiceDraft, Particulars, draft_from_json
 from .layouts import Label, Layout
 from .obstacles import reasons_against, too_early_for, warnings_about
-from .printing import NumberedLine, numbered, print_lines
+from .printing import NumberedLine, numbered, print_lines, settled
 from .purchase_orders import PurchaseOrder, Use, not_counted, use_of
 from .subjects import line_from_row, withdraw_lines
 from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
 from .timesheets import BilledHours, TimesheetRow, timesheet_of
-
-QUIET: Final = timedelta(seconds=5)
-"""How long a draft must have stayed as it is before it is approved by rule: deliveries come in
-bursts, and one that is a moment late belongs on the same invoice."""
 
 
 def as_it_is(draft: InvoiceDraft, schedule: str) -> InvoiceDraft:  # noqa: ARG001
@@ -90,6 +85,10 @@ class Terms:
     """What lines are ordered by: of `layouts.ORDERS`."""
     rules: tuple[str, ...] = ()
     """The names of the rules as they stand in the file."""
+    corrections: str = crediting.NEXT_INVOICE
+    """Where corrections of what was billed go: of `crediting.POLICIES`."""
+    take_credit_notes: frozenset[str] = frozenset()
+    """The connectors that take credit notes."""
     late: LatePolicy = no_policy
     """Says where work of a rule goes whose period was billed already; see `homes.py`."""
     period_name: Callable[[Period], str] = str
@@ -98,15 +97,6 @@ class Terms:
     """Gives the hours that a line bills; None: no timesheet goes with the invoices."""
     worded: Callable[[InvoiceDraft, str], InvoiceDraft] = as_it_is
     """Fills in the words of memo and footer; takes the period's schedule too."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """What was found about a draft: why it must not go out, and why a person should look."""
-
-    reasons: list[str]
-    warnings: list[str]
-    use: Use | None
 
 
 def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: datetime) -> None:
@@ -159,7 +149,17 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         .all()
     )
     found = _open_lines(rows, drafts, released)
-    homes = homes_of(found, frozen, terms.late, terms.current_period, void)
+    on_pushed, pushed = amending.changed_there(connection, [each.line for each in found])
+    notes = crediting.notes_for(connection, key, found, terms.corrections)
+    homes = notes.homes(
+        found,
+        lambda on_notes: homes_of(
+            found, frozen, terms.late, terms.current_period, void, {**on_notes, **on_pushed}
+        ),
+    )
+    drafts |= {home: pushed[home] for home in homes.values() if home in pushed} | notes.drafts
+    lines |= {home: [] for home in notes.drafts}
+    subject_of = {each.id: each.subject_id for each in found}
     stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
     for row, each in zip(rows, found, strict=True):
@@ -167,30 +167,47 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         lines.setdefault(home, []).append(numbered(row))
         if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
             moves.setdefault(home, []).append(each.id)
-    corrected = corrected_references(connection, [each for some in lines.values() for each in some])
-    arranged = hand.arrange(connection, lines, drafts, corrected, now)
+    every = {
+        home: [*amending.billed_lines(connection, drafts[home]), *some]
+        if home in drafts and drafts[home]["pushed_content"] is not None
+        else some
+        for home, some in lines.items()
+    }
+    corrected = corrected_references(connection, [each for some in every.values() for each in some])
+    arranged = hand.arrange(connection, every, drafts, corrected, now)
     places: dict[Home, int] = {}
     for home, work in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
-        known = drafts.get(home)
-        some = [*work, *arranged[home].discounts]
-        draft = _draft(connection, key, home, known, some, corrected, terms, arranged[home])
+        known, by_hand = drafts.get(home), arranged[home]
+        amended = known if known and known["pushed_content"] is not None else None
+        some = [*work, *by_hand.discounts]
+        if amended and not some and not amending.has_tried(connection, amended):
+            back_to_pushed(connection, amended, now)
+            continue
+        all_lines = [*every[home], *by_hand.discounts]
+        draft = _draft(connection, key, home, known, all_lines, corrected, terms, by_hand, notes)
         if known is None and not draft.lines:
             # Late entries that change nothing: they wait for an invoice that goes out anyway.
             continue
-        use = _use_of_order(connection, home, draft, terms)
-        checked = _Checked(
-            reasons_against(draft, terms, some, is_first=not frozen)
-            + too_early_for(draft, home, some, terms)
-            + (use.reasons() if use else []),
-            warnings_about(some)
+        use = None if home.credits else _use_of_order(connection, home, known, draft, terms)
+        takes_back = amending.takes_back(work, subject_of) if amended else None
+        checked = Checked(
+            crediting.reasons_against_note(draft.send_to, terms.take_credit_notes)
+            if home.credits
+            else reasons_against(draft, terms, all_lines, is_first=not frozen)
+            + too_early_for(draft, home, all_lines, terms)
+            + (use.reasons() if use else [])
+            + ([amending.reason_of(amended)] if amended and amending.is_undecided(amended) else []),
+            warnings_about(some, takes_back=takes_back)
             + releasing.warnings(one for each in work for one in stood[each.id])
-            + ([] if home.key in void else _late_warnings(home, work, terms))
-            + arranged[home].warnings
+            + ([] if amended or home.key in void else _late_warnings(home, work, terms))
+            + by_hand.warnings
             + _other_currency(home, terms)
             + (use.warnings() if use else []),
             use,
         )
-        places[home] = invoice_id = _save(connection, home, known, draft, checked, terms, now)
+        places[home] = invoice_id = save(connection, home, known, draft, checked, terms, now)
+        if known is None:
+            moves.setdefault(home, []).extend(each.id for each in by_hand.discounts)
         if home in moves:
             connection.execute(
                 update(line_item)
@@ -211,9 +228,14 @@ def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:
         if known["state"] == "canceled" or set(kinds.values()) - {"discount"}:
             continue
         withdraw_lines(connection, list(kinds))
+        if amending.is_amended(known):
+            if not amending.has_tried(connection, known):
+                back_to_pushed(connection, known, now)
+            continue
         draft = replace(draft_from_json(known["content"]), lines=(), timesheet=None)
-        nothing = {"warnings": [], "order_use": None, **_contents(draft, [])}
-        _change(connection, known, draft, "canceled", nothing, now)
+        emptied = contents(draft, [NOTHING_LEFT])
+        nothing = {"warnings": [], "order_use": None, **emptied}
+        change(connection, known, draft, "canceled", nothing, now)
 
 
 def _open_lines(
@@ -221,8 +243,12 @@ def _open_lines(
     drafts: Mapping[Home, Mapping[str, Any]],
     released: releasing.ReleasedWork,
 ) -> list[OpenLine]:
-    # A canceled draft holds nothing that should wait there.
-    placed = {draft["id"]: home for home, draft in drafts.items() if draft["state"] != "canceled"}
+    # A canceled draft holds nothing that should wait there; an amended one only what corrects it.
+    placed = {
+        draft["id"]: home
+        for home, draft in drafts.items()
+        if draft["state"] != "canceled" and not amending.is_amended(draft)
+    }
     of_pool = {
         row["pool"]: placed[row["invoice_id"]]
         for row in rows
@@ -245,14 +271,7 @@ def _drafts(connection: Connection, key: str) -> dict[Home, Mapping[str, Any]]:
     rows = connection.execute(
         select(invoice).where(invoice.c.customer == key, invoice.c.is_frozen.is_(False))
     ).mappings()
-    return {
-        Home(
-            row["currency"],
-            Period(row["schedule"], row["period_from"], row["period_to"]),
-            row["sequence"],
-        ): dict(row)
-        for row in rows
-    }
+    return {amending.home_of(row): dict(row) for row in rows if row["kind"] == "invoice"}
 
 
 def _frozen(connection: Connection, key: str) -> tuple[dict[Billed, int], set[Billed]]:
@@ -290,12 +309,22 @@ def _draft(
     corrected: Mapping[int, str],
     terms: Terms,
     hand: Arranged,
+    notes: crediting.Notes,
 ) -> InvoiceDraft:
     layout = replace(layout_of(home, lines, terms), texts=hand.texts, first=hand.first)
+    if known:
+        reference = known["reference"]
+    elif home.credits:
+        reference = notes.reference(connection, home)
+    else:
+        reference = _free_reference(connection, key, home, terms.currency)
+    if home.credits:
+        send_to = notes.credits[home]["connector"]
+    else:
+        # What stands at one system is changed there, wherever new invoices go.
+        send_to = known["connector"] if known and known["pushed_content"] else terms.send_to
     draft = InvoiceDraft(
-        reference=known["reference"]
-        if known
-        else _free_reference(connection, key, home, terms.currency),
+        reference=reference,
         customer=terms.customer,
         currency=home.currency,
         lines=print_lines(lines, corrected, layout),
@@ -305,7 +334,8 @@ def _draft(
         purchase_order=terms.purchase_order.number if terms.purchase_order else None,
         memo=terms.memo,
         footer=terms.footer,
-        send_to=terms.send_to,
+        send_to=send_to,
+        credits=home.credits or None,
         tax_words=terms.tax_words,
         particulars=terms.particulars,
         layout=layout,
@@ -315,117 +345,22 @@ def _draft(
 
 
 def _use_of_order(
-    connection: Connection, home: Home, draft: InvoiceDraft, terms: Terms
+    connection: Connection,
+    home: Home,
+    known: Mapping[str, Any] | None,
+    draft: InvoiceDraft,
+    terms: Terms,
 ) -> Use | None:
     if terms.purchase_order is None or home.currency != terms.currency:
         return None
     place = (home.period.first, home.period.schedule, home.sequence)
-    return use_of(connection, terms.purchase_order, draft.customer.key, draft.net, place)
+    own_id = known["id"] if known else None
+    return use_of(connection, terms.purchase_order, draft.customer.key, draft.net, place, own_id)
 
 
 def _other_currency(home: Home, terms: Terms) -> list[str]:
     order = terms.purchase_order
     return not_counted(order, home.currency, terms.currency) if order else []
-
-
-def _save(
-    connection: Connection,
-    home: Home,
-    known: Mapping[str, Any] | None,
-    draft: InvoiceDraft,
-    checked: _Checked,
-    terms: Terms,
-    now: datetime,
-) -> int:
-    state = "canceled" if not draft.lines else "blocked" if checked.reasons else "draft"
-    values = {
-        **_contents(draft, checked.reasons),
-        "warnings": checked.warnings,
-        "purchase_order": draft.purchase_order,
-        "order_use": checked.use.as_json() if checked.use else None,
-        "approval": terms.approval,
-        "approvers": list(terms.approvers),
-        "after_push": terms.after_push,
-        "due_at": terms.due_at(home.period.last),
-        "connector": terms.send_to,
-    }
-    if known is None:
-        created = connection.execute(
-            insert(invoice)
-            .values(
-                reference=draft.reference,
-                customer=draft.customer.key,
-                currency=home.currency,
-                schedule=home.period.schedule,
-                period_from=home.period.first,
-                period_to=home.period.last,
-                sequence=home.sequence,
-                state=state,
-                is_frozen=False,
-                revision=1,
-                created_at=now,
-                next_at=now + QUIET,
-                attempts=0,
-                is_overdue=False,
-                **values,
-            )
-            .returning(invoice.c.id)
-        ).scalar_one()
-        _tell(connection, draft, None, state, 1, now)
-        return int(created)
-    is_same = known["state"] == state == "canceled" or (
-        known["content_hash"] == values["content_hash"]
-        and known["approvers"] == values["approvers"]
-        and (known["state"] == state or (known["state"] == "approved" and state == "draft"))
-    )
-    if is_same:
-        unchanged = {
-            name: values[name]
-            for name in ("reasons", "warnings", "order_use", "approval", "after_push", "due_at")
-        }
-        connection.execute(update(invoice).where(invoice.c.id == known["id"]).values(unchanged))
-        return int(known["id"])
-    _change(connection, known, draft, state, values, now)
-    return int(known["id"])
-
-
-def _contents(draft: InvoiceDraft, reasons: list[str]) -> dict[str, Any]:
-    """Return the columns that say what a draft comes to, and what speaks against it."""
-    return {
-        "reasons": reasons if draft.lines else ["nothing is left to bill"],
-        "content": draft.as_json(),
-        "content_hash": draft.content_hash(),
-        "total": draft.total.minor,
-        "net": draft.net.minor,
-    }
-
-
-def _change(
-    connection: Connection,
-    known: Mapping[str, Any],
-    draft: InvoiceDraft,
-    state: str,
-    values: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    revision = known["revision"] + 1
-    changed = connection.execute(
-        update(invoice)
-        .where(
-            and_(
-                invoice.c.id == known["id"],
-                invoice.c.state == known["state"],
-                invoice.c.is_frozen.is_(False),
-            )
-        )
-        .values(
-            state=state, revision=revision, problem=None, next_at=now + QUIET, **AFRESH, **values
-        )
-    )
-    if changed.rowcount != 1:
-        # It was approved, or its push has begun, since the drafts were read: the next try sees it.
-        raise StaleClaimError(f"{draft.reference} has just been approved or pushed")
-    _tell(connection, draft, known["state"], state, revision, now)
 
 
 def layout_of(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> Layout:
@@ -453,7 +388,8 @@ def _timesheet(
 ) -> tuple[TimesheetRow, ...] | None:
     if terms.billed_hours is None:
         return None
-    return timesheet_of([each.line for each in lines], corrected, terms.billed_hours)
+    every = [each.line for each in settled(lines)]
+    return timesheet_of(every, corrected, terms.billed_hours)
 
 
 def _late_warnings(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> list[str]:
@@ -461,29 +397,6 @@ def _late_warnings(home: Home, lines: Sequence[NumberedLine], terms: Terms) -> l
         return []
     period = terms.period_name(home.period)
     return [f"work of {period} that came after its invoice - late: hold leaves it to a person"]
-
-
-def _tell(
-    connection: Connection,
-    draft: InvoiceDraft,
-    before: str | None,
-    state: str,
-    revision: int,
-    now: datetime,
-) -> None:
-    note(
-        connection,
-        now,
-        actor="billhook",
-        action="invoice.assembled",
-        entity=f"invoice:{draft.reference}",
-        before=before,
-        state=state,
-        revision=revision,
-        content_hash=draft.content_hash(),
-        total=draft.total.minor,
-        currency=draft.currency,
-    )
 
 
 def _free_reference(connection: Connection, key: str, home: Home, usual_currency: str) -> str:
@@ -500,4 +413,5 @@ def _free_reference(connection: Connection, key: str, home: Home, usual_currency
 
 
 def _sort_key(home: Home) -> tuple[object, ...]:
-    return (home.currency, home.period.schedule, home.period.first, home.sequence)
+    period = home.period
+    return (home.currency, period.schedule, period.first, home.sequence, home.credits)

@@ -44,10 +44,10 @@ class Claim:
         return bool(self.ids)
 
 
-def waits(table: Table, state: str, now: datetime) -> Any:
-    """Return the condition under which a row may be claimed now."""
+def waits(table: Table, state: str | tuple[str, ...], now: datetime) -> Any:
+    """Return the condition under which a row, in (one of) these states, may be claimed now."""
     return and_(
-        table.c.state == state,
+        table.c.state == state if isinstance(state, str) else table.c.state.in_(state),
         table.c.next_at <= now,
         or_(table.c.lease_until.is_(None), table.c.lease_until < now),
     )
@@ -56,7 +56,7 @@ def waits(table: Table, state: str, now: datetime) -> Any:
 def claim(
     connection: Connection,
     table: Table,
-    state: str,
+    state: str | tuple[str, ...],
     now: datetime,
     most: int,
     condition: Any = None,

@@ -201,9 +201,10 @@ def towards(known: Sequence[KnownLine], target: Sequence[LineItem]) -> Plan:
 
 
 def _same_money(billed: LineItem, wanted: LineItem) -> bool:
-    """Return whether the customer would see no difference in money or time."""
+    """Return whether the customer would see no difference in money, time or billing period."""
     return (
-        billed.customer == wanted.customer
+        _is_of_its_period(billed, wanted)
+        and billed.customer == wanted.customer
         and billed.currency == wanted.currency
         and billed.quantity == wanted.quantity
         and billed.unit_price == wanted.unit_price
@@ -213,3 +214,13 @@ def _same_money(billed: LineItem, wanted: LineItem) -> bool:
         and billed.pool == wanted.pool
         and billed.tax == wanted.tax
     )
+
+
+def _is_of_its_period(billed: LineItem, wanted: LineItem) -> bool:
+    """Return whether work is still of the period that it was billed for.
+
+    What is billed at once has none; that a rule invoices otherwise by now moves nothing.
+    """
+    if billed.schedule == "at once" or billed.on == wanted.on:
+        return True
+    return billed.period_from <= wanted.on <= billed.period_to

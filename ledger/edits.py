@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, exists, insert, select, update
 
 from .auditlog import note
+from .claims import AFRESH
 from .errors import BillhookError
 from .events import as_utc_text
 from .handwork import UNDONE, corrected_references, is_like
@@ -217,7 +218,7 @@ def _void(connection: Connection, row: RowMapping, now: datetime) -> None:
             state="draft",
             revision=row["revision"] + 1,
             problem=None,
-            attempts=0,
+            **AFRESH,
             next_at=now,
             lease_token=None,
             lease_until=None,

@@ -10,20 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
-from fractions import Fraction
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from .corrections import LineItem
-from .events import as_utc_text
+from .corrections import KnownLine, LineItem, standing, taking_back
+from .discounts import discounts_on
 from .homes import Home
 from .layouts import HandText
-from .money import Money, allocate, line_amount
-from .printing import NumberedLine, keys_of, numbered
-from .subjects import line_row, withdraw_lines
+from .printing import NumberedLine, keys_of, numbered, settled
+from .subjects import known_line, line_row, withdraw_lines
 from .tables import draft_edit, invoice, line_item
 
 STANDING: Final = "standing"
@@ -31,8 +28,6 @@ IDLE: Final = "without effect"
 UNDONE: Final = "undone"
 EDITED: Final = "it was edited by hand"
 """Why a person approves a draft that its customer's rules would approve by themselves."""
-RULE: Final = "Discount by hand"
-"""What discounts that a person gives name as their rule."""
 _SURE: Final = (6, 5)
 """How many parts of a key are compared: all but the price, all but price and rule."""
 
@@ -48,7 +43,9 @@ class Edit:
     about: tuple[tuple[str, ...], ...]
     value: Mapping[str, Any]
     is_frozen: bool
-    """Its invoice went out."""
+    """Its invoice went out, and stands."""
+    released: tuple[str, str, date] | None
+    """The period of its invoice where that is void or deleted at the billing system by now."""
     state: str
     made_by: str
     made_at: datetime
@@ -98,12 +95,14 @@ class Handwork:
     edits: Sequence[Edit]
     _standing: set[int] = field(default_factory=set)
     _moved: dict[int, Home] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
+    """The invoices that are drafts, or are amended just now."""
 
     @classmethod
     def of(cls, connection: Connection, key: str) -> Handwork:
         """Return what was done to the drafts of a customer, oldest first."""
         rows = connection.execute(
-            select(draft_edit, invoice.c.is_frozen)
+            select(draft_edit, *_OF_INVOICE)
             .join(invoice, invoice.c.id == draft_edit.c.invoice_id)
             .where(draft_edit.c.customer == key, draft_edit.c.state != UNDONE)
             .order_by(draft_edit.c.id)
@@ -166,20 +165,54 @@ class Handwork:
         corrected: Mapping[int, str],
         now: datetime,
     ) -> dict[Home, Arranged]:
-        """Return what people did to each draft; its discounts are brought in line with it."""
-        keys = {home: set(keys_of(some, corrected).values()) for home, some in lines.items()}
-        texts = self._texts(keys, drafts)
+        """Return what people did to each draft; its discounts are brought in line with it.
+
+        `lines` are all that are on it: where a pushed invoice is amended, what was billed too.
+        """
+        keys = {
+            home: set(keys_of(settled(some), corrected).values()) for home, some in lines.items()
+        }
+        own = {draft["id"]: home for home, draft in drafts.items()}
+        self._open |= own.keys()
+        texts = self._texts(keys, own)
+        here: dict[Home, list[Edit]] = {home: [] for home in lines}
+        for edit in self.edits:
+            home = self._home(edit, keys, own)
+            if home is not None and edit.kind in ("order", "discount"):
+                here[home].append(edit)
         return {
             home: Arranged(
                 tuple(texts.get(home, ())),
-                self._first(keys[home], _id(drafts.get(home))),
-                self._discounts(connection, home, some, _id(drafts.get(home)), now),
+                self._first(keys[home], [each for each in here[home] if each.kind == "order"]),
+                self._discounts(
+                    connection,
+                    _id(drafts.get(home)),
+                    discounts_on(home, some, [e for e in here[home] if e.kind == "discount"]),
+                    now,
+                ),
             )
             for home, some in lines.items()
         }
 
+    def _is_out(self, edit: Edit) -> bool:
+        """Return whether the invoice of an edit went out and is not amended."""
+        return edit.is_frozen and edit.invoice_id not in self._open
+
+    def _home(
+        self, edit: Edit, keys: Mapping[Home, set[str]], own: Mapping[int, Home]
+    ) -> Home | None:
+        """Return the draft that an order or a discount is of.
+
+        Where its invoice is void by now, that is the one on which the same period is billed again.
+        """
+        again = (home for home in keys if home.key == edit.released and keys[home])
+        home = own.get(edit.invoice_id) or next(again, None)
+        if home is not None:
+            self._moved[edit.id] = home
+        return home
+
     def _texts(
-        self, keys: Mapping[Home, set[str]], drafts: Mapping[Home, Mapping[str, Any]]
+        self, keys: Mapping[Home, set[str]], own: Mapping[int, Home]
     ) -> dict[Home, list[HandText]]:
         """Return the texts for each draft, the newest first.
 
@@ -188,12 +221,11 @@ class Handwork:
         edits = [
             edit
             for edit in reversed(self.edits)
-            if edit.kind == "text" and not (edit.is_frozen and edit.state == STANDING)
+            if edit.kind == "text" and not (self._is_out(edit) and edit.state == STANDING)
         ]
         found: dict[Home, list[HandText]] = {}
         for edit in edits:
-            own_first = sorted(keys, key=lambda home: _id(drafts.get(home)) != edit.invoice_id)
-            for home in own_first:
+            for home in sorted(keys, key=lambda home: home != own.get(edit.invoice_id)):
                 taken = {each.key for each in found.get(home, ())}
                 hit = meant(edit.about[0], keys[home], taken=_taken(edit, edits))
                 if new := sorted(hit - taken):
@@ -205,11 +237,10 @@ class Handwork:
                     break
         return found
 
-    def _first(self, keys: set[str], invoice_id: int | None) -> tuple[str, ...]:
-        orders = [each for each in self.edits if each.kind == "order"]
-        last = next((each for each in reversed(orders) if each.invoice_id == invoice_id), None)
-        if last is None:
+    def _first(self, keys: set[str], orders: Sequence[Edit]) -> tuple[str, ...]:
+        if not orders:
             return ()
+        last = orders[-1]
         taken = _taken(last, [last])
         found = [key for about in last.about for key in sorted(meant(about, keys, taken=taken))]
         self._standing |= {last.id} if found else set()
@@ -218,30 +249,40 @@ class Handwork:
     def _discounts(
         self,
         connection: Connection,
-        home: Home,
-        lines: Sequence[NumberedLine],
         invoice_id: int | None,
+        wanted: list[tuple[int, LineItem]],
         now: datetime,
     ) -> tuple[NumberedLine, ...]:
-        """Return the discounts on a draft; what is stored of them is made to be just that."""
-        if invoice_id is None:
-            return ()
-        given = [e for e in self.edits if e.kind == "discount" and e.invoice_id == invoice_id]
-        wanted = discounts_on(home, lines, given)
+        """Return the open discounts on a draft; what is stored of them is made to be just that.
+
+        One that was billed and is another now, as the invoice is amended, is taken back.
+        """
         self._standing |= {edit_id for edit_id, _ in wanted}
         is_here = and_(
             line_item.c.invoice_id == invoice_id,
             line_item.c.kind == "discount",
-            line_item.c.state == "open",
+            line_item.c.state.in_(("open", "billed")),
         )
-        kept: list[NumberedLine] = []
-        for row in connection.execute(select(line_item).where(is_here)).mappings().all():
-            known = numbered(row)
-            if (row["edit_id"], known.line) in wanted:
-                wanted.remove((row["edit_id"], known.line))
-                kept.append(known)
+        rows = connection.execute(select(line_item).where(is_here)).mappings().all()
+        edit_of = {row["id"]: row["edit_id"] for row in rows}
+        known = [known_line(row) for row in rows]
+        for each in standing(known):
+            same_edit = [pair for pair in wanted if pair[0] == edit_of[each.id]]
+            same = next((pair for pair in same_edit if _is_same(each, pair)), None)
+            if same is None:
+                wanted.append((edit_of[each.id], taking_back(each, None)))
             else:
-                withdraw_lines(connection, [known.id])
+                wanted.remove(same)
+        kept: list[NumberedLine] = []
+        for each in known:
+            if each.is_billed:
+                continue
+            pair = (edit_of[each.id], each.line)
+            if pair in wanted:
+                wanted.remove(pair)
+                kept.append(NumberedLine(each.id, each.line, None, pair[0]))
+            else:
+                withdraw_lines(connection, [each.id])
         for edit_id, line in wanted:
             values = line_row(line, None, now) | {"invoice_id": invoice_id, "edit_id": edit_id}
             new_id = connection.scalar(insert(line_item).values(values).returning(line_item.c.id))
@@ -255,7 +296,7 @@ class Handwork:
         """
         for edit in self.edits:
             state = STANDING if edit.id in self._standing else IDLE
-            if edit.is_frozen and edit.kind != "hold" and edit.id not in self._standing:
+            if self._is_out(edit) and edit.kind != "hold" and edit.id not in self._standing:
                 state = edit.state
             place = self._moved.get(edit.id)
             invoice_id = places.get(place, edit.invoice_id) if place else edit.invoice_id
@@ -275,88 +316,6 @@ def seen(connection: Connection, key: str) -> None:
     )
 
 
-def discounts_on(
-    home: Home, lines: Sequence[NumberedLine], given: Sequence[Edit]
-) -> list[tuple[int, LineItem]]:
-    """Return the lines of the discounts that a person gave on a draft, one for each tax. Pure.
-
-    Each is of what the draft comes to without such discounts; together they take off no more.
-    """
-    priced = [each for each in lines if each.line.kind not in ("counted", "discount")]
-    bases: dict[str, int] = {}
-    for each in priced:
-        bases[each.line.tax] = bases.get(each.line.tax, 0) + each.line.amount
-    left = {tax: base for tax, base in sorted(bases.items()) if base > 0}
-    wanted: list[tuple[int, LineItem]] = []
-    for edit in given:
-        for tax, off in _shares(edit, {tax: bases[tax] for tax in left}, home.currency).items():
-            minor = min(off, left[tax])
-            if minor:
-                left[tax] -= minor
-                of_tax = [each for each in priced if each.line.tax == tax]
-                line = _discount(edit, home, of_tax, bases[tax], minor, is_cut=minor != off)
-                wanted.append((edit.id, line))
-    return wanted
-
-
-def _shares(edit: Edit, bases: Mapping[str, int], currency: str) -> dict[str, int]:
-    """Return what a discount takes off for each tax, in minor units."""
-    if "percent" in edit.value:
-        factor = Decimal(edit.value["percent"]).scaleb(-2)
-        return {
-            tax: line_amount(Money(base, currency).decimal(), factor, currency).minor
-            for tax, base in bases.items()
-        }
-    if not bases:
-        return {}
-    parts = allocate(edit.value["amount"], [Fraction(base) for base in bases.values()])
-    return dict(zip(bases, parts, strict=True))
-
-
-def _discount(
-    edit: Edit,
-    home: Home,
-    lines: Sequence[NumberedLine],
-    base: int,
-    minor: int,
-    *,
-    is_cut: bool,
-) -> LineItem:
-    of, off = Money(base, home.currency), Money(minor, home.currency)
-    last = max(lines, key=lambda each: each.id).line
-    taxed = f" with {last.tax}" if last.tax else ""
-    what = f"of {of}, what {len(lines)} line items{taxed} come to"
-    if "percent" in edit.value and not is_cut:
-        quantity, unit_price = of.decimal(), Decimal(edit.value["percent"]).scaleb(-2)
-        how = f"{edit.value['percent']} % {what}"
-    else:
-        quantity, unit_price = Decimal("1.00"), off.decimal()
-        how = f"{off} {what}" + (": no more is left to take it off" if is_cut else "")
-    return LineItem(
-        customer=last.customer,
-        project=None,
-        item=None,
-        person=None,
-        on=max(each.line.on for each in lines),
-        description=edit.value["text"],
-        quantity=-quantity,
-        unit_price=unit_price,
-        currency=home.currency,
-        amount=-minor,
-        seconds=0,
-        rule=RULE,
-        mapping_version=last.mapping_version,
-        grouping=(),
-        schedule=home.period.schedule,
-        period_from=home.period.first,
-        period_to=home.period.last,
-        steps=(how, f"given by {edit.made_by} at {as_utc_text(edit.made_at)} (edit {edit.id})"),
-        event_id=None,
-        kind="discount",
-        tax=last.tax,
-    )
-
-
 def corrected_references(connection: Connection, lines: Iterable[NumberedLine]) -> dict[int, str]:
     """Return the invoice reference of each billed line that is taken back by one of these."""
     ids = {each.line.corrects_id for each in lines if each.line.corrects_id is not None}
@@ -370,16 +329,32 @@ def corrected_references(connection: Connection, lines: Iterable[NumberedLine]) 
     return {row.id: row.reference for row in rows}
 
 
+def _is_same(billed: KnownLine, wanted: tuple[int, LineItem]) -> bool:
+    """Return whether a discount reads as it was billed."""
+    told = ("description", "quantity", "unit_price", "amount", "tax")
+    return all(getattr(billed.line, name) == getattr(wanted[1], name) for name in told)
+
+
 def _taken(edit: Edit, others: Sequence[Edit]) -> set[str]:
     """Return the lines that an edit is certainly not about, unless it names them."""
     exact = {key for other in others for about in other.about for key in about}
     return exact | set(edit.value.get("beside", ()))
 
 
+_OF_INVOICE: Final = tuple(
+    invoice.c[name] for name in ("is_frozen", "released_at", "currency", "schedule", "period_from")
+)
+
+
 def _edit(row: Mapping[Any, Any]) -> Edit:
-    names = ("id", "invoice_id", "kind", "value", "is_frozen", "state", "made_by", "made_at")
-    about = tuple(tuple(keys) for keys in row["about"])
-    return Edit(about=about, **{name: row[name] for name in names})
+    is_released = row["released_at"] is not None
+    names = ("id", "invoice_id", "kind", "value", "state", "made_by", "made_at")
+    return Edit(
+        about=tuple(tuple(keys) for keys in row["about"]),
+        is_frozen=row["is_frozen"] and not is_released,
+        released=(row["currency"], row["schedule"], row["period_from"]) if is_released else None,
+        **{name: row[name] for name in names},
+    )
 
 
 def _id(draft: Mapping[str, Any] | None) -> int | None:

@@ -36,6 +36,8 @@ class Home:
     currency: str
     period: Period
     sequence: int
+    credits: str = ""
+    """Of a credit note: the reference of the invoice that it credits."""
 
     @property
     def key(self) -> Billed:
@@ -76,18 +78,23 @@ def homes_of(
     policy: LatePolicy,
     current_period: Callable[[str], Period],
     void: Collection[Billed] = (),
+    amendable: Mapping[int, Home] | None = None,
 ) -> dict[int, Home]:
     """Return the draft for each open line of a customer, by the line's id.
 
     It is its own period's, or else, if that was billed already, what the policy says. `billed`
     gives the highest billed sequence number by currency, schedule and first day; in those that
-    are `void` no invoice stands any more. What stood on a void invoice is not late.
+    are `void` no invoice stands any more. What stood on a void invoice is not late. `amendable`
+    gives, by their ids, the billed lines that stand on invoices which can still be changed: what
+    corrects one of them goes there too.
     """
     correcting = _correcting(lines)
     released = _released(lines, correcting)
-    found: dict[int, Home] = {}
+    found = _amending(lines, amendable or {})
     # Agreements follow what they are about.
     for each in sorted(lines, key=lambda each: each.line.kind == "agreement"):
+        if each.id in found:
+            continue
         line, period = each.line, each.period
         key = (line.currency, period.schedule, period.first)
         supplement = Home(line.currency, period, billed.get(key, 0) + 1)
@@ -122,6 +129,45 @@ def _correcting(lines: Sequence[OpenLine]) -> set[int]:
     ]
     pools = {each.line.pool for each in taken if each.line.pool}
     return {each.id for each in taken} | {each.id for each in lines if each.line.pool in pools}
+
+
+def _amending(lines: Sequence[OpenLine], amendable: Mapping[int, Home]) -> dict[int, Home]:
+    """Return the invoices that are amended, for the lines that go onto them.
+
+    It is what takes a line of one of them back, what its subject is worth instead in the same
+    period, and the sums and agreements that change with both.
+    """
+    found: dict[int, Home] = {}
+    subjects: dict[tuple[object, ...], Home] = {}
+    pools: dict[tuple[object, ...], Home] = {}
+    periods: dict[tuple[object, ...], Home] = {}
+    for each in sorted(lines, key=lambda each: each.id):
+        home = amendable.get(each.line.corrects_id or 0)
+        if home is None:
+            continue
+        found[each.id] = home
+        place = (each.line.currency, each.period)
+        subjects.setdefault((each.subject_id, *place), home)
+        pools.setdefault((each.line.pool, *place), home)
+        periods.setdefault(place, home)
+    # What an agreement takes off one line goes where that line goes.
+    for each in sorted(lines, key=lambda each: each.line.kind == "agreement"):
+        place = (each.line.currency, each.period)
+        line = each.line
+        home = None
+        if each.id in found or line.corrects_id is not None:
+            continue
+        if line.kind == "agreement":
+            home = periods.get(place)
+            if line.adjusts_id is not None:
+                home = amendable.get(line.adjusts_id) or found.get(line.adjusts_id)
+        elif each.subject_id is not None:
+            home = subjects.get((each.subject_id, *place))
+        elif line.pool:
+            home = pools.get((line.pool, *place))
+        if home is not None:
+            found[each.id] = home
+    return found
 
 
 def _released(lines: Sequence[OpenLine], correcting: Collection[int]) -> set[int]:

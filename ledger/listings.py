@@ -6,7 +6,7 @@ seen), so that the thousandth page costs as little as the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from .edits import list_edits
 from .events import as_utc_text
 from .invoices import USUAL_LANGUAGE
 from .money import Money, printed
-from .tables import approval, event, invoice, line_item, payment
+from .reopening import OPENED_AGAIN
+from .tables import approval, event, invoice, line_item, payment, subject
 from .timesheets import TimesheetRow, timesheet_from_json
 
 MOST: Final = 200
@@ -115,16 +116,50 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "days_until_due": content["days_until_due"],
         "memo": content["memo"],
         "footer": content["footer"],
-        "lines": [
-            {"tax": None, **line, "amount": money_json(line["amount"], currency)}
-            for line in content["lines"]
-        ],
+        "lines": _lines_json(content["lines"], currency),
         "approvers": row["approvers"],
         "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
         "edits": list_edits(connection, row["id"]),
+        "notes": _notes(connection, row["id"]),
+        "released_at": as_utc_text(row["released_at"]) if row["released_at"] else None,
+        "stands_there": _stands_there(row),
+        "conflict": _conflict_json(row),
     }
+
+
+def _stands_there(row: RowMapping) -> dict[str, Any] | None:
+    """Return what was pushed last, where that is another content than the present one."""
+    if row["pushed_content"] is None or row["pushed_revision"] == row["revision"]:
+        return None
+    if row["state"] == "pushed":
+        return None
+    content, currency = row["pushed_content"], row["currency"]
+    return {
+        "revision": row["pushed_revision"],
+        "total": money_json(content["total"], currency),
+        "lines": _lines_json(content["lines"], currency),
+    }
+
+
+def _conflict_json(row: RowMapping) -> dict[str, Any] | None:
+    """Return how somebody has changed the draft at the billing system, and what counts."""
+    if row["conflict"] is None:
+        return None
+    found = row["conflict"]
+    theirs, currency = found["theirs"], found["theirs"]["currency"]
+    return {
+        "seen_at": found["seen_at"],
+        "kept": found["kept"],
+        "differences": found["differences"],
+        "total": money_json(theirs["total"], currency),
+        "lines": _lines_json(theirs["lines"], currency),
+    }
+
+
+def _lines_json(lines: Sequence[Mapping[str, Any]], currency: str) -> list[dict[str, Any]]:
+    return [{"tax": None, **each, "amount": money_json(each["amount"], currency)} for each in lines]
 
 
 def _tax_json(each: Mapping[str, Any], currency: str) -> dict[str, Any]:
@@ -156,13 +191,14 @@ def _approvals(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
     found = connection.execute(
         select(approval).where(approval.c.invoice_id == row["id"]).order_by(approval.c.id)
     )
+    revision = row["pushed_revision"] if row["state"] == "pushed" else row["revision"]
     return [
         {
             "approved_by": each.approved_by,
             "approved_at": as_utc_text(each.approved_at),
             "content_hash": each.content_hash,
             "is_void": each.content_hash != row["content_hash"]
-            or each.revision not in (None, row["revision"]),
+            or each.revision not in (None, revision),
         }
         for each in found
     ]
@@ -181,6 +217,22 @@ def _payments(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
         }
         for each in found
     ]
+
+
+def _notes(connection: Connection, invoice_id: int) -> list[str]:
+    """Return what there is to know of work on an invoice that stays billed though opened again."""
+    found = connection.execute(
+        select(subject.c.name, subject.c.reason)
+        .where(
+            subject.c.kind.in_(OPENED_AGAIN),
+            subject.c.state.in_(("held", "priced")),
+            subject.c.id.in_(
+                select(line_item.c.subject_id).where(line_item.c.invoice_id == invoice_id)
+            ),
+        )
+        .order_by(subject.c.id)
+    )
+    return [f"{row.name}: {row.reason}" for row in found]
 
 
 def event_json(row: RowMapping) -> dict[str, Any]:

@@ -145,14 +145,19 @@ def _plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", text).strip().casefold()
 
 
-def warnings_about(lines: Sequence[NumberedLine]) -> list[str]:
-    """Return why a person should look before it goes out, although nothing is wrong."""
+def warnings_about(lines: Sequence[NumberedLine], *, takes_back: bool | None = None) -> list[str]:
+    """Return why a person should look before it goes out, although nothing is wrong.
+
+    Whether it takes something back may be known already.
+    """
     warnings = []
-    if any(
-        each.line.corrects_id is not None
-        or (each.line.amount < 0 and each.line.kind not in ("agreement", "discount"))
-        for each in lines
-    ):
+    if takes_back is None:
+        takes_back = any(
+            each.line.corrects_id is not None
+            or (each.line.amount < 0 and each.line.kind not in ("agreement", "discount"))
+            for each in lines
+        )
+    if takes_back:
         warnings.append("it takes back what was billed before")
     if any(each.line.pool.startswith(HELD) for each in lines):
         warnings.append(HELD_OVER_A_CAP)

@@ -16,6 +16,7 @@ from .claims import NEVER
 from .events import as_utc_text
 from .handwork import STANDING, UNDONE
 from .sums import HELD, HELD_OVER_A_CAP
+from .sync import STANDS_THERE
 from .tables import (
     customer,
     delivery,
@@ -73,14 +74,15 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
 def _waiting(connection: Connection, stage: str, now: datetime) -> Waiting:
     table, state = _WAITS[stage]
     moment, end = table.c.next_at, NEVER
-    if stage == "look":
-        # A pushed invoice rests until the next time that it is looked at.
-        moment, end = invoice.c.sync_at, now
-    elif stage == "poll":
+    if stage == "poll":
         # So does a question until it is asked again.
         end = now
     # What only a person can set going again is held, it does not wait.
-    condition = and_(table.c.state == state, moment < end)
+    is_in_state = table.c.state == state
+    if stage == "look":
+        # A pushed invoice rests until the next time that it is looked at.
+        moment, end, is_in_state = invoice.c.sync_at, now, STANDS_THERE
+    condition = and_(is_in_state, moment < end)
     row = connection.execute(
         select(func.count().label("rows"), func.min(moment).label("oldest_at")).where(condition)
     ).one()

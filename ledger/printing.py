@@ -54,6 +54,7 @@ def print_lines(
 
     `corrected` gives the invoice reference of each billed line that is taken back here.
     """
+    lines = settled(lines)
     together: dict[tuple[object, ...], list[NumberedLine]] = {}
     priced = [each for each in lines if each.line.kind != "counted"]
     for each in sorted(priced, key=_order):
@@ -86,11 +87,47 @@ def print_lines(
     return tuple(printed)
 
 
+def settled(lines: Sequence[NumberedLine]) -> list[NumberedLine]:
+    """Return the lines of an invoice without those that cancel each other out on it.
+
+    These are lines that are taken back on the same invoice, with what takes them back, and the
+    sums of a pool that come to nothing together.
+    """
+    there = {each.id for each in lines}
+    taken_back = {each.line.corrects_id for each in lines} & there
+    left = [
+        each for each in lines if each.id not in taken_back and each.line.corrects_id not in there
+    ]
+    sums: dict[tuple[object, ...], list[NumberedLine]] = {}
+    for each in left:
+        if each.line.kind == "sum":
+            sums.setdefault(_of_one_sum(each.line), []).append(each)
+    gone = {
+        each.id
+        for some in sums.values()
+        if len(some) > 1
+        and not sum(each.line.quantity for each in some)
+        and not sum(each.line.amount for each in some)
+        for each in some
+    }
+    return [each for each in left if each.id not in gone]
+
+
+def _of_one_sum(line: LineItem) -> tuple[object, ...]:
+    return (
+        *(line.pool, line.rule, line.grouping, line.unit_price, line.tax, line.project),
+        *(line.period_from, line.adjusts_id),
+    )
+
+
 def _printed_together(each: NumberedLine, corrected: Mapping[int, str]) -> tuple[object, ...]:
     line = each.line
     reference = corrected.get(line.corrects_id or 0, "")
     # What an agreement takes off is printed with the line that it takes it off.
-    own = () if line.grouping else (line.adjusts_id or each.id,)
+    own: tuple[object, ...] = () if line.grouping else (line.adjusts_id or each.id,)
+    if line.kind == "sum" and not line.grouping:
+        # What a pool comes to, and what changes of it while it is amended.
+        own = (line.pool,)
     # What came late keeps its own line: its text may name its own month.
     period = line.period_from
     price = (line.unit_price, line.tax)
@@ -261,6 +298,8 @@ def _order(each: NumberedLine) -> tuple[object, ...]:
     line = each.line
     return (
         _rank(line),
+        # Discounts that a person gave stand in the order in which they were given.
+        each.edit_id or 0,
         line.project or "",
         line.rule,
         line.grouping,

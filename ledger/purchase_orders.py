@@ -86,12 +86,13 @@ def use_of(
     customer: str,
     net: Money,
     place: tuple[date, str, int],
+    own_id: int | None = None,
 ) -> Use | None:
     """Return how much of an order is used once a draft is paid, None if it has no budget.
 
     `place` says where the draft stands among the others: period, schedule, sequence. What went out
     counts, wherever it stands; of drafts those before this one do, so that it is always the later
-    one that is too much.
+    one that is too much. `own_id` is the draft itself, where it is stored already.
     """
     if order.budget is None:
         return None
@@ -103,7 +104,10 @@ def use_of(
             invoice.c.purchase_order == order.number,
             invoice.c.state != "canceled",
             func.coalesce(invoice.c.payment, "").not_in(_GONE),
-            or_(invoice.c.is_frozen.is_(True), stands < place),
+            invoice.c.id != (own_id or 0),
+            or_(
+                invoice.c.is_frozen.is_(True), invoice.c.pushed_content.is_not(None), stands < place
+            ),
         )
     )
     return Use(order, int(before or 0), net.minor, net.currency)

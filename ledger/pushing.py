@@ -8,6 +8,7 @@ only when the look-up has proven that nothing came of the old one.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,20 +16,21 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exists, insert, or_, select, update
 
+from . import amending
 from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, postponed, released
 from .edits import has_unseen
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
-from .printing import numbered, print_lines
+from .printing import print_lines
+from .restoring import Restored, last_restored
+from .shown import Shown, shown_from_json
 from .subjects import changed
 from .tables import approval, intent, invoice, line_item, subject
 
 KEY_MARGIN: Final = timedelta(hours=1)
 """How long before the end of its life a key is no longer relied on."""
-QUIET: Final = timedelta(seconds=60)
-"""How long after an uncertain request a look-up that finds nothing proves its absence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,20 @@ class Push:
     after_push: str
     remote_customer: str | None
     remote_id: str | None
+    before: InvoiceDraft | None = None
+    """What stands at the billing system, where it was pushed before and is amended now."""
+    has_tried: bool = False
+    """Something later may stand there, of an attempt that ended in doubt."""
+    credits: str | None = None
+    """Of a credit note: the remote id of the invoice that it credits."""
+    overwrites: Shown | None = None
+    """What somebody else has made of it there, and a person has agreed to overwrite."""
+    restored: Restored | None = None
+    """Set where the ledger is a copy, which may have forgotten that this went out already."""
+
+    def has_forgotten(self, intended: Intent) -> bool:
+        """Return whether an intent is from before a copy was made: what came of it is not known."""
+        return self.restored is not None and intended.created_at <= self.restored.copied_at
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -78,6 +94,8 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         return None
     if not row["is_frozen"] and not _freeze(connection, row, now):
         return None
+    theirs = amending.overwrites(row)
+    credited = select(invoice.c.remote_id).where(invoice.c.id == row["credits_id"])
     return Push(
         invoice_id=invoice_id,
         reference=row["reference"],
@@ -87,6 +105,11 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         after_push=row["after_push"],
         remote_customer=row["remote_customer"],
         remote_id=row["remote_id"],
+        before=None if row["pushed_content"] is None else draft_from_json(row["pushed_content"]),
+        has_tried=amending.has_tried(connection, row),
+        credits=connection.scalar(credited),
+        overwrites=None if theirs is None else shown_from_json(theirs),
+        restored=last_restored(connection),
     )
 
 
@@ -100,14 +123,11 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     frozen = connection.execute(
         update(line_item)
         .where(line_item.c.invoice_id == row["id"], line_item.c.state == "open")
-        .values(state="billed")
+        .values(state="billed", billed_revision=row["revision"])
         .returning(line_item.c.id)
     ).scalars()
     ids = list(frozen)
-    lines = [
-        numbered(each)
-        for each in connection.execute(select(line_item).where(line_item.c.id.in_(ids))).mappings()
-    ]
+    lines = amending.billed_lines(connection, row)
     corrected_ids = [each.line.corrects_id for each in lines if each.line.corrects_id]
     corrected = {
         found.id: found.reference
@@ -121,7 +141,8 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     printed = [line.as_json() for line in print_lines(lines, corrected, layout)]
     is_edited = connection.scalar(select(has_unseen(row["id"])))
     if is_edited or approved != row["content_hash"] or printed != row["content"]["lines"]:
-        connection.execute(update(line_item).where(line_item.c.id.in_(ids)).values(state="open"))
+        opened = update(line_item).where(line_item.c.id.in_(ids))
+        connection.execute(opened.values(state="open", billed_revision=None))
         connection.execute(
             update(invoice)
             .where(invoice.c.id == row["id"])
@@ -149,11 +170,11 @@ def intend(
     known = _latest(connection, push.invoice_id, push.revision, operation)
     if known is not None and known.generation >= generation:
         return known
-    key = hashlib.sha256(
-        "|".join(
-            [push.connector, push.reference, str(push.revision), operation, str(generation)]
-        ).encode()
-    ).hexdigest()
+    parts = [push.connector, push.reference, str(push.revision), operation, str(generation)]
+    if push.restored is not None:
+        # The ledger before may have used up the key for something else.
+        parts.append(f"copy {push.restored.id}")
+    key = hashlib.sha256("|".join(parts).encode()).hexdigest()
     connection.execute(
         insert(intent).values(
             invoice_id=push.invoice_id,
@@ -219,18 +240,42 @@ def mark(
     )
 
 
-def needs_new_key(intended: Intent, key_life: timedelta, now: datetime) -> bool:
+def chunks_came(connection: Connection, push: Push, now: datetime) -> None:
+    """Write down that all lines are there, whatever was heard of the requests that added them."""
+    connection.execute(
+        update(intent)
+        .where(
+            intent.c.invoice_id == push.invoice_id,
+            intent.c.operation.startswith("lines:"),
+            intent.c.operation.endswith(f":{push.revision}"),
+            intent.c.state.in_(("sent", "uncertain")),
+        )
+        .values(state="confirmed", remote_id=push.remote_id, changed_at=now)
+    )
+
+
+def needs_new_key(
+    intended: Intent, push: Push, key_life: timedelta, settles_after: timedelta, now: datetime
+) -> bool:
     """Return whether the old key cannot be relied on, once a look-up has found nothing.
 
-    Either its life is nearly over, or it has answered with an error for so long that the
-    request behind it is surely over, or what it led to was deleted: the old key would only
-    bring back the answer about that.
+    Either what it led to was refused or deleted: the old key would only bring back the answer
+    about that. Or the last request with it is surely over, and it has answered with an error or
+    its life is nearly over. Or it is from before a copy was made, so that nobody knows.
     """
-    if now - intended.created_at >= key_life - KEY_MARGIN:
+    if push.has_forgotten(intended):
         return True
     if intended.state == "refused" or intended.remote_id is not None:
         return True
-    return intended.state == "uncertain" and now - intended.changed_at >= QUIET
+    if settles_in(intended, settles_after, now):
+        return False
+    return intended.state == "uncertain" or now - intended.created_at >= key_life - KEY_MARGIN
+
+
+def settles_in(intended: Intent, settles_after: timedelta, now: datetime) -> int:
+    """Return in how many seconds the last request of an intent is surely over; 0: it is."""
+    left = (intended.changed_at + settles_after - now).total_seconds()
+    return max(0, math.ceil(left))
 
 
 def save_customer(connection: Connection, push: Push, remote_customer: str) -> None:
@@ -253,13 +298,31 @@ def save_remote(
     )
 
 
-def finish(connection: Connection, claimed: Claim, push: Push, now: datetime) -> None:
-    """End the push: the invoice is at the billing system with our lines and our total."""
+def finish(
+    connection: Connection, claimed: Claim, push: Push, now: datetime, *, is_gone: bool = False
+) -> None:
+    """End the push: the invoice is at the billing system with our lines and our total.
+
+    One of which everything was taken back `is_gone` there: it ends canceled.
+    """
     hold_one(connection, claimed)
+    state = "canceled" if is_gone else "pushed"
+    values: dict[str, Any] = {"state": state, "problem": None, "conflict": None}
+    values |= {"payment": "deleted", "sync_at": None} if is_gone else {"sync_at": now}
+    if push.draft.credits:
+        # What it has credited is seen on its invoice.
+        values["sync_at"] = None
+        credited = invoice.c.reference == push.draft.credits
+        connection.execute(update(invoice).where(credited).values(sync_at=now, next_at=now))
     connection.execute(
         update(invoice)
         .where(invoice.c.id == push.invoice_id)
-        .values(state="pushed", problem=None, sync_at=now, **released(now))
+        .values(
+            pushed_content=invoice.c.content,
+            pushed_revision=push.revision,
+            **values,
+            **released(now),
+        )
     )
     note(
         connection,
@@ -268,7 +331,7 @@ def finish(connection: Connection, claimed: Claim, push: Push, now: datetime) ->
         action="invoice.pushed",
         entity=f"invoice:{push.reference}",
         before="approved",
-        state="pushed",
+        state=state,
         content_hash=push.draft.content_hash(),
         total=push.draft.total.minor,
     )
@@ -309,8 +372,8 @@ def take_back(
     Its lines are open again, and it is blocked until the next change or a new approval.
     """
     hold_one(connection, claimed)
-    lines = update(line_item).where(line_item.c.invoice_id == push.invoice_id)
-    connection.execute(lines.values(state="open"))
+    row = connection.execute(select(invoice).where(invoice.c.id == push.invoice_id)).mappings()
+    amending.open_again(connection, row.one())
     connection.execute(
         update(invoice)
         .where(invoice.c.id == push.invoice_id)
@@ -318,7 +381,7 @@ def take_back(
             state="blocked",
             is_frozen=False,
             reasons=[problem],
-            remote_id=None,
+            remote_id=None if push.before is None else push.remote_id,
             revision=push.revision + 1,
             **released(now),
         )

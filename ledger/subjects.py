@@ -6,8 +6,8 @@ always add up to the subject's present value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,33 +31,24 @@ from .deliveries import event_from_row
 from .errors import StaleClaimError
 from .events import OF_THE_CALENDAR, UNDOES, Event
 from .facts import about_any_of, fact_from_row, wake
+from .reopening import OPENED_AGAIN, Reopened, opened_again, taken_back
 from .tables import customer, event, fact, line_item, subject
+from .verdicts import DROPPED, GONE, Judge, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a fact is worth by the rules: a line, nothing, or a question to a person."""
-
-    state: str
-    """priced, nothing or held."""
-    customer: str | None = None
-    rule: str | None = None
-    reason: str | None = None
-    lines: tuple[LineItem, ...] = ()
-    """Only where priced: one, or one for each payer. Their `event_id` is set here."""
-    payers: tuple[str, ...] = ()
-    """The customers who share it; empty: `customer` pays all of it."""
-
-
-Judge = Callable[[Event], Verdict]
-GONE: Final = Verdict("gone", reason="the tool says that it no longer exists or was opened again")
-DROPPED: Final = Verdict("gone", reason="the rules no longer have this fee for these days")
 _JUDGED: Final = (
     *("state", "reason", "customer", "rule", "payers", "held_seconds", "excluded_seconds"),
+    "settled",
 )
 
 
-def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime) -> int:
+def reprice(
+    connection: Connection,
+    claimed: Claim,
+    judge: Judge,
+    now: datetime,
+    *,
+    reopened: Reopened = taken_back,
+) -> int:
     """Judge the claimed subjects, bring their line items in line, end the claim.
 
     Return how many there were. Raise StaleClaimError if a line was billed meanwhile; the
@@ -67,7 +58,13 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
     if not ids:
         return 0
     rows = connection.execute(
-        select(event, subject.c.id.label("subject_id"), subject.c.seconds.label("present"))
+        select(
+            event,
+            subject.c.id.label("subject_id"),
+            subject.c.seconds.label("present"),
+            subject.c.settled,
+            subject.c.reason.label("was_for"),
+        )
         .join(event, event.c.id == subject.c.event_id)
         .where(subject.c.id.in_(ids))
         .order_by(subject.c.id)
@@ -88,6 +85,8 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
         if told.kind == "time.total" and (told.endpoint, told.about) in rivals:
             # What was billed of it is taken back, because its entries are billed instead.
             verdict, before = Verdict("nothing" if standing(known) else "held", reason=_RIVAL), 0
+        elif told.kind in OPENED_AGAIN:
+            verdict = opened_again(connection, row, known, reopened, now)
         else:
             fact_row = facts.get((told.endpoint, told.about))
             verdict = _judged(told, fact_row, judge, known, before)
@@ -209,7 +208,7 @@ def _same_payers(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> bool
 
 def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id: int) -> Plan:
     wanted = [replace(line, event_id=event_id) for line in verdict.lines]
-    if verdict.state == "held":
+    if verdict.state == "held" or verdict.keeps:
         if told.kind == "time.total":
             return plan_beside(known, ())
         return plan_held(known, event_id=event_id)
@@ -228,9 +227,12 @@ def _ending(
     """Return the values of `_JUDGED` for a subject of which `on_lines` seconds are on lines."""
     held = row["present"] - on_lines - before if verdict.state == "held" else 0
     excluded = row["present"] if verdict.state == "nothing" else before
+    if verdict.keeps:
+        excluded = row["present"] - on_lines
     payers = ",".join(verdict.payers) or None
     said = (verdict.state, verdict.reason, verdict.customer, verdict.rule, payers)
-    return (*said, held, excluded)
+    settled = row["settled"] if row["kind"] in OPENED_AGAIN else None
+    return (*said, held, excluded, settled)
 
 
 def _began_with(

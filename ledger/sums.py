@@ -146,7 +146,8 @@ def _sums(pool: Sequence[KnownLine], sum_up: SumUp) -> Sequence[LineItem]:
     # Every version of the rules that a line of the pool names gives the same sums; the newest one
     # says best where they stand in the files.
     last = max(counted, key=lambda each: (not each.is_billed, each.id))
-    return sum_up(last.line.mapping_version, [each.line for each in remaining(counted)])
+    left = [each.line for each in remaining(counted)]
+    return sum_up(last.line.mapping_version, left) if left else ()
 
 
 def _agree(

@@ -11,20 +11,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
+from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
 from .claims import AFRESH, Claim, hold, hold_one, released
 from .database import insert_for
 from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of
 from .releasing import STANDS_AGAIN, VOID, WAS_PAID, release
+from .subjects import changed
 from .tables import event, hint, invoice, line_item, payment, report, subject
 
 POLL: Final = timedelta(hours=1)
 """How often an invoice on which money may still move is looked at without a hint."""
 POLL_FINAL: Final = timedelta(days=7)
 """How often one is looked at on which nothing should happen any more."""
+LOOKED_AT: Final = ("pushed", "draft", "blocked")
+"""The states in which an invoice may stand at its billing system, with nobody at work on it."""
+STANDS_THERE: Final = and_(
+    invoice.c.kind == "invoice",
+    or_(invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)),
+)
+"""The condition of those that do. Of credit notes nothing is looked at: their invoice is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +68,7 @@ def follow(
         named = invoice.c.remote_id.in_(remote_ids)
         ours = connection.execute(update(invoice).where(named).values(sync_at=now)).rowcount
         # Who looks at one of them just now may have fetched it too early, and loses the claim.
-        connection.execute(
-            update(invoice).where(named, invoice.c.state == "pushed").values(released(now))
-        )
+        connection.execute(update(invoice).where(named, STANDS_THERE).values(released(now)))
         connection.execute(
             update(hint)
             .where(hint.c.id == hint_id)
@@ -107,14 +114,14 @@ def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) 
 
 
 def due(now: datetime) -> Any:
-    """Return the condition under which a pushed invoice is looked at now."""
+    """Return the condition under which an invoice that stands there is looked at now."""
     return invoice.c.sync_at <= now
 
 
 def look_at_all(connection: Connection, now: datetime) -> int:
-    """Have every pushed invoice looked at now; return how many there are."""
+    """Have every invoice looked at now that stands at its billing system; return how many."""
     return connection.execute(
-        update(invoice).where(invoice.c.state == "pushed").values(sync_at=now, next_at=now)
+        update(invoice).where(STANDS_THERE).values(sync_at=now, next_at=now)
     ).rowcount
 
 
@@ -157,7 +164,25 @@ def record_payment(
     connection: Connection, claimed: Claim, amounts: Amounts, now: datetime
 ) -> str | None:
     """Store what was fetched about the claimed invoice; return the payment word if it is new."""
+    return _seen(connection, hold_one(connection, claimed), amounts, now)
+
+
+def no_draft_any_more(
+    connection: Connection, claimed: Claim, amounts: Amounts, now: datetime
+) -> None:
+    """End a push that found no draft there any more: the invoice is what it was pushed as."""
     invoice_id = hold_one(connection, claimed)
+    _hand_back(connection, invoice_id, amounts.document, now)
+    _seen(connection, invoice_id, amounts, now)
+
+
+def _hand_back(connection: Connection, invoice_id: int, document: str, now: datetime) -> None:
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    hand_back(connection, row, f"it is {document} at {row['connector']} and no draft", now)
+
+
+def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: datetime) -> str | None:
+    """Store what was seen of an invoice; return the payment word if it is new."""
     row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
     last = connection.execute(
         select(payment)
@@ -173,8 +198,7 @@ def record_payment(
     values: dict[str, Any] = {
         "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
         "is_overdue": is_overdue(amounts, now.date()),
-        "problem": None,
-        **released(now),
+        **released(),
     }
     is_stale = last is not None and observed_at < last.observed_at
     if not is_stale and (last is None or _amounts(last) != _amounts_row(amounts, word)):
@@ -187,9 +211,9 @@ def record_payment(
                 **_amounts_row(amounts, word),
             )
         )
-    changed = None
+    changed_to = None
     if not is_stale and word != row["payment"]:
-        values["payment"] = changed = word
+        values["payment"] = changed_to = word
         note(
             connection,
             now,
@@ -203,9 +227,14 @@ def record_payment(
             went_back=row["payment"] in ("paid", "refunded", "void") and word != row["payment"],
         )
     if not is_stale:
+        if is_amended(row) and word != "draft":
+            _hand_back(connection, invoice_id, amounts.document, now)
+        if "draft" in (row["payment"], word) and word != row["payment"]:
+            # What corrects it goes onto it while it is a draft there, and elsewhere afterwards.
+            changed(connection, [row["customer"]], now)
         values["problem"] = _released(connection, row, last, word, now)
     connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
-    return changed
+    return changed_to
 
 
 def _released(

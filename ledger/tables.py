@@ -17,7 +17,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -25,19 +24,17 @@ from sqlalchemy import (
     text,
 )
 
-from .columns import CanonicalJson, ExactDecimal, UtcDateTime
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only in a column that is declared INTEGER.
-Id = BigInteger().with_variant(Integer, "sqlite")
+from .columns import CanonicalJson as CanonicalJson
+from .columns import ExactDecimal as ExactDecimal
+from .columns import Id
+from .columns import UtcDateTime as UtcDateTime
+from .columns import metadata as metadata
+from .installation import api_token as api_token
+from .installation import heartbeat as heartbeat
+from .installation import refusal as refusal
+from .installation import restoration as restoration
+from .installation import stray as stray
+from .installation import used_link as used_link
 
 
 def _lease() -> list[Column[Any]]:
@@ -158,6 +155,8 @@ subject = Table(
     Column("reason", Text),
     Column("customer", String(64)),
     Column("rule", Text),
+    # What a person decided about work that was opened again: take back, keep.
+    Column("settled", String(16)),
     Column("payers", Text),  # keys with commas between them, where several customers share it
     Column("held_seconds", BigInteger, nullable=False, default=0),
     Column("excluded_seconds", BigInteger, nullable=False, default=0),
@@ -433,28 +432,6 @@ audit_entry = Table(
     Column("hash", String(64)),
 )
 
-refusal = Table(
-    "refusal",
-    metadata,
-    Column("endpoint", String(64), primary_key=True),
-    Column("on", Date, primary_key=True),
-    Column("reason", String(128), primary_key=True),
-    Column("count", BigInteger, nullable=False),
-    Column("last_at", UtcDateTime, nullable=False),
-)
-
-api_token = Table(
-    "api_token",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("role", String(16), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime),
-    Column("last_used_at", UtcDateTime),
-)
-
 credential = Table(
     "credential",
     metadata,
@@ -469,19 +446,4 @@ credential = Table(
     Column("needs_reauth", Text),  # why a person must connect it again
     Column("lease_token", String(32)),
     Column("lease_until", UtcDateTime),
-)
-
-used_link = Table(
-    "used_link",
-    metadata,
-    Column("link_id", String(64), primary_key=True),
-    Column("used_at", UtcDateTime, nullable=False),
-)
-
-heartbeat = Table(
-    "heartbeat",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("detail", CanonicalJson, nullable=False),
 )

@@ -54,7 +54,7 @@ def run(budget_seconds: float, seed: int, *, processes: int = 1) -> LayerResult:
     if missing and not failures:
         named = ", ".join(f"{event} / {state}" for event, state in missing[:5])
         failures.append(
-            f"the run is invalid: {len(missing)} pairs of event and state were hit fewer than "
+            f"invalid: {len(missing)} pairs of event and state were hit fewer than "
             f"{LEAST_HITS} times, such as {named} - give it more time"
         )
     pairs = [(step.name, state) for step in steps for state in step.can_hit]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .model_truth import Truth
 
 CUSTOMERS: Final = ("acme", "beta", "gamma")
+BY_HAND: Final = ("acme", "gamma")
+"""The customers whose drafts a person approves."""
 
 
 class Broken(AssertionError):
@@ -34,6 +36,7 @@ def check_always(before: Ledger, now: Ledger, firm: Firm) -> None:
     _billed_stays(before, now)
     _billed_once(now)
     _one_at_stripe(firm)
+    _as_approved(now, firm)
 
 
 def check_at_rest(now: Ledger, firm: Firm, truth: Truth) -> None:
@@ -102,6 +105,15 @@ def _one_at_stripe(firm: Firm) -> None:
         seen.add(reference)
 
 
+def _as_approved(now: Ledger, firm: Firm) -> None:
+    """What goes out by hand is what a person has seen and approved, to the last letter."""
+    for row in now.invoices.values():
+        if row["customer"] not in BY_HAND or row["state"] != "pushed":
+            continue
+        if firm.approved.get(row["reference"]) != row["content"]:
+            raise Broken(f"{row['reference']} went out, and nobody has approved it as it is")
+
+
 def _at_stripe(firm: Firm) -> list[dict[str, Any]]:
     return list(firm.stripe.book.table("invoices").values())
 
@@ -163,7 +175,7 @@ def _money(now: Ledger, truth: Truth, customer: str) -> None:
     invoiced = sum(
         row["net"]
         for row in now.invoices.values()
-        if row["customer"] == customer and row["state"] != "canceled"
+        if row["customer"] == customer and row["state"] != "canceled" and row["released_at"] is None
     )
     if loose != 0 or invoiced != owed:
         raise Broken(f"{customer} owes {owed}, and its invoices come to {invoiced}")

@@ -29,9 +29,9 @@ from connectors.stripe.stand_in.rig import InProcessHttp
 from ledger import approvals, replay, versions
 from ledger import database as databases
 from ledger.claims import LEASE_SECONDS, waits
+from ledger.columns import UtcDateTime
 from ledger.errors import OutcomeUnknownError
 from ledger.inbox import Inbox
-from ledger.tables import UtcDateTime
 from line import Line
 from mappings.book import Book
 from settings import Settings
@@ -78,12 +78,13 @@ class MemoryDatabase(databases.Database):
 
     def __init__(self, effects: Effects) -> None:
         self.url = "sqlite://"
-        self.raw = sqlite3.connect(":memory:", check_same_thread=False)
+        # As on disk: no transaction that the ledger has not begun, and foreign keys hold.
+        self.raw = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self.raw.execute("PRAGMA foreign_keys=ON")
         self._effects = effects
         self.engine = create_engine(
             "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
         )
-        event.listen(self.engine, "connect", databases._prepare_sqlite)
         event.listen(self.engine, "begin", databases._begin_sqlite)
 
     def commit(self, commit: Callable[[], None]) -> None:
@@ -184,6 +185,9 @@ class Firm:
         )
         self.outside.site = InProcessHttp(self.stripe)
         self.deleted: set[str] = set()
+        """What was deleted at Stripe, by its id there."""
+        self.approved: dict[str, str] = {}
+        """The content of each draft that a person has approved, as it was shown."""
         for path in (self.folder / "out").glob("*"):
             path.unlink()
         self.effects.until_crash = None
@@ -268,18 +272,20 @@ class Firm:
         )
 
     def approve(self, reference: str) -> None:
-        """Approve a draft, if it can be."""
-
+        """Approve a draft as it is shown, if it can be."""
+        query = "SELECT content, content_hash FROM invoice WHERE reference = ?"
+        content, seen = self.database.raw.execute(query, (reference,)).fetchone()
         with suppress(approvals.ApprovalError):
             self.database.write(
                 lambda connection: approvals.approve(
                     connection,
                     reference,
                     approved_by="mia",
-                    content_hash=None,
+                    content_hash=seen,
                     now=self.clock.now(),
                 )
             )
+            self.approved[reference] = content
 
 
 @contextmanager
@@ -291,7 +297,7 @@ def _quickly() -> Iterator[None]:
     """
     with (
         mock.patch.object(worker, "busy_stages", _busy_stages),
-        mock.patch.object(worker, "_kept", return_value=nullcontext()),
+        mock.patch.object(worker, "kept", return_value=nullcontext()),
     ):
         yield
 

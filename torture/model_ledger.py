@@ -29,7 +29,7 @@ _TABLES: Final = {
     "subject": "id, name, kind, state, customer, seconds, held_seconds, excluded_seconds",
     "line_item": "id, subject_id, customer, amount, seconds, corrects_id, state, invoice_id",
     "invoice": "id, reference, customer, state, is_frozen, content_hash, payment, remote_id, "
-    "connector, net, total, problem, content",
+    "connector, net, total, problem, content, released_at",
 }
 
 
@@ -73,6 +73,10 @@ class Ledger:
         if row["state"] != "pushed":
             return "frozen" if row["is_frozen"] else str(row["state"])
         return SYSTEM_STATES.get(row["payment"], "just pushed")
+
+    def released(self, name: str) -> int:
+        """Return how many lines of a subject were released with their invoices."""
+        return sum(line["state"] == "released" for line in self.lines_of(name))
 
     def unchanged_since_billed(self, name: str) -> bool:
         """Return whether all lines of a subject are billed: then its price stays as it was."""

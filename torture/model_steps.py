@@ -33,6 +33,8 @@ HAPPENINGS: Final = (
 )
 LASTING: Final = 8
 """For how many looks trouble lasts before the next process takes over what was left."""
+MOST_CRASHES: Final = 3
+"""How often the process dies before one works to the end."""
 _AT_SYSTEM: Final = frozenset(SYSTEM_STATES.values())
 
 
@@ -78,7 +80,7 @@ class Steps:
             one("other person", entry, world.hand_over, self._there),
             one("other day", (ENTRIES, len(DAYS)), world.move_day, self._there),
             one("other issue", (ENTRIES, ISSUES), world.move, self._there),
-            one("delete", entry, world.delete, self._there),
+            one("remove", entry, world.remove, self._there),
             wherever("restore", entry, world.restore, self._gone),
             one("edit that is told late", entry, world.hold_back, self._there),
             one("late delivery", (6,), world.release, self._of_late),

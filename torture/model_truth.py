@@ -85,6 +85,10 @@ class Truth:
             ):
                 self.rated[entry] = self.rates
 
+    def release(self, number: int) -> None:
+        """An invoice with an entry on it is void: the entry is priced anew, to be billed again."""
+        self.rated[number] = self.rates
+
     def price_again(self, rates: int, but: set[int]) -> None:
         """The rates change: everything is priced anew, but what was billed and is unchanged."""
         self.rates = rates

@@ -20,7 +20,7 @@ from .model_bodies import as_bytes, body_of
 from .model_checks import Broken, check_all_heard, check_always, check_at_rest, check_audit
 from .model_firm import Firm
 from .model_ledger import Ledger
-from .model_steps import ALL, DAYS, FAULTS, LASTING, SECONDS, WAITS, Steps
+from .model_steps import ALL, DAYS, FAULTS, LASTING, MOST_CRASHES, SECONDS, WAITS, Steps
 from .model_truth import PROJECTS, Entry, Issue, Phase, Told, Truth
 
 
@@ -49,8 +49,12 @@ class World:
         self.count = 0
         self.trouble = 0
         """How often the worker is still seen at work in the middle of some trouble."""
+        self.crashes = 0
+        """How many processes have died since one has worked to the end."""
         self.ledger = Ledger.read(firm.database.raw)
-        self.steps = {step.name: step for step in Steps(self).every()}
+        every = Steps(self).every()
+        self.steps = {step.name: step for step in every}
+        assert len(self.steps) == len(every), "two steps have the same name"
         for number, project in enumerate(("ACME", "BETA"), 1):
             self._tell(Issue, number, Issue(1, project))
 
@@ -68,11 +72,15 @@ class World:
         """Read the ledger, and check what holds at every moment."""
         before, self.ledger = self.ledger, Ledger.read(self.firm.database.raw)
         check_always(before, self.ledger, self.firm)
+        for number in self.truth.entries:
+            if self.ledger.released(f"worklog:{number}") != before.released(f"worklog:{number}"):
+                self.truth.release(number)
 
     def work(self) -> None:
         """Let the worker work until it rests, and check what holds at rest."""
         self.firm.work()
         self.look()
+        self.crashes = 0
         self.trouble = max(self.trouble - 1, 0)
         if self.trouble and self._is_held_by_the_dead():
             return
@@ -100,7 +108,7 @@ class World:
         self.firm.effects.lose_next_reply = False
         self.trouble = 0
         while self.under_way:
-            self._deliver(self.under_way.pop(0))
+            self.deliver(self.under_way.pop(0))
         self._hear_all()
         self.work()
         self._wait(3600)
@@ -108,8 +116,7 @@ class World:
         for row in self.ledger.invoices.values():
             if row["state"] == "approved":
                 self._write(partial(try_again, reference=row["reference"], actor="mia"))
-            elif row["state"] == "draft":
-                self.firm.approve(row["reference"])
+        self.approve(ALL)
         self.work()
         for row in self.ledger.invoices.values():
             if row["state"] == "approved":
@@ -133,9 +140,9 @@ class World:
         if late:
             self.under_way.append(delivery)
         else:
-            self._deliver(delivery)
+            self.deliver(delivery)
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         status = self.firm.post(delivery.endpoint, delivery.body, delivery.id)
         if status != 202:
             raise Broken(f"a signed delivery was answered {status}")
@@ -169,7 +176,7 @@ class World:
     def move(self, number: int, issue: int) -> None:
         self._change(number, issue=issue + 1)
 
-    def delete(self, number: int) -> None:
+    def remove(self, number: int) -> None:
         self._change(number, is_there=False)
 
     def restore(self, number: int) -> None:
@@ -184,17 +191,17 @@ class World:
 
     def release(self, which: int) -> None:
         if which < len(self.under_way):
-            self._deliver(self.under_way.pop(which))
+            self.deliver(self.under_way.pop(which))
 
     def repeat(self, has_new_id: bool, number: int) -> None:
         if sent := self.sent.get((Entry, number + 1)):
-            self._again(sent[-1], has_new_id)
+            self.again(sent[-1], has_new_id)
 
     def oldest_again(self, number: int) -> None:
         if sent := self.sent.get((Entry, number + 1)):
-            self._again(sent[0], True)
+            self.again(sent[0], True)
 
-    def _again(self, delivery: Delivery, has_new_id: bool) -> None:
+    def again(self, delivery: Delivery, has_new_id: bool) -> None:
         self.count += has_new_id
         new_id = f"delivery-{self.count}" if has_new_id else delivery.id
         self.firm.post(delivery.endpoint, delivery.body, new_id)
@@ -250,6 +257,10 @@ class World:
         self.firm.database.write(lambda connection: work(connection, now=self.firm.clock.now()))
 
     def crash(self, after: int) -> None:
+        if self.crashes == MOST_CRASHES:
+            # What kills its worker again and again is set aside, and rightly so.
+            return
+        self.crashes += 1
         self.firm.effects.until_crash = after
         self.firm.work()
         self.trouble = LASTING

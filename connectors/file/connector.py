@@ -11,17 +11,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
+from connectors.connector import (
+    Abilities,
+    BillingConnector,
+    RemoteCredit,
+    RemoteInvoice,
+    Setting,
+)
 from connectors.http import Http
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.invoices import InvoiceDraft, draft_from_json
 from ledger.money import Money
 from ledger.payments import Amounts
+from ledger.shown import Shown
 from ledger.timesheets import as_csv
 
 from .payments import PAYMENTS_FILE, Paid, payments_of, references
@@ -46,6 +54,9 @@ class FileConnector(BillingConnector):
         most_lines=10_000,
         quantity_places=28,
         taxes=True,
+        credit=True,
+        # Files are written by this process itself: when it is gone, nothing comes any more.
+        settles_after=timedelta(0),
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -82,21 +93,10 @@ class FileConnector(BillingConnector):
         remote_customer: str,
         idempotency_key: str,
     ) -> RemoteInvoice:
-        if not draft.lines:
-            raise RejectedError(f"file: {draft.reference} has no lines - there is nothing to bill")
-        if len(draft.lines) > self.abilities.most_lines:
-            raise UnsupportedError(
-                f"file: {draft.reference} has {len(draft.lines)} lines, more than "
-                f"{self.abilities.most_lines} - group lines with `one_line_per`"
-            )
+        self._fits(draft)
         found = self._read(draft.reference)
         if found is None:
-            text = json.dumps(as_content(draft), indent=2, ensure_ascii=False)
-            # The JSON is written last: where it stands, the draft is complete.
-            self._write(f"{draft.reference}.csv", lines_as_csv(draft))
-            if draft.timesheet is not None:
-                self._write(f"{draft.reference}.timesheet.csv", as_csv(draft.timesheet))
-            self._write(f"{draft.reference}.json", f"{text}\n")
+            self._write_all(draft)
         elif found.content_hash() != draft.content_hash():
             raise PermanentError(
                 f"file: {draft.reference}.json is there with other content - compare it with the "
@@ -111,16 +111,70 @@ class FileConnector(BillingConnector):
             draft, remote_customer=found.remote_id, idempotency_key=idempotency_key
         )
 
+    def update_draft(
+        self, draft: InvoiceDraft, remote_id: str, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        self._fits(draft)
+        there = self.fetch_invoice(remote_id)
+        if there.amounts.document != "draft":
+            raise RejectedError(
+                f"file: {remote_id} is {there.amounts.document} and no draft any more - it is left "
+                "as it is"
+            )
+        self._write_all(draft)
+        return self._remote(draft)
+
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        found = self._read(reference)
+        return None if found is None else self._remote_credit(found)
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        self._fits(draft)
+        self._write_all(draft)
+        return self._remote_credit(draft)
+
+    def _remote_credit(self, note: InvoiceDraft) -> RemoteCredit:
+        url = self._path(f"{note.reference}.json").absolute().as_uri()
+        total = -note.total if note.credits else Money(0, note.currency)
+        return RemoteCredit(note.reference, note.reference, total, note.reference, url)
+
+    def _credited(self, reference: str) -> int:
+        """Return what credit notes take off an invoice, in minor units."""
+        names = (path.stem for path in self._folder.glob(f"{_safe(reference)}-credit*.json"))
+        notes = [self._read(name) for name in sorted(names)]
+        return -sum(note.total.minor for note in notes if note and note.credits == reference)
+
+    def shown(self, draft: InvoiceDraft) -> Shown:
+        return replace(super().shown(draft), header=_header(draft))
+
+    def _fits(self, draft: InvoiceDraft) -> None:
+        if not draft.lines:
+            raise RejectedError(f"file: {draft.reference} has no lines - there is nothing to bill")
+        if len(draft.lines) > self.abilities.most_lines:
+            raise UnsupportedError(
+                f"file: {draft.reference} has {len(draft.lines)} lines, more than "
+                f"{self.abilities.most_lines} - group lines with `one_line_per`"
+            )
+
+    def _write_all(self, draft: InvoiceDraft) -> None:
+        text = json.dumps(as_content(draft), indent=2, ensure_ascii=False)
+        # The JSON is written last: where it stands, the draft is complete.
+        self._write(f"{draft.reference}.csv", lines_as_csv(draft))
+        if draft.timesheet is not None:
+            self._write(f"{draft.reference}.timesheet.csv", as_csv(draft.timesheet))
+        else:
+            self._remove(f"{draft.reference}.timesheet.csv")
+        self._write(f"{draft.reference}.json", f"{text}\n")
+
     def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
         for ending in ("json", "csv", "timesheet.csv"):
-            path = self._path(f"{_safe(remote_id)}.{ending}")
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise _unwritable(path, error) from error
+            self._remove(f"{_safe(remote_id)}.{ending}")
 
     def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
-        found = self._read(remote_id)
+        # What somebody has edited is shown as it is now: it is not overwritten without a person.
+        found = self._read(remote_id, also_edited=True)
         if found is None:
             gone = Amounts("deleted", currency="XXX", total=0, observed_at=datetime.now(UTC))
             return RemoteInvoice(remote_id=remote_id, reference=remote_id, amounts=gone)
@@ -147,14 +201,22 @@ class FileConnector(BillingConnector):
             latest = max(latest, changed_at)
         return list(changed), str(latest)
 
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        for path in sorted(self._folder.glob("*.json")):
+            found = self._read(path.stem)
+            if found is not None:
+                yield self._remote(found)
+
     def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:
         reference = draft.reference
         paid = payments_of(self._path(PAYMENTS_FILE), reference, draft.currency)
         return RemoteInvoice(
             remote_id=reference,
             reference=reference,
-            amounts=_amounts(draft, paid),
-            lines=len(draft.lines),
+            amounts=_amounts(draft, paid, self._credited(reference)),
+            lines=self.shown(draft).lines,
+            header=_header(draft),
+            content_hash=draft.content_hash(),
             number=reference,
             url=self._path(f"{reference}.json").absolute().as_uri(),
         )
@@ -162,22 +224,34 @@ class FileConnector(BillingConnector):
     def _path(self, name: str) -> Path:
         return self._folder / name
 
-    def _read(self, reference: str) -> InvoiceDraft | None:
-        """Return the draft that was written; raise PermanentError if somebody has changed it."""
+    def _read(self, reference: str, *, also_edited: bool = False) -> InvoiceDraft | None:
+        """Return the draft that was written; raise PermanentError if somebody has changed it.
+
+        One that is `also_edited` is returned as it stands, as long as it can be read.
+        """
         path = self._path(f"{_safe(reference)}.json")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             draft = draft_from_json(content)
             is_untouched = content["content_hash"] == draft.content_hash()
+            is_readable = all(type(line.amount) is int for line in draft.lines)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise TransientError(f"file: {path} cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise _spoiled(path) from error
-        if not is_untouched or draft.reference != reference:
+        is_wanted = is_untouched or (also_edited and is_readable)
+        if not is_wanted or draft.reference != reference:
             raise _spoiled(path)
         return draft
+
+    def _remove(self, name: str) -> None:
+        path = self._path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def _write(self, name: str, text: str) -> None:
         """Write a file whole or not at all: it survives a power cut, and nobody sees half of it."""
@@ -209,13 +283,25 @@ def as_content(draft: InvoiceDraft) -> dict[str, Any]:
     return {"format": FORMAT, "content_hash": draft.content_hash(), **content}
 
 
-def _amounts(draft: InvoiceDraft, paid: Paid) -> Amounts:
+def _header(draft: InvoiceDraft) -> dict[str, str]:
+    """Return what stands above and below the lines: everything else that the file says."""
+    lines = ("reference", "lines", "total", "currency", "taxes", "net", "tax")
+    content = {name: value for name, value in draft.as_json().items() if name not in lines}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for name, value in content.items()
+        if value is not None
+    }
+
+
+def _amounts(draft: InvoiceDraft, paid: Paid, credited: int) -> Amounts:
     return Amounts(
         # The first row in payments.csv, be it of 0.00, says that the invoice was sent.
         document="open" if paid.is_listed else "draft",
         currency=draft.currency,
         total=draft.total.minor,
         paid=paid.paid,
+        credited=credited,
         refunded=paid.refunded,
         observed_at=datetime.now(UTC),
     )

@@ -6,14 +6,21 @@ the real `stripe` package on our own HTTP port (`transport.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import ClassVar, Final
 
 import stripe
 
-from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
+from connectors.connector import (
+    Abilities,
+    BillingConnector,
+    RemoteCredit,
+    RemoteInvoice,
+    Setting,
+)
 from connectors.http import Http
 from ledger.errors import (
     OutcomeUnknownError,
@@ -23,10 +30,11 @@ from ledger.errors import (
     UnsupportedError,
 )
 from ledger.invoices import InvoiceDraft
+from ledger.shown import Shown
 
-from . import parameters, payments
+from . import credits, parameters, payments
 from .parameters import COMPLETE, CONTENT, CUSTOMER, REFERENCE
-from .reading import deleted_invoice, metadata, remote_invoice
+from .reading import deleted_invoice, metadata, remote_invoice, same_taxes, shown_line
 from .transport import API_BASE, Api, NotThereError
 
 WATCHED: Final = [
@@ -67,6 +75,7 @@ class StripeConnector(BillingConnector):
         quantity_places=parameters.MOST_PLACES,
         finalize=True,
         taxes=True,
+        credit=True,
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -150,7 +159,7 @@ class StripeConnector(BillingConnector):
                 f"stripe: {' and '.join(one.id for one in found)} both have reference "
                 f'"{reference}" - delete or void one of them and remove its {REFERENCE}'
             )
-        return remote_invoice(found[0], asked_at=asked_at) if found else None
+        return self._with_all_lines(found[0], asked_at) if found else None
 
     def create_draft(
         self, draft: InvoiceDraft, *, remote_customer: str, idempotency_key: str
@@ -180,7 +189,7 @@ class StripeConnector(BillingConnector):
                     f"{where} was pushed with other content ({written[COMPLETE][:12]}, not "
                     f"{content[:12]}) - compare it with the draft; delete it in Stripe to push anew"
                 )
-            return remote_invoice(invoice, asked_at=asked_at)
+            return self._with_all_lines(invoice, asked_at)
         if invoice.status != "draft" or invoice.lines.data:
             raise PermanentError(
                 f"{where} has no mark of being complete, yet it has lines or is no draft any more "
@@ -233,7 +242,87 @@ class StripeConnector(BillingConnector):
         except TransientError as error:
             # "Definitely not carried out" would be wrong: the invoice itself is there.
             raise OutcomeUnknownError(f"{error} - {remote_id} is there without lines") from error
-        return remote_invoice(invoice, asked_at=asked_at)
+        return self._with_all_lines(invoice, asked_at)
+
+    def _with_all_lines(self, invoice: stripe.Invoice, asked_at: datetime) -> RemoteInvoice:
+        return remote_invoice(invoice, asked_at=asked_at, lines=self._lines_of(invoice))
+
+    def _lines_of(self, invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:
+        """Return all lines of an invoice: ten are on it, the others are asked for."""
+        if not invoice.lines.has_more:
+            return list(invoice.lines.data)
+
+        def listed() -> list[stripe.InvoiceLineItem]:
+            page = self._api.v1.invoices.line_items.list(invoice.id, params={"limit": PAGE})
+            return list(page.auto_paging_iter())
+
+        return self._api.read(f"reading the lines of {invoice.id}", listed)
+
+    def shown(self, draft: InvoiceDraft) -> Shown:
+        return parameters.shown(draft)
+
+    def update_draft(
+        self, draft: InvoiceDraft, remote_id: str, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        asked_at = datetime.now(UTC)
+        invoice = self._invoice(remote_id)
+        written = metadata(invoice)
+        if written.get(COMPLETE) == draft.content_hash():
+            return self._with_all_lines(invoice, asked_at)
+        if invoice.status != "draft":
+            raise RejectedError(
+                f"stripe: {remote_id} ({draft.reference}) is {invoice.status} and no draft any "
+                "more - it is left as it is"
+            )
+        parameters.check(draft)
+        lines = parameters.lines(draft, self._product)
+        if COMPLETE in written or written.get(CONTENT) != draft.content_hash():
+            # From here on until the last call it can be seen that an update has begun.
+            self._write_header(draft, invoice, idempotency_key)
+        there = self._lines_of(invoice)
+        first = self._first_difference(draft, there)
+        if there[first:]:
+            self._remove_lines(remote_id, there[first:], idempotency_key)
+        if lines[first:]:
+            return self._with_lines(draft, remote_id, lines[first:], idempotency_key)
+        return self._completed(draft, remote_id, idempotency_key)
+
+    def _first_difference(
+        self, draft: InvoiceDraft, there: Sequence[stripe.InvoiceLineItem]
+    ) -> int:
+        """Return how many lines may stay. What follows is made anew, so the order is ours."""
+        ours = parameters.shown(draft).lines
+        taxes = parameters.lines(draft, self._product)
+        for number, (mine, theirs) in enumerate(zip(ours, there, strict=False)):
+            if not mine.is_like(shown_line(theirs)) or not same_taxes(taxes[number], theirs):
+                return number
+        return min(len(ours), len(there))
+
+    def _remove_lines(
+        self, remote_id: str, lines: Sequence[stripe.InvoiceLineItem], idempotency_key: str
+    ) -> None:
+        self._api.write(
+            f"removing {len(lines)} lines of {remote_id}",
+            lambda: self._api.v1.invoices.remove_lines(
+                remote_id,
+                params={"lines": [{"id": line.id, "behavior": "delete"} for line in lines]},
+                options={"idempotency_key": f"{idempotency_key}-remove"},
+            ),
+        )
+
+    def _completed(
+        self, draft: InvoiceDraft, remote_id: str, idempotency_key: str
+    ) -> RemoteInvoice:
+        asked_at = datetime.now(UTC)
+        invoice = self._api.write(
+            f"completing {draft.reference}",
+            lambda: self._api.v1.invoices.update(
+                remote_id,
+                params={"metadata": {COMPLETE: draft.content_hash()}},
+                options={"idempotency_key": f"{idempotency_key}-complete"},
+            ),
+        )
+        return self._with_all_lines(invoice, asked_at)
 
     def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
         try:
@@ -245,6 +334,41 @@ class StripeConnector(BillingConnector):
             )
         except NotThereError:
             return
+
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        def listed() -> list[stripe.CreditNote]:
+            filters: stripe.params.CreditNoteListParams = {"invoice": remote_invoice, "limit": PAGE}
+            every = self._api.v1.credit_notes.list(params=filters).auto_paging_iter()
+            notes = [one for one in every if metadata(one).get(REFERENCE) == reference]
+            return [one for one in notes if one.status != "void"]
+
+        found = credits.only_one(
+            self._api.read(f"looking for credit note {reference}", listed), reference
+        )
+        return None if found is None else credits.remote_credit(found, REFERENCE)
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        invoice = self._invoice(remote_invoice)
+        content = credits.content(draft, invoice, self._rates_of(draft, invoice))
+        note = self._api.write(
+            f"crediting {draft.reference}",
+            lambda: self._api.v1.credit_notes.create(
+                params=content, options={"idempotency_key": f"{idempotency_key}-credit"}
+            ),
+        )
+        return credits.remote_credit(note, REFERENCE)
+
+    def _rates_of(self, draft: InvoiceDraft, invoice: stripe.Invoice) -> credits.Rates:
+        if not draft.taxes:
+            return {}
+        return {
+            rate: self._api.read(
+                f"reading tax rate {rate}", partial(self._api.v1.tax_rates.retrieve, rate)
+            )
+            for rate in credits.rate_ids(self._lines_of(invoice))
+        }
 
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         asked_at = datetime.now(UTC)
@@ -269,7 +393,7 @@ class StripeConnector(BillingConnector):
                     remote_id, options={"idempotency_key": f"{idempotency_key}-send"}
                 ),
             )
-        return remote_invoice(invoice, asked_at=asked_at)
+        return self._with_all_lines(invoice, asked_at)
 
     def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
         asked_at = datetime.now(UTC)
@@ -277,7 +401,9 @@ class StripeConnector(BillingConnector):
             invoice = self._invoice(remote_id)
         except NotThereError:
             return deleted_invoice(remote_id, asked_at=asked_at)
-        if invoice.status in ("draft", "void"):
+        if invoice.status == "draft":
+            return self._with_all_lines(invoice, asked_at)
+        if invoice.status == "void":
             return remote_invoice(invoice, asked_at=asked_at)
         facts = payments.facts(self._api, invoice)
         return remote_invoice(invoice, asked_at=asked_at, payments=facts)
@@ -298,6 +424,19 @@ class StripeConnector(BillingConnector):
         if kind == "payment" and remote_id:
             return payments.invoices_paid_by(self._api, remote_id)
         raise UnsupportedError(f'stripe: the hint "{hint}" names no invoice and no payment')
+
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        asked_at = datetime.now(UTC)
+        # A day more: the moment is our clock's, and the invoice may have been begun before.
+        since = int((moment - timedelta(days=1)).timestamp())
+
+        def listed() -> list[stripe.Invoice]:
+            filters: stripe.params.InvoiceListParams = {"limit": PAGE, "created": {"gte": since}}
+            every = self._api.v1.invoices.list(params=filters).auto_paging_iter()
+            return [one for one in every if REFERENCE in metadata(one)]
+
+        for one in self._api.read("listing what was made since the copy", listed):
+            yield remote_invoice(one, asked_at=asked_at)
 
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         # Events rather than the list of invoices: an old invoice that is paid today is not

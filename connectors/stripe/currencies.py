@@ -110,3 +110,12 @@ def unit_amount(unit_price: Decimal, currency: str) -> Decimal:
     if not isinstance(power, int):
         raise UnsupportedError(f"stripe: {unit_price} is no price - mend the rate in the rule file")
     return Decimal((sign, digits, power + places(currency)))
+
+
+def major_units(unit_amount: Decimal, currency: str) -> Decimal:
+    """Return a price in Stripe's unit as major units, exactly.
+
+    >>> major_units(Decimal("12.5"), "EUR")
+    Decimal('0.125')
+    """
+    return unit_amount.scaleb(-places(currency))

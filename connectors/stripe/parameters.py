@@ -6,7 +6,7 @@ refused here, named and uncut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, cast
@@ -27,6 +27,7 @@ from stripe.params import (
 from ledger.errors import RejectedError, UnsupportedError
 from ledger.invoices import USUAL_LANGUAGE, BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import Money, printed
+from ledger.shown import Shown, ShownLine
 from ledger.taxes import TaxTotal, line_taxes
 
 from .currencies import step, to_stripe, unit_amount
@@ -123,7 +124,8 @@ def invoice_update(draft: InvoiceDraft) -> InvoiceUpdateParams:
         "footer": footer(draft),
         "custom_fields": [*custom_fields(draft)] or "",
         "payment_settings": {"payment_method_types": [*payment_methods(draft)] or ""},
-        "metadata": header_metadata(draft),
+        # Its lines are not those of this draft until the last call says so.
+        "metadata": {**header_metadata(draft), COMPLETE: ""},
     }
     if draft.days_until_due is not None:
         changed["days_until_due"] = draft.days_until_due
@@ -232,6 +234,28 @@ def lines(draft: InvoiceDraft, product: str | None) -> list[InvoiceAddLinesParam
             told["tax_amounts"] = [_tax_amount(line.amount, amount, totals[line.tax], draft)]
         translated.append(told)
     return translated
+
+
+def shown(draft: InvoiceDraft) -> Shown:
+    """Return how Stripe shows a draft."""
+    told = [_line(draft, number, line, None) for number, line in enumerate(draft.lines, 1)]
+    lines = tuple(
+        # Where the amount was sent as it is, Stripe's own quantity and price say nothing.
+        ShownLine(each["description"], line.amount, line.quantity, line.unit_price)
+        if "price_data" in each
+        else ShownLine(each["description"], line.amount)
+        for each, line in zip(told, draft.lines, strict=True)
+    )
+    fields = {field["name"]: field["value"] for field in custom_fields(draft)}
+    return Shown(draft.total, lines, header_of(draft.memo, footer(draft), fields))
+
+
+def header_of(
+    memo: str | None, footer_text: str | None, fields: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what stands above and below the lines, by our words for it."""
+    said = {"memo": memo, "footer": footer_text, **fields}
+    return {name: value for name, value in said.items() if value}
 
 
 def _taxes(draft: InvoiceDraft) -> Sequence[int]:

@@ -6,17 +6,21 @@ Pure translation, called by the connector. A word of Stripe's that is not known 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 import stripe
+from stripe.params import InvoiceAddLinesParamsLine
 
 from connectors.connector import RemoteInvoice
 from ledger.payments import Amounts
+from ledger.shown import ShownLine
 
-from .currencies import from_stripe
-from .parameters import COMPLETE, REFERENCE
+from .currencies import from_stripe, major_units
+from .parameters import COMPLETE, REFERENCE, header_of
 
 DOCUMENTS: Final = {
     "draft": "draft",
@@ -43,27 +47,59 @@ class PaymentFacts:
     is_settling: bool = False
 
 
-def metadata(invoice: stripe.Invoice | stripe.Customer) -> dict[str, str]:
+def metadata(invoice: stripe.Invoice | stripe.Customer | stripe.CreditNote) -> dict[str, str]:
     """Return the metadata as a plain dictionary, empty if there is none."""
     return dict(invoice.metadata.to_dict()) if invoice.metadata else {}
 
 
 def remote_invoice(
-    invoice: stripe.Invoice, *, asked_at: datetime, payments: PaymentFacts | None = None
+    invoice: stripe.Invoice,
+    *,
+    asked_at: datetime,
+    payments: PaymentFacts | None = None,
+    lines: Sequence[stripe.InvoiceLineItem] | None = None,
 ) -> RemoteInvoice:
-    """Return the invoice as the ledger sees it; `asked_at` is from before the request."""
+    """Return the invoice as the ledger sees it; `asked_at` is from before the request.
+
+    `lines` are all its lines: the invoice itself shows the first ten.
+    """
     facts = payments or PaymentFacts()
     written = metadata(invoice)
     return RemoteInvoice(
         remote_id=invoice.id,
         reference=written.get(REFERENCE),
         amounts=_amounts(invoice, facts, asked_at),
-        # The first page holds ten lines; the answer does not say how many follow.
-        lines=None if invoice.lines.has_more else len(invoice.lines.data),
+        lines=None if lines is None else tuple(shown_line(line) for line in lines),
+        header=_header(invoice),
+        content_hash=written.get(COMPLETE),
         is_complete=COMPLETE in written,
         number=invoice.number,
         url=_url(invoice),
     )
+
+
+def same_taxes(ours: InvoiceAddLinesParamsLine, theirs: stripe.InvoiceLineItem) -> bool:
+    """Return whether a line there has the taxes that we would send with it."""
+    mine = [(tax["amount"], tax["taxable_amount"]) for tax in ours.get("tax_amounts") or ()]
+    return mine == [(tax.amount, tax.taxable_amount) for tax in theirs.taxes or ()]
+
+
+def shown_line(line: stripe.InvoiceLineItem) -> ShownLine:
+    """Return a line as the ledger sees it."""
+    currency = line.currency.upper()
+    quantity = line.quantity_decimal if line.quantity_decimal is not None else line.quantity
+    unit = line.pricing.unit_amount_decimal if line.pricing else None
+    return ShownLine(
+        description=line.description or "",
+        amount=from_stripe(line.amount, currency),
+        quantity=None if quantity is None else Decimal(quantity),
+        unit_price=None if unit is None else major_units(Decimal(unit), currency),
+    )
+
+
+def _header(invoice: stripe.Invoice) -> dict[str, str]:
+    fields = {field.name: field.value for field in invoice.custom_fields or ()}
+    return header_of(invoice.description, invoice.footer, fields)
 
 
 def deleted_invoice(remote_id: str, *, asked_at: datetime) -> RemoteInvoice:

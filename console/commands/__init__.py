@@ -6,6 +6,7 @@ import click
 
 from .access import signin_link, tokens
 from .audit import audit
+from .copies import backup, restored
 from .doctor import doctor
 from .events import events
 from .invoices import invoices
@@ -27,6 +28,8 @@ COMMANDS: tuple[click.Command, ...] = (
     tokens,
     secrets,
     signin_link,
+    backup,
+    restored,
     db,
 )
 """Everything that `app.py` gives to Flask."""

@@ -121,6 +121,8 @@ def _seen(line: Line, pushed: PushedInvoice) -> SeenInvoice | None:
         total=Money(found.amounts.total, found.amounts.currency),
         lines=found.lines,
         is_complete=found.is_complete,
+        expected=connector.shown(pushed.content).lines,
+        in_order=connector.abilities.keeps_order,
     )
 
 

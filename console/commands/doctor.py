@@ -20,7 +20,9 @@ from console.terminal import AS_JSON, print_json
 from console.texts import one_line
 from ledger.audit.resting import left_lying
 from ledger.errors import BillhookError, ConfigurationError, TransientError
+from ledger.events import as_utc_text
 from ledger.heartbeats import beat
+from ledger.restoring import WAITS, waiting_since
 from ledger.tokens import list_stored
 from mappings.book import Book
 from mappings.model import ConnectorConfig, SourceConfig
@@ -96,6 +98,7 @@ def examine(line: Line) -> Iterator[Finding]:
     yield from _sealed(line)
     yield _clock(line)
     yield _worker(line)
+    yield _pushing(line)
 
 
 def _settings(line: Line) -> Iterator[Finding]:
@@ -279,3 +282,12 @@ def _worker(line: Line) -> Finding:
     if oldest is not None:
         return _fail("worker", f"{oldest.entity} {oldest.detail}", START_WORKER)
     return _ok("worker", "nothing waits for one longer than 30 s")
+
+
+def _pushing(line: Line) -> Finding:
+    with line.database.read() as connection:
+        copied_at = waiting_since(connection)
+    if copied_at is None:
+        return _ok("pushing", "goes on: this ledger is no copy that has to be compared first")
+    detail, _, todo = WAITS.format(copied_at=as_utc_text(copied_at)).rpartition(" - ")
+    return _warn("pushing", detail, todo)

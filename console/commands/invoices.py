@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -13,10 +14,13 @@ from console.explanations import drawn
 from console.invoice_facts import invoice_facts
 from console.terminal import AS_JSON, fail, print_json, print_table, without_traceback
 from console.texts import one_line
+from ledger.amending import KEEP
+from ledger.amending import resolve as resolve_conflict
 from ledger.approvals import approve as approve_draft
 from ledger.explain import explain as explained
 from ledger.listings import MOST, find_invoice, find_timesheet, list_invoices
 from ledger.pushing import try_again
+from ledger.restoring import settle as settle_stray
 from ledger.subjects import changed
 from ledger.timesheets import as_csv
 
@@ -98,28 +102,75 @@ def show(reference: str, as_json: bool) -> None:
         is_idle = f", {each['state']}" if each["state"] != "standing" else ""
         by = f"by {each['made_by']} at {each['made_at']}{is_idle}"
         click.echo(one_line(f"  edit {each['id']}: {each['kind']}: {each['said']} ({by})"))
+    for each in found["notes"]:
+        click.echo(one_line(f"  note: {each}"))
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
     click.echo()
-    rows = [
-        [
-            number,
-            line["description"],
-            line["quantity"],
-            line["unit_price"],
-            line["amount"]["text"],
-            line["tax"] or "",
-        ]
-        for number, line in enumerate(found["lines"], 1)
-    ]
-    print_table(["", "description", "quantity", "price", "amount", "tax"], rows, empty="No lines.")
+    _print_lines(found["lines"])
     for tax in found["taxes"]:
         click.echo(one_line(f"  {tax['name']}: {tax['tax']}: {_taxed(tax)}"))
         if tax["text"]:
             click.echo(one_line(f"    {tax['text']}"))
     if found["taxes"]:
         click.echo(f"  net {_money(found['net'])}, to pay {_money(found['total'])}")
+    _print_versions(found)
+
+
+def _print_lines(lines: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        [
+            number,
+            line["description"],
+            line["quantity"] or "",
+            line["unit_price"] or "",
+            line["amount"]["text"],
+            line["tax"] or "",
+        ]
+        for number, line in enumerate(lines, 1)
+    ]
+    print_table(["", "description", "quantity", "price", "amount", "tax"], rows, empty="No lines.")
+
+
+def _print_versions(found: Mapping[str, Any]) -> None:
+    """Print what stands at the billing system, as we pushed it and as somebody changed it."""
+    versions = {"as it was pushed": found["stands_there"], "as it is there": found["conflict"]}
+    for name, version in versions.items():
+        if version is not None:
+            click.echo(f"\n{name}: {_money(version['total'])}")
+            _print_lines(version["lines"])
+    for difference in found["conflict"]["differences"] if found["conflict"] else ():
+        click.echo(one_line(f"  there {difference}"))
+
+
+@invoices.command()
+@click.argument("reference")
+@click.option(
+    "--keep", type=click.Choice(KEEP), required=True, help="Whose version of the draft counts."
+)
+@AS_JSON
+@with_appcontext
+@without_traceback
+def resolve(reference: str, keep: str, as_json: bool) -> None:
+    """Decide what counts where somebody has changed the draft at the billing system.
+
+    theirs: it is left alone, and corrections go to the next invoice. ours: it is overwritten once
+    our version is approved, as long as it is as it was seen.
+    """
+    line, actor = current_line(), person_at_the_keyboard()
+    line.database.write(
+        lambda connection: resolve_conflict(connection, reference, keep, actor, line.clock.now())
+    )
+    line.doorbell.ring("assemble")
+    if as_json:
+        print_json(_found(reference))
+        return
+    next_ = {
+        "theirs": "corrections go to the next invoice",
+        "ours": "approve it, then it is pushed over theirs",
+    }
+    click.echo(one_line(f"{reference}: {keep} counts - {next_[keep]}"))
 
 
 @invoices.command()
@@ -180,6 +231,20 @@ def push(reference: str, as_json: bool) -> None:
         print_json({"reference": reference, "told": told})
     else:
         click.echo(one_line(f"{reference}: {told}"))
+
+
+@invoices.command()
+@click.argument("name", metavar="REFERENCE")
+@with_appcontext
+@without_traceback
+def settle(name: str) -> None:
+    """Note that you have dealt with an invoice that a restored ledger does not know.
+
+    Its billing system holds it under our REFERENCE; `flask waiting` lists it.
+    """
+    line, actor = current_line(), person_at_the_keyboard()
+    line.database.write(lambda connection: settle_stray(connection, name, actor, line.clock.now()))
+    click.echo(one_line(f"{name}: is left as it is; run `flask sync --restored` again"))
 
 
 @invoices.command()

@@ -34,9 +34,11 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
 
 def _misplaced(connection: Connection) -> Iterator[Violation]:
     is_frozen = func.coalesce(invoice.c.is_frozen, False)
+    is_amended = and_(invoice.c.pushed_content.is_not(None), invoice.c.state != "pushed")
+    went_out = or_(is_frozen, is_amended)
     state = line_item.c.state
     cases: tuple[tuple[ColumnElement[bool], str], ...] = (
-        (and_(state == "billed", ~is_frozen), "is billed, but on no invoice that went out"),
+        (and_(state == "billed", ~went_out), "is billed, but on no invoice that went out"),
         (and_(state == "open", is_frozen), "is open, but on an invoice that went out"),
         (
             and_(state == "withdrawn", line_item.c.invoice_id.is_not(None)),

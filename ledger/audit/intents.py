@@ -16,6 +16,10 @@ from .violations import Violation, stream
 NAME: Final = "intents"
 CREATE: Final = "create"
 """The operation that makes a draft at the billing system."""
+UPDATE: Final = "update"
+"""The operation that amends it there."""
+CREDIT: Final = "credit"
+"""The operation that issues a credit note there."""
 LONGEST_DOUBT: Final = timedelta(minutes=15)
 """How long a change may be uncertain before somebody or something must be about to look."""
 _STATES: Final = ("intended", "sent", "uncertain", "confirmed", "refused", "absent")
@@ -29,12 +33,13 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:
 
 
 def _without_intent(connection: Connection) -> Iterator[Violation]:
-    operation = literal(f"{CREATE}:") + cast(invoice.c.revision, String)
+    revision = literal(":") + cast(invoice.c.pushed_revision, String)
+    operations = [literal(operation) + revision for operation in (CREATE, UPDATE, CREDIT)]
     confirmed = (
         select(intent.c.id)
         .where(
             intent.c.invoice_id == invoice.c.id,
-            intent.c.operation == operation,
+            intent.c.operation.in_(operations),
             intent.c.state == "confirmed",
             intent.c.content_hash == invoice.c.content_hash,
         )

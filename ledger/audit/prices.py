@@ -129,7 +129,7 @@ def _without_origin(connection: Connection) -> Iterator[Violation]:
                 mapping_version.c.version.is_(None),
                 and_(_IS_OF_ONE_FACT, delivery.c.id.is_(None)),
                 and_(~_IS_OF_ONE_FACT, ~_IS_BY_HAND, line_item.c.pool == ""),
-                and_(_IS_BY_HAND, draft_edit.c.id.is_(None)),
+                and_(_IS_BY_HAND, line_item.c.corrects_id.is_(None), draft_edit.c.id.is_(None)),
             )
         )
     )

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
+from ..amending import IS_AMENDED
+from ..invoices import InvoiceDraft, draft_from_json
 from ..money import Money
+from ..shown import Shown, ShownLine
+from ..shown import differences as shown_differences
 from ..tables import invoice
 from .violations import Violation, stream
 
@@ -29,7 +34,10 @@ class PushedInvoice:
     remote_customer: str | None
     remote_id: str | None
     total: Money
-    lines: int
+    content: InvoiceDraft
+    """What stands there as we have sent it: an invoice that is amended is another one here."""
+    is_theirs: bool
+    """Somebody has changed it there, and a person has kept that."""
     was_deleted: bool
     """Somebody has deleted it there, and the ledger knows."""
 
@@ -40,22 +48,31 @@ class SeenInvoice:
 
     remote_id: str
     total: Money
-    lines: int | None
+    lines: tuple[ShownLine, ...] | None
     """None where the system does not say."""
     is_complete: bool
+    expected: tuple[ShownLine, ...] = ()
+    """How it shows what we have sent, line by line."""
+    in_order: bool = True
+    """It keeps the order of the lines."""
 
 
 def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
-    """Return all invoices that went out."""
-    query = select(invoice).where(invoice.c.state == "pushed").order_by(invoice.c.id)
+    """Return all invoices that went out; a credit note shows in what its invoice was credited."""
+    query = (
+        select(invoice)
+        .where(or_(invoice.c.state == "pushed", IS_AMENDED), invoice.c.kind == "invoice")
+        .order_by(invoice.c.id)
+    )
     return [
         PushedInvoice(
             reference=row["reference"],
             connector=row["connector"],
             remote_customer=row["remote_customer"],
             remote_id=row["remote_id"],
-            total=Money(row["total"], row["currency"]),
-            lines=len(row["content"]["lines"]),
+            total=(content := draft_from_json(row["pushed_content"])).total,
+            content=content,
+            is_theirs=row["conflict"] is not None,
             was_deleted=row["payment"] == "deleted",
         )
         for row in stream(connection, query)
@@ -81,9 +98,13 @@ def _differences(pushed: PushedInvoice, seen: SeenInvoice | None) -> Iterator[st
         return
     if seen.remote_id != pushed.remote_id:
         yield f"has it as {seen.remote_id}, and the ledger as {pushed.remote_id}"
+    if pushed.is_theirs:
+        return
     if seen.total != pushed.total:
         yield f"shows {seen.total}, and the ledger {pushed.total}"
-    if seen.lines not in (None, pushed.lines):
-        yield f"has {seen.lines} lines, and the ledger {pushed.lines}"
+    if seen.lines is not None:
+        there = Shown(pushed.total, seen.lines)
+        ours = Shown(pushed.total, seen.expected)
+        yield from islice(shown_differences(ours, there, in_order=seen.in_order), 3)
     if not seen.is_complete:
         yield "has it without all of its lines"

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Table, and_, case, distinct, func, or_, selec
 
 from ..approvals import by_rule
 from ..claims import waits
-from ..sync import due
+from ..restoring import may_push
+from ..sync import LOOKED_AT, due
 from ..tables import customer, delivery, event, fact, hint, invoice, poll, report, subject
 from .violations import Violation, stream
 
@@ -41,16 +42,17 @@ _WITH_REASON: Final = {
 }
 """The states in which a person must be told why."""
 
-_STAGES: Final[tuple[tuple[str, Table, str, Callable[[datetime], Any] | None], ...]] = (
+_Stage = tuple[str, Table, str | tuple[str, ...], Callable[[datetime], Any] | None]
+_STAGES: Final[tuple[_Stage, ...]] = (
     ("poll", poll, "waiting", None),
     ("normalize", delivery, "waiting", None),
     ("enrich", fact, "wanted", None),
     ("map", subject, "waiting", None),
     ("assemble", customer, "waiting", None),
     ("approve", invoice, "draft", by_rule),
-    ("push", invoice, "approved", None),
+    ("push", invoice, "approved", may_push),
     ("follow", hint, "waiting", None),
-    ("look", invoice, "pushed", due),
+    ("look", invoice, LOOKED_AT, due),
     ("report", report, "waiting", None),
 )
 """What waits for each stage of `worker.py`: table, state and a further condition."""
@@ -84,7 +86,7 @@ def _resting(
     connection: Connection,
     stage: str,
     table: Table,
-    state: str,
+    state: str | tuple[str, ...],
     only: Callable[[datetime], Any] | None,
     before: datetime,
 ) -> Iterator[Violation]:

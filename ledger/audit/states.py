@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, literal, or_, select
+from sqlalchemy import Connection, case, func, literal, or_, select
 
 from ..approvals import outstanding, who_approved
 from ..tables import approval, audit_entry, invoice
@@ -20,13 +20,17 @@ from .violations import Violation, stream
 NAME: Final = "states"
 EDGES: Final[Mapping[str | None, frozenset[str]]] = {
     None: frozenset({"draft", "blocked"}),
-    "draft": frozenset({"draft", "blocked", "canceled", "approved"}),
-    "blocked": frozenset({"draft", "blocked", "canceled"}),
+    "draft": frozenset({"draft", "blocked", "canceled", "approved", "pushed"}),
+    "blocked": frozenset({"draft", "blocked", "canceled", "pushed"}),
     "canceled": frozenset({"draft", "blocked", "canceled"}),
     "approved": frozenset({"draft", "blocked", "canceled", "pushed"}),
-    "pushed": frozenset(),
+    "pushed": frozenset({"draft", "blocked"}),
 }
-"""Where an invoice may go from each state; an edge to the same state is a changed content."""
+"""Where an invoice may go from each state; an edge to the same state is a changed content.
+
+One that was pushed is amended while it is a draft there: it is approved anew, or goes back to what
+stands there."""
+_revision = case((invoice.c.state == "pushed", invoice.c.pushed_revision), else_=invoice.c.revision)
 _entity = literal("invoice:") + invoice.c.reference
 
 
@@ -65,8 +69,12 @@ def _unlogged(connection: Connection) -> Iterator[Violation]:
 
 
 def _unapproved(connection: Connection) -> Iterator[Violation]:
+    # What was amended and went back to what stands there has later approvals, which are void.
+    counts = or_(_revision == approval.c.revision, approval.c.revision.is_(None))
     latest = (
         select(approval.c.invoice_id, func.max(approval.c.id).label("id"))
+        .join(invoice, invoice.c.id == approval.c.invoice_id)
+        .where(counts)
         .group_by(approval.c.invoice_id)
         .subquery()
     )
@@ -88,9 +96,8 @@ def _unapproved(connection: Connection) -> Iterator[Violation]:
         invoice.c.state.in_(("approved", "pushed")), invoice.c.approvers != []
     )
     for row in stream(connection, several):
-        if left := outstanding(
-            row["approvers"], who_approved(connection, row["id"], row["revision"])
-        ):
+        revision = row["pushed_revision"] if row["state"] == "pushed" else row["revision"]
+        if left := outstanding(row["approvers"], who_approved(connection, row["id"], revision)):
             detail = f"went on, and {', '.join(left)} had not approved it"
             yield _violation(row, f"invoice:{row['reference']}", detail)
 

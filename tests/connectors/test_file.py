@@ -137,7 +137,6 @@ def test_a_crash_before_the_json_is_as_if_nothing_was_written(
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda text: text.replace("18000", "28000"),
         lambda text: text.replace("18000", "18000.5"),
         lambda text: text[:40],
         lambda _: "[]",
@@ -154,6 +153,19 @@ def test_a_file_that_somebody_edited_is_refused(
     path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(PermanentError, match="not what was written"):
         connector.fetch_invoice("acme-2026-03")
+
+
+def test_an_edited_file_is_shown_as_it_stands_and_not_taken_for_ours(
+    connector: FileConnector, folder: Path
+) -> None:
+    push(connector)
+    path = folder / "acme-2026-03.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("18000", "28000"), encoding="utf-8")
+    shown = connector.fetch_invoice("acme-2026-03").shown
+    assert shown is not None
+    assert shown.lines[0].amount == 28000
+    with pytest.raises(PermanentError, match="not what was written"):
+        connector.find_invoice("acme-2026-03", remote_customer=None)
 
 
 def pay(folder: Path, text: str, encoding: str = "utf-8") -> None:

@@ -7,9 +7,7 @@ A new connector is covered by being registered: `connectors/<key>/stand_in.py` h
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -31,79 +29,11 @@ from ledger.errors import (
     TransientError,
     UnsupportedError,
 )
-from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
-from ledger.money import line_amount
+from ledger.invoices import PrintedLine
 from ledger.payments import payment_of
 
+from .billing import ABLE_TO, DRAFT, KEYS, assert_shows, draft_of, line, push, setup_of
 from .spoiled_http import NoHttp, SpoiledHttp
-
-KEYS = sorted(billing_connectors())
-Setup = Callable[[Path], ContractRig]
-
-
-def setup_of(key: str) -> Setup:
-    found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
-    return found
-
-
-def rigs() -> Iterator[tuple[str, ContractRig]]:
-    with TemporaryDirectory() as folder:
-        for key in KEYS:
-            yield key, setup_of(key)(Path(folder))
-
-
-ABLE_TO = {key: set(rig.happenings) for key, rig in rigs()}
-OVER_HTTP = [key for key, rig in rigs() if rig.http]
-
-
-@pytest.fixture(params=KEYS)
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
-    return setup_of(request.param)(tmp_path)
-
-
-@pytest.fixture
-def connector(rig: ContractRig) -> BillingConnector:
-    return rig.connect(rig.http or NoHttp())
-
-
-@pytest.fixture(params=OVER_HTTP)
-def http_rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
-    return setup_of(request.param)(tmp_path)
-
-
-@pytest.fixture
-def spoiled(http_rig: ContractRig) -> SpoiledHttp:
-    assert http_rig.http
-    return SpoiledHttp(http_rig.http)
-
-
-def line(quantity: str, price: str, currency: str, text: str = "Engineering") -> PrintedLine:
-    amount = line_amount(Decimal(quantity), Decimal(price), currency).minor
-    return PrintedLine(text, Decimal(quantity), Decimal(price), amount)
-
-
-def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
-    return InvoiceDraft(
-        reference=reference,
-        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example"),
-        currency=currency,
-        lines=lines,
-        period_from=date(2026, 3, 1),
-        period_to=date(2026, 3, 31),
-        days_until_due=30,
-        purchase_order="PO-4471",
-        memo="Work in March",
-        footer="Thank you",
-    )
-
-
-DRAFT = draft_of(line("1.5", "120.00", "EUR"), line("0.3333", "100.00", "EUR", "Review"))
-
-
-def push(connector: BillingConnector, draft: InvoiceDraft, key: str = "key-1") -> str:
-    customer = connector.resolve_customer(draft, idempotency_key=key)
-    pushed = connector.create_draft(draft, remote_customer=customer, idempotency_key=key)
-    return pushed.remote_id
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -134,7 +64,8 @@ def test_a_customer_is_found_again(connector: BillingConnector) -> None:
 def test_a_pushed_draft_is_a_complete_draft_with_our_total(connector: BillingConnector) -> None:
     customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
     pushed = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
-    assert (pushed.reference, pushed.is_complete, pushed.lines) == ("acme-1", True, 2)
+    assert (pushed.reference, pushed.is_complete) == ("acme-1", True)
+    assert_shows(connector, DRAFT, pushed)
     assert (pushed.amounts.document, payment_of(pushed.amounts)) == ("draft", "draft")
     assert (pushed.amounts.total, pushed.amounts.currency) == (DRAFT.total.minor, "EUR")
 
@@ -143,7 +74,7 @@ def test_the_same_key_never_bills_twice(connector: BillingConnector) -> None:
     assert push(connector, DRAFT) == push(connector, DRAFT)
     found = connector.find_invoice("acme-1", remote_customer=None)
     assert found is not None
-    assert (found.amounts.total, found.lines) == (DRAFT.total.minor, 2)
+    assert_shows(connector, DRAFT, found)
 
 
 @pytest.mark.parametrize("lost", ["lose_reply", "lose_request"])
@@ -165,15 +96,15 @@ def test_an_invoice_whose_reply_was_lost_is_found_again_and_finished(
 
     again = connector.find_invoice("acme-1", remote_customer=customer)
     assert again is not None
-    assert (again.is_complete, again.lines) == (True, 2)
-    assert again.amounts.total == DRAFT.total.minor
+    assert again.is_complete
+    assert_shows(connector, DRAFT, again)
 
 
 def test_a_complete_draft_stays_as_it_is(connector: BillingConnector) -> None:
     push(connector, DRAFT)
     found = connector.find_invoice("acme-1", remote_customer=None)
     assert found is not None
-    assert connector.complete_draft(DRAFT, found, idempotency_key="key-9").lines == 2
+    assert_shows(connector, DRAFT, connector.complete_draft(DRAFT, found, idempotency_key="key-9"))
 
 
 def test_other_content_under_the_same_reference_is_refused(connector: BillingConnector) -> None:

@@ -18,6 +18,7 @@ from unittest import mock
 from sqlalchemy import Connection, RowMapping, select
 
 import worker
+from connectors.file.payments import PAYMENTS_FILE
 from connectors.github.stand_in import TOKEN as GITHUB_TOKEN
 from connectors.github.stand_in import GitHubStandIn
 from connectors.http import Http, Request, Response
@@ -35,7 +36,8 @@ from ledger import approvals, tables, versions
 from ledger.audit import audit
 from ledger.auditlog import seal
 from ledger.facts import ask_again
-from ledger.sync import ask_held
+from ledger.money import Money
+from ledger.sync import ask_held, look_at_all
 from line import Line
 from mappings.book import Book
 from mappings.judging import sum_up
@@ -133,6 +135,7 @@ class Office:
     """One installation, its rule files, its customers' tools and its billing system."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
         self.clock = TestClock()
         self.mailbox = Mailbox()
         self.jira = JiraStandIn(now=lambda: int(self.clock.now().timestamp() * 1000))
@@ -245,11 +248,30 @@ class Office:
             )
         )
 
-    def bill(self, reference: str) -> None:
-        """Approve a draft and have it pushed."""
+    def bill(self, reference: str, *, is_sent: bool = True) -> None:
+        """Approve a draft and have it pushed; what goes into a folder is sent, or stays a draft."""
         self.approve(reference)
         self.settle()
-        assert self.invoice(reference)["state"] == "pushed", self.invoice(reference)["problem"]
+        invoice = self.invoice(reference)
+        assert invoice["state"] == "pushed", invoice["problem"]
+        if is_sent and invoice["connector"] == "files":
+            self.note_payment(reference, 0)
+
+    def note_payment(self, reference: str, minor: int) -> None:
+        """Write into `payments.csv` that an invoice was sent (0) or paid, and have it looked at."""
+        invoice = self.invoice(reference)
+        path = self.folder / "out" / PAYMENTS_FILE
+        if not path.exists():
+            path.write_text("reference,date,amount\n")
+        amount = Money(minor, invoice["currency"]).decimal()
+        with path.open("a") as file:
+            file.write(f"{reference},2026-11-22,{amount:f}\n")
+        self.look()
+
+    def look(self) -> None:
+        """Have every invoice looked at that stands at its billing system."""
+        self.line.database.write(lambda connection: look_at_all(connection, self.clock.now()))
+        self.settle()
 
     def rows(self, table: Any) -> list[RowMapping]:
         """Return all rows of a table, oldest first."""

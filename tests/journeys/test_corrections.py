@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ledger import tables
-from ledger.assembly import QUIET
+from ledger.drafts import QUIET
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office, milestone, moved
 
@@ -26,6 +26,7 @@ def test_an_edit_after_billing_takes_back_and_bills_anew_on_todays_draft(office:
     office.clock.go_on(QUIET.seconds)
     office.settle()
     assert office.invoices() == {OCTOBER: ("pushed", 12000)}
+    office.note_payment(OCTOBER, 0)
     office.tell(worklog(1, seconds=5400, version=2, kind="worklog_updated"))
     assert sorted(office.printed(TODAY)) == [
         (f"Correction to {OCTOBER}: senior engineering, ACME-7 Login", "-1.00", -12000),

@@ -328,7 +328,7 @@ def test_a_web_process_starts_without_its_database_and_accepts_nothing(
     office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     away = "postgresql://nobody@127.0.0.1:9/nothing"
-    for name, value in (office.line.environ | {"DATABASE_URL": away}).items():
+    for name, value in {**office.line.environ, "DATABASE_URL": away}.items():
         monkeypatch.setenv(name, value)
     answers_503(office, create_web().test_client())
 

@@ -9,7 +9,7 @@ import pytest
 import worker
 from ledger import replay, tables
 from ledger.approvals import ApprovalError
-from ledger.assembly import QUIET
+from ledger.drafts import QUIET
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 from ledger import auditlog
-from ledger.assembly import QUIET
 from ledger.audit import Violation, audit
+from ledger.drafts import QUIET
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 

@@ -132,11 +132,14 @@ def test_one_that_was_set_aside_gets_five_new_tries_when_a_person_asks(
     assert office.post(issue(7, title=POISON)) == 202
     mortal.try_on(MOST_ATTEMPTS + 1)
     (row,) = office.rows(tables.delivery)
-    again = lambda: office.line.database.write(  # noqa: E731
-        lambda connection: replay.replay(
-            connection, [row["id"]], actor="mia", now=office.clock.now()
+
+    def again() -> None:
+        office.line.database.write(
+            lambda connection: replay.replay(
+                connection, [row["id"]], actor="mia", now=office.clock.now()
+            )
         )
-    )
+
     again()
     mortal.try_on(MOST_ATTEMPTS + 1)
     assert mortal.deaths == 2 * MOST_ATTEMPTS

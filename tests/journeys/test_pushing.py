@@ -7,15 +7,17 @@ from datetime import timedelta
 import pytest
 
 from connectors.http import Request
+from connectors.stripe.connector import StripeConnector
 from ledger import pushing, tables
 from ledger.audit import audit
 from ledger.claims import claim
 from ledger.errors import OutcomeUnknownError
-from ledger.pushing import QUIET, try_again
+from ledger.pushing import try_again
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 
 OCTOBER = "acme-2026-10"
+QUIET = StripeConnector.abilities.settles_after
 LINES = "/add_lines"
 
 

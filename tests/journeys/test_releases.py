@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger import tables
-from ledger.assembly import QUIET
+from ledger.drafts import QUIET
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 

@@ -18,7 +18,7 @@ A_DAY: list[Move] = [
     ("log", (0, 0, 0), True),
     ("approve", (0,), True),
     ("more time", (0,), True),
-    ("delete", (0,), False),
+    ("remove", (0,), False),
     ("restore", (0,), True),
 ]
 
@@ -91,7 +91,7 @@ def test_an_invoice_that_stripe_holds_twice_ends_a_run(firm: Firm) -> None:
 
 def test_a_run_that_is_written_down_can_be_played_again(firm: Firm) -> None:
     replay(firm, A_DAY)
-    assert written(A_DAY).splitlines()[3] == "world.play('delete', 0, work=False)"
+    assert written(A_DAY).splitlines()[3] == "world.play('remove', 0, work=False)"
 
 
 def test_a_failing_run_is_shortened_to_the_steps_that_it_needs() -> None:
