@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from connectors.stand_in import Fault
@@ -23,7 +24,7 @@ from .processes import Program, children_of, kill, state_of
 from .scaled import LEASE_SECONDS
 from .sender import Sender
 from .site import Site
-from .watch import Watch
+from .watch import LOOK_SECONDS, Watch
 
 KILLS: Final = {
     "services": {
@@ -55,6 +56,7 @@ STOPPED_SECONDS: Final = LEASE_SECONDS + 1.5
 STEPS: Final = (-2.0, -1.0, 0.6, 1.2)
 """How far the clock is set, in seconds. A step forward shortens the quiet period (4 s, of which
 the late commits of the billing systems need 2.5) by as much; one back lengthens every wait."""
+STOP_TRIES: Final = 8
 FULL_SECONDS: Final = 2.0
 
 
@@ -228,28 +230,30 @@ class Nemesis:
 
     def _stop_for_a_while(self) -> bool:
         """Stop whoever holds something for longer than a lease runs: then it must not commit."""
-        victim: list[int] = []
-
-        def holds() -> bool:
-            there = [pid for each in self._workers() for pid in (*_horses(each), *_own(each))]
-            victim[:] = [pid for pid in there if self.watch.holders[pid]]
-            return bool(victim)
-
-        if not self._soon(holds, seconds=2 * PATIENCE):
-            return False
-        pid = victim[0]
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            self.watch.killed(pid, "stopped")
-
-            def go_on() -> None:
-                if state_of(pid) == "T":
-                    self.watch.came_back(pid)
-                    os.kill(pid, signal.SIGCONT)
-
-            self._later.append((time.monotonic() + STOPPED_SECONDS, go_on))
-            return True
+        for _ in range(STOP_TRIES):
+            found = [pid for each in self._workers() if self._is_busy(each) for pid in _own(each)]
+            if not found:
+                time.sleep(0.05)
+                continue
+            pid = self.dice.choice(found)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+            # What a stopped process holds is still there at the next look.
+            holds = partial(self._holds_something, pid)
+            if self._soon(holds, seconds=2 * LOOK_SECONDS):
+                self.watch.killed(pid, "stopped")
+                self._later.append((time.monotonic() + STOPPED_SECONDS, partial(self._go_on, pid)))
+                return True
+            self._go_on(pid)
         return False
+
+    def _holds_something(self, pid: int) -> bool:
+        return self.watch.holders[pid] > 0
+
+    def _go_on(self, pid: int) -> None:
+        if state_of(pid) == "T":
+            self.watch.came_back(pid)
+            os.kill(pid, signal.SIGCONT)
 
     def _workers(self) -> list[Program]:
         return [
@@ -278,4 +282,5 @@ def _horses(worker: Program) -> list[int]:
 
 
 def _own(worker: Program) -> list[int]:
-    return [worker.pid] if worker.is_running else []
+    """Return the processes of a worker that claim: its work horse, or itself."""
+    return _horses(worker) or ([worker.pid] if worker.is_running else [])

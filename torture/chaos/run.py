@@ -47,6 +47,10 @@ def storms(budget_seconds: float, seed: int, kinds: Sequence[str]) -> LayerResul
         except TortureError as error:
             failures.append(f"{kind}: {error} (logs: {folder})")
             continue
+        except (KeyboardInterrupt, SystemExit):
+            # Somebody has asked it to end, and nothing was found.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         passed.append(storm)
         failures += [f"{kind}: {each}" for each in storm.verdict.failures]
         if storm.verdict.failures:
