@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from . import releasing
 from .auditlog import note
-from .claims import AFRESH, Claim, hold_one, released
+from .claims import AFRESH, Claim, hold_one, needing, released
 from .errors import StaleClaimError
 from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
@@ -126,7 +126,12 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
     connection.execute(
         update(customer)
         .where(customer.c.id == customer_id)
-        .values(state="settled", reason=reason, **released())
+        .values(
+            state="settled",
+            reason=reason,
+            **needing(customer, now, is_needed=reason is not None),
+            **released(),
+        )
     )
 
 
@@ -365,7 +370,7 @@ def _save(
                 revision=1,
                 created_at=now,
                 next_at=now + QUIET,
-                attempts=0,
+                since_at=now if state == "blocked" else None,
                 is_overdue=False,
                 **values,
             )
@@ -419,7 +424,13 @@ def _change(
             )
         )
         .values(
-            state=state, revision=revision, problem=None, next_at=now + QUIET, **AFRESH, **values
+            state=state,
+            revision=revision,
+            problem=None,
+            next_at=now + QUIET,
+            **needing(invoice, now, is_needed=state == "blocked"),
+            **AFRESH,
+            **values,
         )
     )
     if changed.rowcount != 1:
