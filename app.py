@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Flask
+import structlog
+from flask import Flask, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 import logs
 from console import api, health, views
@@ -16,6 +18,8 @@ from ledger.errors import ConfigurationError
 from ledger.inbox import Inbox
 from line import Line
 from webhooks.receiver import receiver
+
+log = structlog.get_logger("web")
 
 
 def create_app(line: Line | None = None, environ: Mapping[str, str] | None = None) -> Flask:
@@ -31,7 +35,7 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
     app.extensions["billhook"] = line
-    inbox = Inbox(line.database, line.clock)
+    inbox = app.extensions["billhook_inbox"] = Inbox(line.database, line.clock)
     app.register_blueprint(
         receiver(
             inbox,
@@ -45,7 +49,14 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
     app.register_blueprint(views.blueprint)
     app.register_blueprint(health.blueprint)
     api.register(app)
+    app.after_request(_never_guessed)
     return app
+
+
+def _never_guessed(response: Response) -> Response:
+    """Have every answer taken for what it says it is: a handshake echoes what a stranger sent."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def create_web() -> Flask:
@@ -53,7 +64,13 @@ def create_web() -> Flask:
     app = create_app()
     line: Line = app.extensions["billhook"]
     logs.set_up(line.settings.log_level)
-    book = line.book()
+    line.database.answer_quickly()
+    try:
+        book = line.book()
+    except SQLAlchemyError as error:
+        # It starts all the same and answers 503; an endpoint without its secret accepts nothing.
+        log.error("database_away", error=type(error).__name__)
+        book = None
     mistakes = line.missing(book) if book else []
     if mistakes:
         raise SystemExit("\n".join(mistakes))

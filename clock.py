@@ -12,7 +12,7 @@ import threading
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 import logs
 from dues import Dues
@@ -67,7 +67,7 @@ def main() -> int:
     while not stop.is_set():
         try:
             tick(line, count, dues)
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             # Another clock was quicker with the chain, or the database is away: the next tick.
             log.warning("tick_failed", error=type(error).__name__)
         count += 1

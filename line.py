@@ -10,16 +10,19 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from connectors.connector import BillingConnector, ProjectConnector
 from connectors.http import Http, OutgoingHttp
+from connectors.oauth import AccessTokens, AuthorizedHttp
 from connectors.registry import billing_connectors, project_connectors
 from ledger import polls, versions
 from ledger.database import Database
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import ConfigurationError
 from ledger.ports import Clock, Doorbell, NoDoorbell, SystemClock
+from ledger.vault import Vault
 from mappings.book import Book
 from mappings.model import SourceConfig
 from settings import Settings, resolve
@@ -51,6 +54,7 @@ class Line:
         self.http = http or OutgoingHttp(allow_private=settings.allow_private)
         self._private_http = http or OutgoingHttp(allow_private=True)
         self.doorbell = doorbell or _doorbell(settings)
+        self.vault = Vault(settings.secret_key, settings.old_secret_keys)
         self._books: dict[str, Book] = {}
         self._active: str | None = None
         self._looked_at = float("-inf")
@@ -131,7 +135,39 @@ class Line:
         if config is None or config.system not in billing_connectors():
             problem = f"connector {name}: is not under connectors: in workspace.yaml - add it"
             raise ConfigurationError([problem])
-        return billing_connectors()[config.system](self._resolved(config.settings), self.http)
+        connector = billing_connectors()[config.system]
+        configured = self._resolved(config.settings)
+        return connector(configured, self._authorized(name, connector, configured))
+
+    def _authorized(
+        self, name: str, connector: type[BillingConnector], configured: Mapping[str, str]
+    ) -> Http:
+        """Return the HTTP port for a connector: with its access token, if it has one that ends."""
+        if connector.oauth is None:
+            return self.http
+        access = AccessTokens(
+            self.database,
+            self.clock,
+            self.vault,
+            self.http,
+            name=name,
+            oauth=replace(
+                connector.oauth, token_url=configured.get("token_url", connector.oauth.token_url)
+            ),
+            client=(configured.get("client_id", ""), configured.get("client_secret", "")),
+        )
+        return AuthorizedHttp(self.http, access)
+
+    def take_credit_notes(self) -> frozenset[str]:
+        """Return the names of the configured connectors that take credit notes."""
+        book = self.book()
+        configs = book.workspace.connectors.values() if book else ()
+        systems = billing_connectors()
+        return frozenset(
+            config.name
+            for config in configs
+            if config.system in systems and systems[config.system].abilities.credit
+        )
 
     def billing_named_by(self, endpoint: str) -> list[BillingConnector]:
         """Return the billing connectors that an endpoint's hints are about: those of its system."""

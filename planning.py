@@ -26,6 +26,7 @@ from ledger.sync import ask_held
 from ledger.tables import customer, delivery
 from line import Line
 from mappings.book import Book
+from stages import Stage
 
 R = TypeVar("R")
 _STAGES: Final = tuple(stage for stage in worker.STAGES if stage.name in ("map", "assemble"))
@@ -153,7 +154,7 @@ def _work_off(line: Line, progress: Progress) -> None:
 _DONE: Final = {"map": "priced", "assemble": "customers assembled"}
 
 
-def _waiting(line: Line, stage: worker.Stage) -> int:
+def _waiting(line: Line, stage: Stage) -> int:
     query = select(func.count()).select_from(stage.table)
     with line.database.read() as connection:
         return connection.scalar(query.where(stage.table.c.state == stage.state)) or 0

@@ -50,8 +50,12 @@ class Settings:
     port: int
     rules: Path
     secret_key: str = field(repr=False)
+    old_secret_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Keys that were `secret_key` before: they open what was sealed with them, and sign nothing."""
     base_url: str | None
     """Without a slash at its end."""
+    security_contact: str | None
+    """Where people report a weakness: `mailto:` or `https://`."""
     log_level: str
     allow_private: bool
     max_body: int
@@ -148,6 +152,13 @@ def _base_url(text: str) -> str:
     raise ValueError("is not the address of a web site - write https://billhook.example.com")
 
 
+def _contact(text: str) -> str:
+    is_known = text.startswith(("mailto:", "https://")) and text.isascii() and text.isprintable()
+    if is_known and " " not in text and len(text) < 250:
+        return text
+    raise ValueError("is no contact - write mailto:security@example.com or an https:// address")
+
+
 def _split(text: str) -> SplitResult:
     """Return the parts of an address: all empty where its host or port cannot be read."""
     try:
@@ -191,6 +202,10 @@ def _secret_key(text: str) -> str:
     if len(text.encode()) >= SECRET_KEY_BYTES:
         return text
     raise ValueError(f"is shorter than {SECRET_KEY_BYTES} bytes - {_HOW_TO_MAKE_A_KEY}")
+
+
+def _old_secret_keys(text: str) -> tuple[str, ...]:
+    return tuple(_secret_key(each) for each in text.split())
 
 
 def _kept_secret_key(path: Path) -> str:
@@ -242,9 +257,18 @@ SETTINGS: Final = (
         "BILLHOOK_SECRET_KEY",
         "secret_key",
         None,
-        "Signs sessions and links; at least 32 bytes. Required as soon as `DATABASE_URL` or "
-        "`REDIS_URL` is set; without both it is made once and kept in `var/secret_key`.",
+        "Signs sessions and links, seals tokens; at least 32 bytes. Required as soon as "
+        "`DATABASE_URL` or `REDIS_URL` is set; without both it is made once and kept in "
+        "`var/secret_key`.",
         _secret_key,
+    ),
+    Setting(
+        "BILLHOOK_OLD_SECRET_KEYS",
+        "old_secret_keys",
+        "",
+        "Secret keys from before, separated by spaces: they still open sealed tokens, until "
+        "`flask secrets rotate` has sealed them with the present one.",
+        _old_secret_keys,
     ),
     Setting(
         "BILLHOOK_URL",
@@ -252,6 +276,13 @@ SETTINGS: Final = (
         None,
         "The public address of this installation, used in links that people get.",
         _base_url,
+    ),
+    Setting(
+        "BILLHOOK_SECURITY_CONTACT",
+        "security_contact",
+        None,
+        "Where people report a weakness, for `/.well-known/security.txt`: `mailto:` or `https://`.",
+        _contact,
     ),
     Setting(
         "BILLHOOK_LOG_LEVEL",

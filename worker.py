@@ -13,16 +13,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy import Connection, Table, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
 
 import logs
 from connectors.connector import Report
@@ -36,11 +33,22 @@ from ledger import (
     facts,
     polls,
     pushing,
+    restoring,
     subjects,
     sync,
     tables,
 )
-from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, NEVER, Claim, claim, give_back, renew, waits
+from ledger.claims import (
+    LONGEST_WAIT_SECONDS,
+    MOST_ATTEMPTS,
+    NEVER,
+    Claim,
+    claim,
+    give_back,
+    hand_back,
+    waits,
+)
+from ledger.database import is_away
 from ledger.doorbell import RedisDoorbell, listen
 from ledger.errors import (
     ConfigurationError,
@@ -57,33 +65,20 @@ from ledger.errors import (
 from ledger.events import Delivery, Reading
 from ledger.found import store
 from line import Line
-from mappings.judging import judge, terms_of
+from mappings.judging import judge, reopened_word, terms_of
 from missed import ask_changes
 from reconciliation import ask_entries
+from stages import Stage, kept
 from webhooks.registry import sources
 
 LOOK_SECONDS: Final = 0.1
 """How long a worker without a doorbell rests between two looks at an idle database."""
+AWAY_SECONDS: Final = 1.0
+"""How long it rests where the database is away."""
 OUTAGE: Final = timedelta(minutes=15)
 """How long before a project tool is asked again that could not answer several times."""
 
 log = structlog.get_logger("worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of the line: which rows wait for it, and what it does with a batch of them."""
-
-    name: str
-    work: Callable[[Line, Claim], None]
-    table: Table
-    state: str | tuple[str, ...] = "waiting"
-    most: int = 1
-    """The most rows that are worked on together."""
-    only: Callable[[datetime], Any] | None = None
-    """A further condition, given the present moment."""
-    hopeless: dict[str, Any] = field(default_factory=lambda: {"state": "failed"})
-    """What becomes of a row that has failed again and again."""
 
 
 def poll(line: Line, claimed: Claim) -> None:
@@ -101,7 +96,8 @@ def poll(line: Line, claimed: Claim) -> None:
             return
         problem, seconds = f"{due.endpoint} has no token in workspace.yaml", OUTAGE.seconds
     except (TransientError, OutcomeUnknownError) as error:
-        seconds = max(getattr(error, "retry_after", None) or 0, 2 ** min(claimed.attempt, 8))
+        at_least = getattr(error, "retry_after", None) or 0
+        seconds = max(at_least, min(2 ** min(claimed.attempt, 10), LONGEST_WAIT_SECONDS))
         problem = str(error)
     except (ConnectorError, ConfigurationError) as error:
         problem, seconds = str(error), OUTAGE.seconds
@@ -180,8 +176,11 @@ def _asked(line: Line, claimed: Claim, wanted: list[facts.Wanted]) -> list[facts
 def map_events(line: Line, claimed: Claim) -> None:
     """Price what changed by the rules: line items, nothing to bill, or held for a person."""
     by_the_rules = partial(judge, line.book())
+    reopened = partial(reopened_word, line.book_of)
     line.database.write(
-        lambda connection: subjects.reprice(connection, claimed, by_the_rules, line.clock.now())
+        lambda connection: subjects.reprice(
+            connection, claimed, by_the_rules, line.clock.now(), reopened=reopened
+        )
     )
 
 
@@ -196,7 +195,14 @@ def assemble(line: Line, claimed: Claim) -> None:
     config = book.workspace.connectors.get(customer.send_to) if book and customer else None
     system = billing_connectors().get(config.system) if config else None
     most_lines = system.abilities.most_lines if system else 0
-    terms = terms_of(book, str(key), most_lines=most_lines, now=now, book_of=line.book_of)
+    terms = terms_of(
+        book,
+        str(key),
+        most_lines=most_lines,
+        now=now,
+        book_of=line.book_of,
+        take_credit_notes=line.take_credit_notes(),
+    )
     line.database.write(lambda connection: assembly.assemble(connection, claimed, terms, now))
 
 
@@ -328,7 +334,15 @@ STAGES: Final = (
         only=approvals.by_rule,
         hopeless={"next_at": NEVER},
     ),
-    Stage("push", push, tables.invoice, "approved", hopeless={"next_at": NEVER}),
+    # In a restored copy pushing waits until the billing systems have been looked through.
+    Stage(
+        "push",
+        push,
+        tables.invoice,
+        "approved",
+        only=restoring.may_push,
+        hopeless={"next_at": NEVER},
+    ),
     # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
     Stage("follow", follow, tables.hint),
     Stage("look", look, tables.invoice, sync.LOOKED_AT, only=sync.due, hopeless={}),
@@ -358,47 +372,32 @@ def run(line: Line, stage: Stage) -> int:
     """Work on one batch of a stage; return how many rows were claimed.
 
     A batch that breaks is given back and tried again later, row by row: nothing is lost, and
-    one bad row does not hold up the others.
+    one bad row does not hold up the others. Raise the database's error if it is away: that is
+    no row's doing, so it counts as no attempt.
     """
     now = line.clock.now()
     only = stage.only(now) if stage.only else None
     claimed = line.database.write(
-        lambda connection: claim(connection, stage.table, stage.state, now, stage.most, only)
+        lambda connection: claim(
+            connection, stage.table, stage.state, now, stage.most, only, aside=stage.aside
+        )
     )
     if not claimed:
         return 0
     with structlog.contextvars.bound_contextvars(stage=stage.name):
         try:
-            with _kept(line, claimed):
+            with kept(line.database, line.clock, claimed):
                 stage.work(line, claimed)
         except StaleClaimError as error:
             log.info("claim_lost", reason=str(error))
         except Exception as error:
+            if is_away(error):
+                line.database.write(
+                    lambda connection: hand_back(connection, claimed, line.clock.now())
+                )
+                raise
             _give_back(line, stage, claimed, error)
     return len(claimed.ids)
-
-
-@contextmanager
-def _kept(line: Line, claimed: Claim) -> Iterator[None]:
-    """Keep a claim for as long as the work goes on: a slow remote system must not lose it.
-
-    A worker that is killed renews nothing, so what it held is free after `LEASE_SECONDS`.
-    """
-    done = threading.Event()
-
-    def keep() -> None:
-        while not done.wait(LEASE_SECONDS / 4):
-            # Whoever has lost the claim learns it when the work is stored.
-            with suppress(StaleClaimError, DBAPIError):
-                line.database.write(lambda connection: renew(connection, claimed, line.clock.now()))
-
-    keeper = threading.Thread(target=keep, name="keeper", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
 
 
 def _give_back(line: Line, stage: Stage, claimed: Claim, error: Exception) -> None:
@@ -406,8 +405,9 @@ def _give_back(line: Line, stage: Stage, claimed: Claim, error: Exception) -> No
     reason = str(error) if is_expected else f"an error in Billhook: {type(error).__name__}"
     at_least = getattr(error, "retry_after", None) or 0
     log.warning("given_back", rows=len(claimed.ids), reason=reason, exc_info=not is_expected)
-    hopeless = dict(stage.hopeless)
-    hopeless["problem" if stage.table is tables.invoice else "reason"] = reason
+    # Another system's outage is no row's doing: it is waited for, however long, in plain sight.
+    is_outage = isinstance(error, (TransientError, OutcomeUnknownError))
+    hopeless = stage.because(reason) if is_outage else {**stage.hopeless, **stage.because(reason)}
     line.database.write(
         lambda connection: give_back(
             connection, claimed, line.clock.now(), hopeless=hopeless, at_least=at_least
@@ -437,7 +437,15 @@ def answer(stage: str) -> None:
     line.database.forget_connections()
     if isinstance(line.doorbell, RedisDoorbell):
         line.doorbell.answered(stage)
-    work_off(line)
+    try:
+        work_off(line)
+    except SQLAlchemyError as error:
+        # The clock rings again for what waits, as soon as it can look itself.
+        _log_away(error)
+
+
+def _log_away(error: SQLAlchemyError) -> None:
+    log.error("database_away", error=type(error).__name__, exc_info=not is_away(error))
 
 
 @cache
@@ -451,9 +459,10 @@ def loop(line: Line, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             done = work_off(line, most_batches=50)
-        except DBAPIError as error:
-            log.error("database_away", error=type(error).__name__)
-            done = 0
+        except SQLAlchemyError as error:
+            _log_away(error)
+            stop.wait(AWAY_SECONDS)
+            continue
         if not done:
             stop.wait(LOOK_SECONDS)
 
@@ -472,7 +481,11 @@ def main() -> int:
     logs.set_up(line.settings.log_level)
     log.info("worker_started", doorbell="redis" if line.settings.redis_url else "none")
     if line.settings.redis_url:
-        line.book()
+        try:
+            line.book()
+        except SQLAlchemyError as error:
+            # Only to have the rules loaded before RQ forks: the first job loads them then.
+            _log_away(error)
         listen(line.settings.redis_url, stop, prepare=line.database.forget_connections)
     else:
         loop(line, stop)

@@ -88,8 +88,9 @@ class Attempt:
         A system may answer for ever under a key what it has answered once, be it an error.
         """
         abilities, now = self.connector.abilities, self.clock.now()
-        if not intended.is_uncertain or not pushing.needs_new_key(
-            intended, abilities.key_life, abilities.settles_after, now
+        is_open = intended.is_uncertain or self.push.has_forgotten(intended)
+        if not is_open or not pushing.needs_new_key(
+            intended, self.push, abilities.key_life, abilities.settles_after, now
         ):
             return intended
         self.mark(intended, "absent")

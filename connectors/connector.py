@@ -22,6 +22,7 @@ from ledger.payments import Amounts
 from ledger.shown import Shown, ShownLine
 
 from .http import Http
+from .oauth import OAuth2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Abilities:
     finalize: bool = False
     """`finalize` is there."""
     void: bool = False
+    credit: bool = False
+    """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True
@@ -75,6 +78,8 @@ class RemoteInvoice:
     """All its lines, in order; None where the system does not say, or was not asked."""
     header: Mapping[str, str] = field(default_factory=dict)
     """What stands above and below the lines, by the same names as in `BillingConnector.shown`."""
+    content_hash: str | None = None
+    """Of our draft as it went out; None where that is not known."""
     is_complete: bool = True
     """False while a creation in several calls has not been finished."""
     number: str | None = None
@@ -89,6 +94,19 @@ class RemoteInvoice:
         return Shown(Money(self.amounts.total, self.amounts.currency), self.lines, self.header)
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteCredit:
+    """A credit note as the billing system sees it."""
+
+    remote_id: str
+    reference: str | None
+    """Our own reference, as written there."""
+    total: Money
+    """What is credited, above zero."""
+    number: str | None = None
+    url: str | None = None
+
+
 class BillingConnector(ABC):
     """A billing or accounting system that takes our invoice drafts."""
 
@@ -99,6 +117,8 @@ class BillingConnector(ABC):
     docs_url: ClassVar[str]
     settings: ClassVar[tuple[Setting, ...]]
     abilities: ClassVar[Abilities]
+    oauth: ClassVar[OAuth2 | None] = None
+    """Where its tokens come from, if it takes OAuth 2; `self.http` then carries them."""
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         self.configured = settings
@@ -184,6 +204,29 @@ class BillingConnector(ABC):
     @abstractmethod
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         """Return the remote ids that changed since the cursor, and the next cursor."""
+
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        """Find a credit note of an invoice by our own reference; None proves absence."""
+        raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        """Issue a credit note for an invoice that is final; `draft.total` is below zero.
+
+        Money that was paid already is never paid out: it stays with the customer's account there.
+        """
+        raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        """Yield every invoice with a reference of ours that was made at a moment or later.
+
+        By a read that is never stale; older ones may come along. It is asked after a restore.
+        """
+        for remote_id in self.changes_since(None)[0]:
+            found = self.fetch_invoice(remote_id)
+            if found.reference is not None and found.amounts.document != "deleted":
+                yield found
 
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         """Make the draft an open invoice, and have it sent if `send`; only if a policy asks."""

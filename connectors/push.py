@@ -24,6 +24,7 @@ from .amend import ChangedThereError, Gone, NoDraftAnyMoreError, amend
 from .attempt import Attempt, TotalsDifferError
 from .chunks import add_missing
 from .connector import RemoteInvoice
+from .crediting import credit
 
 __all__ = ["Pusher", "TotalsDifferError"]
 
@@ -39,9 +40,14 @@ class Pusher(Attempt):
         claimed, push = self.claimed, self.push
         try:
             self._check_taxes()
-            remote = self._create(self._customer()) if push.before is None else amend(self)
-            if not isinstance(remote, Gone):
-                self._finalize(remote)
+            is_gone = False
+            if push.draft.credits:
+                credit(self)
+            else:
+                remote = self._create(self._customer()) if push.before is None else amend(self)
+                is_gone = isinstance(remote, Gone)
+                if not isinstance(remote, Gone):
+                    self._finalize(remote)
         except NoDraftAnyMoreError as error:
             amounts = error.remote.amounts
             self.write(
@@ -63,7 +69,6 @@ class Pusher(Attempt):
         except TotalsDifferError as error:
             self._stop(str(error), wait_seconds=None)
         else:
-            is_gone = isinstance(remote, Gone)
             self.write(
                 lambda connection, now: pushing.finish(
                     connection, claimed, push, now, is_gone=is_gone
@@ -100,10 +105,10 @@ class Pusher(Attempt):
             self.must_be_there(intended, remote)
             return remote
         found = None
-        if intended.is_uncertain or self.push.revision > 1:
+        if intended.is_uncertain or self.push.revision > 1 or self.push.restored is not None:
             self.renew()
             found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
-        if intended.is_uncertain:
+        if intended.is_uncertain or self.push.has_forgotten(intended):
             intended = self.with_a_key_that_holds(intended, is_absent=found is None)
         if found is not None and not found.is_complete:
             # What is missing of it surely never came.
@@ -130,6 +135,10 @@ class Pusher(Attempt):
         intended = self.intend("finalize")
         if intended.state == "confirmed":
             return
+        if self.push.restored is not None and remote.amounts.document != "draft":
+            # The ledger has forgotten that it did this: nobody is sent the same invoice twice.
+            self.confirm_remote(intended, remote)
+            return
         # One that is no draft any more is left as it is, so a new key does no harm.
         intended = self.with_a_fresh_key(intended)
         send = self.push.after_push == "send"
@@ -146,7 +155,7 @@ class Pusher(Attempt):
         A draft that stood there before is left as it is: the next update goes on with it.
         """
         try:
-            if self.push.before is None:
+            if self.push.before is None and not self.push.draft.credits:
                 self._delete_remains()
         except ConnectorError as error:
             self._stop(f"{problem}; and its remains there: {error}", wait_seconds=0)

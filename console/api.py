@@ -1,4 +1,4 @@
-"""The API under /api/v1: events, line items, invoices, held things; approving a draft.
+"""The API under /api/v1: events, line items, invoices, held things; approving and editing a draft.
 
 `app.py` registers it. Programs call it with a bearer token of `flask tokens create`; its
 OpenAPI document is at /api/v1/openapi.json.
@@ -6,7 +6,8 @@ OpenAPI document is at /api/v1/openapi.json.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from flask import Blueprint, Flask, Response, g, jsonify, request
@@ -14,11 +15,13 @@ from pydantic import BaseModel, ValidationError
 from spectree import Response as Responses
 from spectree import SecurityScheme, SpecTree
 from spectree.models import SecureType, SecuritySchemeData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ledger.approvals import ApprovalError, approve
 from ledger.database import is_unavailable
+from ledger.edits import Discount, EditError, HoldBack, NewOrder, NewText, Wanted, make, undo
 from ledger.errors import BillhookError
 from ledger.listings import find_invoice, list_events, list_invoices, list_lines
 from ledger.overview import count_held, list_held
@@ -28,8 +31,8 @@ from .bearer import NoTokenError, bearer_token
 from .current import current_line
 
 PREFIX: Final = "/api/v1"
-MOST_BODY: Final = 1024
-"""Bytes of a request's body: the one body that there is has some 90."""
+MOST_BODY: Final = 4096
+"""Bytes of a request's body: a line's longest text in escapes has some 3,000."""
 
 blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
 
@@ -80,13 +83,13 @@ def _let_in() -> Response | None:
     if request.endpoint == "api.openapi":
         return None
     g.token = bearer_token()
-    if request.method != "POST":
+    if request.method not in ("POST", "DELETE"):
         return None
     request.max_content_length = MOST_BODY
     if not g.token.may_approve:
         todo = "use one that was made with --role approver"
-        return _error(403, "token", f"{g.token.name} may look but not approve", todo)
-    if request.mimetype != "application/json":
+        return _error(403, "token", f"{g.token.name} may look but not change anything", todo)
+    if request.method == "POST" and request.mimetype != "application/json":
         return _error(415, "request", "its body is no JSON", "send Content-Type: application/json")
     return None
 
@@ -169,6 +172,64 @@ def approve_invoice(reference: str, json: shapes.Approval) -> Any:
     return _invoice(reference)
 
 
+@blueprint.post("/invoices/<reference>/edits")
+@spec.validate(
+    resp=_answers(shapes.WholeInvoice, 403, 404, 409, 413, 415), operation_id="editInvoice"
+)
+def edit_invoice(reference: str, json: shapes.NewEdit) -> Any:
+    """Edit a draft whose content has the hash that was looked at; it is assembled again next.
+
+    It is 409 if it is no draft, has changed since, or cannot be edited like that.
+    """
+    return _edited(
+        reference,
+        lambda connection, now: make(
+            connection,
+            reference,
+            _wanted(json),
+            made_by=g.token.name,
+            content_hash=json.content_hash,
+            now=now,
+        ),
+    )
+
+
+@blueprint.delete("/invoices/<reference>/edits/<int:edit_id>")
+@spec.validate(resp=_answers(shapes.WholeInvoice, 403, 404, 409), operation_id="undoEdit")
+def undo_edit(reference: str, edit_id: int) -> Any:
+    """Undo an edit of a draft, or let a line go that was held back."""
+    if edit_id > shapes.BIGGEST_ID:
+        return _no_invoice(reference)
+    return _edited(
+        reference,
+        lambda connection, now: undo(
+            connection, reference, edit_id, undone_by=g.token.name, now=now
+        ),
+    )
+
+
+def _edited(reference: str, act: Callable[[Connection, datetime], object]) -> Any:
+    line = current_line()
+    if _found(reference) is None:
+        return _no_invoice(reference)
+    try:
+        line.database.write(lambda connection: act(connection, line.clock.now()))
+    except EditError as error:
+        return _told(409, error)
+    line.doorbell.ring("assemble")
+    return _invoice(reference)
+
+
+def _wanted(said: shapes.NewEdit) -> Wanted:
+    if said.line is not None:
+        return NewText(said.line, said.text or "")
+    if said.hold is not None:
+        return HoldBack(said.hold)
+    if said.order is not None:
+        return NewOrder(tuple(said.order))
+    return Discount(said.text or "", percent=said.percent, amount=said.amount)
+
+
 @blueprint.get("/held")
 @spec.validate(resp=_answers(shapes.HeldThings), operation_id="listHeld")
 def held(query: shapes.HeldAsked) -> shapes.HeldThings:
@@ -220,8 +281,8 @@ def _unauthorized(error: NoTokenError) -> Response:
     return response
 
 
-@blueprint.errorhandler(DBAPIError)
-def _database_error(error: DBAPIError) -> Response:
+@blueprint.errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> Response:
     if not is_unavailable(error):
         raise error
     response = _error(503, "database", "cannot be used just now", "ask again in a moment")
@@ -236,6 +297,7 @@ def _http_error(error: HTTPException) -> Any:
     told = _problem("request", error.name.lower(), f"see {PREFIX}/openapi.json")
     response.set_data(jsonify(told).get_data())
     response.content_type = "application/json"
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

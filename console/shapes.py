@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
+from ledger.edits import MOST_TEXT
 from ledger.listings import MOST
 from ledger.overview import HELD_KINDS
 
 BIGGEST_ID = 2**63 - 1
+_NUMBER = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
 
 # PostgreSQL stores no NUL, so nothing can be found by a text that holds one. Optional words are
 # described without null, which no query string can say.
@@ -31,6 +34,13 @@ _HeldKey = Annotated[
     Field(pattern=_HELD_KEY),
     WithJsonSchema({"type": "string", "pattern": _HELD_KEY}),
 ]
+
+_LineNumber = Annotated[int, Field(ge=1, le=100_000)]
+_Decimal = Annotated[
+    Decimal, Field(gt=0, max_digits=18), WithJsonSchema({"type": "string", "pattern": _NUMBER})
+]
+_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 
 
 class _Asked(BaseModel):
@@ -86,7 +96,33 @@ class HeldAsked(_Asked):
 class Approval(_Asked):
     """What is approved: the draft whose content has this hash, and no other."""
 
-    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    content_hash: _Hash
+
+
+class NewEdit(_Asked):
+    """What is done to the draft whose content has this hash: just one of `text` (of `line`),
+    `order`, `hold`, `percent` and `amount` (taken off, with the `text` of its line).
+
+    Lines are numbered from 1, as they stand in that content.
+    """
+
+    content_hash: _Hash
+    line: _LineNumber | None = None
+    text: _Text | None = None
+    order: Annotated[list[_LineNumber], Field(min_length=1, max_length=500)] | None = None
+    hold: _LineNumber | None = None
+    percent: _Decimal | None = None
+    amount: _Decimal | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> NewEdit:
+        named = ("line", "order", "hold", "percent", "amount")
+        given = [name for name in named if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("say one of line with text, order, hold, percent and amount")
+        if (self.text is not None) != (given[0] in ("line", "percent", "amount")):
+            raise ValueError("text belongs to line, percent and amount, and they need it")
+        return self
 
 
 class Money(BaseModel):
@@ -123,7 +159,8 @@ class Line(BaseModel):
     """One priced fact, with every number on the way to its amount in `steps`.
 
     `kind` is entry, counted (into its pool, without an amount of its own), sum (what a pool comes
-    to) or agreement (a cap, prepaid hours, a minimum, a discount). The latter two have no event.
+    to), agreement (a cap, prepaid hours, a minimum, a discount) or discount (that a person gave on
+    a draft). The latter three have no event.
     """
 
     id: int
@@ -150,11 +187,16 @@ class Line(BaseModel):
 
 
 class Invoice(BaseModel):
-    """An invoice: `state` is ours, `payment` is what the billing system reports."""
+    """An invoice: `state` is ours, `payment` is what the billing system reports.
+
+    `kind` is invoice or credit note; a credit note `credits` an invoice, and is below zero.
+    """
 
     id: int
     reference: str
     customer: str
+    kind: str
+    credits: str | None
     state: str
     payment: str | None
     is_overdue: bool
@@ -235,6 +277,20 @@ class Payment(BaseModel):
     remaining: Money
 
 
+class Edit(BaseModel):
+    """What a person did to a draft: text, order, hold or discount.
+
+    `state` is standing, or without effect where its line is gone or a later edit replaces it.
+    """
+
+    id: int
+    kind: str
+    said: str
+    state: str
+    made_by: str
+    made_at: str
+
+
 class ShownLine(BaseModel):
     """A line as the billing system shows it; null: it does not say."""
 
@@ -266,7 +322,8 @@ class Conflict(BaseModel):
 class WholeInvoice(Invoice):
     """An invoice with everything that an approval signs.
 
-    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first.
+    `total` is what the customer pays; `waits_for` is who has yet to approve it, the next one first;
+    `notes` tell of work on it that was opened again and stays billed.
     """
 
     net: Money
@@ -293,6 +350,8 @@ class WholeInvoice(Invoice):
     waits_for: list[str]
     approvals: list[Approved]
     payments: list[Payment]
+    edits: list[Edit]
+    notes: list[str]
     released_at: str | None
     stands_there: StandsThere | None
     conflict: Conflict | None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import is_unavailable
 from ledger.errors import BillhookError
@@ -61,7 +61,7 @@ def without_traceback(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except BillhookError as error:
             fail(str(error))
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             if not is_unavailable(error):
                 raise
             fail("database: cannot be used just now - see DATABASE_URL, then `flask db upgrade`")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.access import (
     SESSION_LIFE,
@@ -80,6 +80,21 @@ class Box:
     note: str
     is_busy: bool = False
     held: int = 0
+
+
+@blueprint.before_request
+def _only_from_here() -> Response | None:
+    """Turn away what another site has a browser send: it may neither sign in nor out.
+
+    Browsers say so themselves in this header. `Origin` says nothing here, because pages with our
+    Referrer-Policy send "null"; a client that sends neither is no browser, and has no cookie.
+    https://fetch.spec.whatwg.org/#origin-header
+    """
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if request.method in ("GET", "HEAD", "OPTIONS") or site in ("same-origin", "none"):
+        return None
+    problem = "this came from another site - open Billhook yourself and do it there"
+    return make_response(render_template("welcome.html", problem=problem), 403)
 
 
 @blueprint.after_request
@@ -237,9 +252,11 @@ def _turned_away(error: AccessError) -> Response:
     return make_response(render_template("welcome.html", problem=str(error)), 401)
 
 
-@blueprint.errorhandler(DBAPIError)
-def _database_error(error: DBAPIError) -> Response:
+@blueprint.errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> Response:
     if not is_unavailable(error):
         raise error
     problem = "the database cannot be used just now - look again in a moment"
-    return make_response(render_template("welcome.html", problem=problem), 503)
+    answer = make_response(render_template("welcome.html", problem=problem), 503)
+    answer.headers["Retry-After"] = "5"
+    return answer

@@ -23,14 +23,18 @@ from .errors import BillhookError
 from .events import as_utc_text
 from .homes import Home, Period
 from .invoices import draft_from_json
-from .printing import NumberedLine
+from .printing import NumberedLine, numbered
 from .shown import Shown
-from .subjects import changed, line_from_row
+from .subjects import changed
 from .tables import approval, intent, invoice, line_item
 
 IS_AMENDABLE: Final = and_(
     invoice.c.state == "pushed",
-    invoice.c.payment == "draft",
+    or_(
+        invoice.c.payment == "draft",
+        # Nobody has looked at it yet: the push does, before it changes anything there.
+        and_(invoice.c.payment.is_(None), invoice.c.after_push == "draft"),
+    ),
     invoice.c.kind == "invoice",
     invoice.c.pushed_content.is_not(None),
     invoice.c.released_at.is_(None),
@@ -61,31 +65,31 @@ def home_of(row: Mapping[Any, Any]) -> Home:
     return Home(row["currency"], period, row["sequence"])
 
 
-def amendable(connection: Connection, customer: str) -> dict[Home, Mapping[str, Any]]:
-    """Return the invoices of a customer onto which corrections of their own lines go."""
-    rows = connection.execute(
-        select(invoice).where(invoice.c.customer == customer, or_(IS_AMENDABLE, IS_AMENDED))
-    ).mappings()
-    return {home_of(row): dict(row) for row in rows}
-
-
-def homes_of_changed(
-    connection: Connection, lines: Collection[LineItem], invoices: Mapping[Home, Mapping[str, Any]]
-) -> dict[int, Home]:
+def changed_there(
+    connection: Connection, lines: Collection[LineItem]
+) -> tuple[dict[int, Home], dict[Home, Mapping[str, Any]]]:
     """Return where the billed lines stand that open ones change, if that can be amended.
 
-    By their ids. They are taken back, or agreements take something off them.
+    By their ids; they are taken back, or agreements take something off them. And the invoices.
     """
-    ids = [id_ for line in lines if (id_ := line.corrects_id or line.adjusts_id) is not None]
-    if not ids or not invoices:
-        return {}
-    homes = {row["id"]: home for home, row in invoices.items()}
-    rows = connection.execute(
-        select(line_item.c.id, line_item.c.invoice_id).where(
-            line_item.c.id.in_(ids), line_item.c.state == "billed"
+    ids = {id_ for line in lines if (id_ := line.corrects_id or line.adjusts_id) is not None}
+    if not ids:
+        return {}, {}
+    stands_on = connection.execute(
+        select(line_item.c.id, line_item.c.invoice_id)
+        .join(invoice, invoice.c.id == line_item.c.invoice_id)
+        .where(
+            line_item.c.id.in_(ids),
+            line_item.c.state == "billed",
+            or_(IS_AMENDABLE, IS_AMENDED),
         )
-    )
-    return {row.id: homes[row.invoice_id] for row in rows if row.invoice_id in homes}
+    ).all()
+    rows = connection.execute(
+        select(invoice).where(invoice.c.id.in_({row.invoice_id for row in stands_on}))
+    ).mappings()
+    invoices = {row["id"]: dict(row) for row in rows}
+    homes = {row.id: home_of(invoices[row.invoice_id]) for row in stands_on}
+    return homes, {home_of(row): row for row in invoices.values()}
 
 
 def billed_lines(connection: Connection, row: Mapping[Any, Any]) -> list[NumberedLine]:
@@ -95,7 +99,7 @@ def billed_lines(connection: Connection, row: Mapping[Any, Any]) -> list[Numbere
         .where(line_item.c.invoice_id == row["id"], line_item.c.state == "billed")
         .order_by(line_item.c.id)
     ).mappings()
-    return [NumberedLine(each["id"], line_from_row(each)) for each in rows]
+    return [numbered(each) for each in rows]
 
 
 def has_tried(connection: Connection, row: Mapping[Any, Any]) -> bool:

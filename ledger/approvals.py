@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold
+from .claims import AFRESH, Claim, hold
+from .edits import has_unseen
 from .errors import BillhookError
 from .tables import approval, invoice
 
@@ -81,6 +82,7 @@ def by_rule(now: datetime) -> Any:
         or_(invoice.c.due_at <= now, invoice.c.schedule == "at once"),
         invoice.c.warnings == [],
         invoice.c.approvers == [],
+        ~has_unseen(invoice.c.id),
     )
 
 
@@ -113,11 +115,15 @@ def _sign(
             invoice.c.content_hash == content_hash,
         )
         # Holds the row, so that of two who approve at once the second one sees the first.
-        .values(attempts=0)
+        .values(**AFRESH)
         .returning(invoice.c.approvers, invoice.c.revision)
     ).first()
     if row is None:
         raise ApprovalError(f"{reference}: changed just now - look at it again, then approve it")
+    if connection.scalar(select(has_unseen(invoice_id))):
+        raise ApprovalError(
+            f"{reference}: was edited just now - look at it again in a moment, then approve it"
+        )
     waits_for = outstanding(row.approvers, who_approved(connection, invoice_id, row.revision))
     if waits_for and waits_for[0].casefold() != name.casefold():
         raise ApprovalError(

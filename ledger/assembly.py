@@ -6,16 +6,17 @@ whenever its content changes, an approval that it had is void.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from . import amending, releasing
+from . import amending, crediting, releasing
 from .claims import Claim, hold_one, released
 from .drafts import NOTHING_LEFT, Checked, back_to_pushed, change, contents, save
+from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
     NEXT_INVOICE,
     Billed,
@@ -31,9 +32,9 @@ from .homes import (
 from .invoices import BilledCustomer, InvoiceDraft, Particulars, draft_from_json
 from .layouts import Label, Layout
 from .obstacles import reasons_against, too_early_for, warnings_about
-from .printing import NumberedLine, print_lines, settled
+from .printing import NumberedLine, numbered, print_lines, settled
 from .purchase_orders import PurchaseOrder, Use, not_counted, use_of
-from .subjects import line_from_row
+from .subjects import line_from_row, withdraw_lines
 from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
@@ -84,6 +85,10 @@ class Terms:
     """What lines are ordered by: of `layouts.ORDERS`."""
     rules: tuple[str, ...] = ()
     """The names of the rules as they stand in the file."""
+    corrections: str = crediting.NEXT_INVOICE
+    """Where corrections of what was billed go: of `crediting.POLICIES`."""
+    take_credit_notes: frozenset[str] = frozenset()
+    """The connectors that take credit notes."""
     late: LatePolicy = no_policy
     """Says where work of a rule goes whose period was billed already; see `homes.py`."""
     period_name: Callable[[Period], str] = str
@@ -106,6 +111,7 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
         _assemble(connection, row.key, terms, now)
     else:
         _cancel_emptied(connection, row.key, now)
+    seen(connection, row.key)
     reason = None if terms else "no rule file is about this customer any more"
     connection.execute(
         update(customer)
@@ -115,7 +121,15 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
 
 
 def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> None:
-    bring_in_line(connection, key, terms.sum_up, terms.agreements, now)
+    hand = Handwork.of(connection, key)
+    bring_in_line(
+        connection,
+        key,
+        terms.sum_up,
+        terms.agreements,
+        now,
+        hold_back=lambda: hand.hold_back(connection, key),
+    )
     drafts = _drafts(connection, key)
     frozen, void = _frozen(connection, key)
     released = releasing.released_work(connection, key)
@@ -123,67 +137,97 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     rows = (
         connection.execute(
             select(line_item)
-            .where(line_item.c.customer == key, line_item.c.state == "open")
+            .where(
+                line_item.c.customer == key,
+                line_item.c.state == "open",
+                # What is held back, and what takes its place from the draft that it is given on.
+                line_item.c.edit_id.is_(None),
+            )
             .order_by(line_item.c.id)
         )
         .mappings()
         .all()
     )
     found = _open_lines(rows, drafts, released)
-    pushed = amending.amendable(connection, key)
-    on_pushed = amending.homes_of_changed(connection, [each.line for each in found], pushed)
-    homes = homes_of(found, frozen, terms.late, terms.current_period, void, on_pushed)
-    drafts |= {home: pushed[home] for home in homes.values() if home in pushed}
+    on_pushed, pushed = amending.changed_there(connection, [each.line for each in found])
+    notes = crediting.notes_for(connection, key, found, terms.corrections)
+    homes = notes.homes(
+        found,
+        lambda on_notes: homes_of(
+            found, frozen, terms.late, terms.current_period, void, {**on_notes, **on_pushed}
+        ),
+    )
+    drafts |= {home: pushed[home] for home in homes.values() if home in pushed} | notes.drafts
+    lines |= {home: [] for home in notes.drafts}
     subject_of = {each.id: each.subject_id for each in found}
     stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
     for row, each in zip(rows, found, strict=True):
         home = homes[each.id]
-        lines.setdefault(home, []).append(NumberedLine(each.id, each.line))
+        lines.setdefault(home, []).append(numbered(row))
         if home not in drafts or drafts[home]["id"] != row["invoice_id"]:
             moves.setdefault(home, []).append(each.id)
-    for home, some in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
-        known = drafts.get(home)
+    every = {
+        home: [*amending.billed_lines(connection, drafts[home]), *some]
+        if home in drafts and drafts[home]["pushed_content"] is not None
+        else some
+        for home, some in lines.items()
+    }
+    corrected = corrected_references(connection, [each for some in every.values() for each in some])
+    arranged = hand.arrange(connection, every, drafts, corrected, now)
+    places: dict[Home, int] = {}
+    for home, work in sorted(lines.items(), key=lambda pair: _sort_key(pair[0])):
+        known, by_hand = drafts.get(home), arranged[home]
         amended = known if known and known["pushed_content"] is not None else None
+        some = [*work, *by_hand.discounts]
         if amended and not some and not amending.has_tried(connection, amended):
             back_to_pushed(connection, amended, now)
             continue
-        every = [*amending.billed_lines(connection, amended), *some] if amended else some
-        corrected = _corrected(connection, every)
-        draft = _draft(connection, key, home, known, every, corrected, terms)
+        all_lines = [*every[home], *by_hand.discounts]
+        draft = _draft(connection, key, home, known, all_lines, corrected, terms, by_hand, notes)
         if known is None and not draft.lines:
             # Late entries that change nothing: they wait for an invoice that goes out anyway.
             continue
-        use = _use_of_order(connection, home, known, draft, terms)
-        takes_back = amending.takes_back(some, subject_of) if amended else None
+        use = None if home.credits else _use_of_order(connection, home, known, draft, terms)
+        takes_back = amending.takes_back(work, subject_of) if amended else None
         checked = Checked(
-            reasons_against(draft, terms, every, is_first=not frozen)
-            + too_early_for(draft, home, every, terms)
+            crediting.reasons_against_note(draft.send_to, terms.take_credit_notes)
+            if home.credits
+            else reasons_against(draft, terms, all_lines, is_first=not frozen)
+            + too_early_for(draft, home, all_lines, terms)
             + (use.reasons() if use else [])
             + ([amending.reason_of(amended)] if amended and amending.is_undecided(amended) else []),
             warnings_about(some, takes_back=takes_back)
-            + releasing.warnings(one for each in some for one in stood[each.id])
-            + ([] if amended or home.key in void else _late_warnings(home, some, terms))
+            + releasing.warnings(one for each in work for one in stood[each.id])
+            + ([] if amended or home.key in void else _late_warnings(home, work, terms))
+            + by_hand.warnings
             + _other_currency(home, terms)
             + (use.warnings() if use else []),
             use,
         )
-        invoice_id = save(connection, home, known, draft, checked, terms, now)
+        places[home] = invoice_id = save(connection, home, known, draft, checked, terms, now)
+        if known is None:
+            moves.setdefault(home, []).extend(each.id for each in by_hand.discounts)
         if home in moves:
             connection.execute(
                 update(line_item)
                 .where(line_item.c.id.in_(moves[home]))
                 .values(invoice_id=invoice_id)
             )
+    hand.keep(connection, places)
 
 
 def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:
     """Cancel the drafts whose lines have all gone, say to another customer."""
     for known in _drafts(connection, key).values():
         is_on = and_(line_item.c.invoice_id == known["id"], line_item.c.state == "open")
-        has_lines = connection.execute(select(line_item.c.id).where(is_on).limit(1)).first()
-        if known["state"] == "canceled" or has_lines:
+        kinds = dict(
+            connection.execute(select(line_item.c.id, line_item.c.kind).where(is_on)).all()
+        )
+        # A discount that a person gave goes with what it is taken off.
+        if known["state"] == "canceled" or set(kinds.values()) - {"discount"}:
             continue
+        withdraw_lines(connection, list(kinds))
         if amending.is_amended(known):
             if not amending.has_tried(connection, known):
                 back_to_pushed(connection, known, now)
@@ -256,18 +300,6 @@ def _frozen(connection: Connection, key: str) -> tuple[dict[Billed, int], set[Bi
     return highest, void
 
 
-def _corrected(connection: Connection, lines: Iterable[NumberedLine]) -> dict[int, str]:
-    ids = {each.line.corrects_id for each in lines if each.line.corrects_id is not None}
-    if not ids:
-        return {}
-    rows = connection.execute(
-        select(line_item.c.id, invoice.c.reference)
-        .join(invoice, invoice.c.id == line_item.c.invoice_id)
-        .where(line_item.c.id.in_(ids))
-    )
-    return {row.id: row.reference for row in rows}
-
-
 def _draft(
     connection: Connection,
     key: str,
@@ -276,12 +308,23 @@ def _draft(
     lines: Sequence[NumberedLine],
     corrected: Mapping[int, str],
     terms: Terms,
+    hand: Arranged,
+    notes: crediting.Notes,
 ) -> InvoiceDraft:
-    layout = layout_of(home, lines, terms)
+    layout = replace(layout_of(home, lines, terms), texts=hand.texts, first=hand.first)
+    if known:
+        reference = known["reference"]
+    elif home.credits:
+        reference = notes.reference(connection, home)
+    else:
+        reference = _free_reference(connection, key, home, terms.currency)
+    if home.credits:
+        send_to = notes.credits[home]["connector"]
+    else:
+        # What stands at one system is changed there, wherever new invoices go.
+        send_to = known["connector"] if known and known["pushed_content"] else terms.send_to
     draft = InvoiceDraft(
-        reference=known["reference"]
-        if known
-        else _free_reference(connection, key, home, terms.currency),
+        reference=reference,
         customer=terms.customer,
         currency=home.currency,
         lines=print_lines(lines, corrected, layout),
@@ -291,8 +334,8 @@ def _draft(
         purchase_order=terms.purchase_order.number if terms.purchase_order else None,
         memo=terms.memo,
         footer=terms.footer,
-        # What stands at one system is changed there, wherever new invoices go.
-        send_to=known["connector"] if known and known["pushed_content"] else terms.send_to,
+        send_to=send_to,
+        credits=home.credits or None,
         tax_words=terms.tax_words,
         particulars=terms.particulars,
         layout=layout,
@@ -370,4 +413,5 @@ def _free_reference(connection: Connection, key: str, home: Home, usual_currency
 
 
 def _sort_key(home: Home) -> tuple[object, ...]:
-    return (home.currency, home.period.schedule, home.period.first, home.sequence)
+    period = home.period
+    return (home.currency, period.schedule, period.first, home.sequence, home.credits)

@@ -36,6 +36,7 @@ from .tables import delivery, event, fact, hint, invoice, line_item, subject
 PARTS: Final = {
     "billed": "on invoices that are approved or pushed",
     "drafted": "on drafts",
+    "held back": "priced, and held back from its draft by a person",
     "open": "priced, on no draft yet",
     "held": "waits for a person",
     "excluded": "earns nothing",
@@ -188,7 +189,7 @@ def _parts(
     is_judged = subject.c.state.in_(("priced", "held", "nothing"))
     present = select(subject.c.id).join(event, event.c.id == subject.c.event_id)
     lines = _lines(connection, present.where(held, is_judged))
-    yield from (Part(name, None, *lines[name]) for name in ("billed", "drafted", "open"))
+    yield from (Part(name, None, *lines[name]) for name in _PLACES)
     yield from _by_reason(connection, held, "held", subject.c.held_seconds)
     yield from _by_reason(connection, held, "excluded", subject.c.excluded_seconds)
     gone = _lines(connection, _gone(endpoint, period))
@@ -210,7 +211,10 @@ def _lines(connection: Connection, subjects: Any) -> dict[str, tuple[int, int]]:
     """Return entries and seconds on the lines of some subjects, by where the lines are."""
     went_out = or_(line_item.c.state.in_(BILLED), invoice.c.state.in_(("approved", "pushed")))
     place = case(
-        (went_out, "billed"), (line_item.c.invoice_id.is_not(None), "drafted"), else_="open"
+        (went_out, "billed"),
+        (line_item.c.invoice_id.is_not(None), "drafted"),
+        (line_item.c.edit_id.is_not(None), "held back"),
+        else_="open",
     )
     rows = connection.execute(
         select(
@@ -224,7 +228,10 @@ def _lines(connection: Connection, subjects: Any) -> dict[str, tuple[int, int]]:
         .group_by("place")
     )
     found = {row.place: (int(row.entries), int(row.seconds)) for row in rows}
-    return {name: found.get(name, (0, 0)) for name in ("billed", "drafted", "open")}
+    return {name: found.get(name, (0, 0)) for name in _PLACES}
+
+
+_PLACES: Final = ("billed", "drafted", "held back", "open")
 
 
 def _by_reason(

@@ -28,10 +28,11 @@ from sqlalchemy import (
     true,
 )
 
+from .columns import CanonicalJson
 from .corrections import LineItem
 from .differences import differences, other_steps, other_terms, told, without_place
 from .subjects import line_from_row
-from .tables import CanonicalJson, Id, invoice, line_item, subject
+from .tables import Id, invoice, line_item, subject
 
 _ROWS_TOGETHER: Final = 2000
 _remembered = MetaData()

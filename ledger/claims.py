@@ -3,18 +3,18 @@
 A claim is one conditional UPDATE that writes a fresh token into the rows. Whoever finishes
 must still hold that token (the fence); otherwise the lease ran out and somebody else has
 the rows. Attempts are counted when work begins, so that a row that kills its worker is
-set aside in the end.
+set aside in the end (decision 0034).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, case, literal, or_, select, update
+from sqlalchemy import Connection, Table, and_, case, func, literal, or_, select, update
 
 from .errors import StaleClaimError
 
@@ -22,8 +22,12 @@ LEASE_SECONDS: Final = 20
 """How long a claim lasts without being renewed; what a killed worker held is free again then."""
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """The `next_at` of a row that only a person can set going again."""
-MOST_ATTEMPTS: Final = 8
-"""After as many failed attempts a row no longer waits, a person has to look."""
+MOST_ATTEMPTS: Final = 5
+"""After as many attempts that broke, or that ended with their worker, a person has to look."""
+AFRESH: Final = {"attempts": 0, "unended": 0}
+"""The columns of a row that has as many attempts before it as a new one."""
+LONGEST_WAIT_SECONDS: Final = 300
+"""The longest wait between two attempts, unless the other side asks for a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +60,30 @@ def claim(
     now: datetime,
     most: int,
     condition: Any = None,
+    *,
+    aside: Mapping[str, Any] | None = None,
 ) -> Claim:
     """Claim up to `most` waiting rows, oldest first; the claim is empty if nothing waits.
 
-    Rows that failed before are claimed one at a time, so that one bad row cannot hold up
-    the good ones around it.
+    Rows that were tried before are claimed one at a time, so that one bad row cannot hold up
+    the good ones around it. One whose worker has died `MOST_ATTEMPTS` times in a row is not
+    claimed any more: it gets the values of `aside`, which keep it from waiting.
     """
     waiting = waits(table, state, now)
     if condition is not None:
         waiting = and_(waiting, condition)
     # In the order of the index: a long backlog is not read as a whole for each batch.
     oldest_first = (table.c.next_at, table.c.id)
-    first = connection.execute(
-        select(table.c.id, table.c.attempts).where(waiting).order_by(*oldest_first).limit(1)
-    ).first()
+    oldest = (
+        select(table.c.id, table.c.attempts, table.c.unended)
+        .where(waiting)
+        .order_by(*oldest_first)
+        .limit(1)
+    )
+    first = connection.execute(oldest).first()
+    while first is not None and first.unended >= MOST_ATTEMPTS:
+        _set_aside(connection, table, first.id, now, aside or {})
+        first = connection.execute(oldest).first()
     if first is None:
         return Claim(table, "", (), 0)
     alone = first.attempts > 0
@@ -86,12 +100,30 @@ def claim(
             lease_token=token,
             lease_until=now + timedelta(seconds=LEASE_SECONDS),
             attempts=table.c.attempts + 1,
+            unended=table.c.unended + 1,
         )
         .returning(table.c.id, table.c.attempts)
     ).all()
     return Claim(
         table, token, sorted(row.id for row in rows), max((row.attempts for row in rows), default=0)
     )
+
+
+def _set_aside(
+    connection: Connection, table: Table, row_id: int, now: datetime, aside: Mapping[str, Any]
+) -> None:
+    values = {"next_at": NEVER, **aside, "lease_token": None, "lease_until": None}
+    # Whoever claims at the same time has either set it aside already or sees the same row.
+    connection.execute(
+        update(table)
+        .where(table.c.id == row_id, table.c.unended >= MOST_ATTEMPTS)
+        .values(values | {"since_at": since(table, now)})
+    )
+
+
+def since(table: Table, now: datetime) -> Any:
+    """Return the `since_at` of a row that needs a person now: what it is, if it has one."""
+    return func.coalesce(table.c.since_at, literal(now, table.c.since_at.type))
 
 
 def hold(connection: Connection, claimed: Claim) -> list[int]:
@@ -126,7 +158,7 @@ def renew(connection: Connection, claimed: Claim, now: datetime) -> None:
 
 def released(next_at: datetime | None = None) -> dict[str, Any]:
     """Return the column values that end a lease after success, for use in an UPDATE."""
-    values: dict[str, Any] = {"lease_token": None, "lease_until": None, "attempts": 0}
+    values: dict[str, Any] = {"lease_token": None, "lease_until": None, **AFRESH}
     if next_at is not None:
         values["next_at"] = next_at
     return values
@@ -134,10 +166,11 @@ def released(next_at: datetime | None = None) -> dict[str, Any]:
 
 def postponed(now: datetime, attempt: int, *, at_least: int = 0) -> dict[str, Any]:
     """Return the column values that end a lease after a failure: wait 1, 2, 4 ... 300 seconds."""
-    seconds = max(min(2 ** max(attempt - 1, 0), 300), at_least)
+    seconds = max(min(2 ** max(attempt - 1, 0), LONGEST_WAIT_SECONDS), at_least)
     return {
         "lease_token": None,
         "lease_until": None,
+        "unended": 0,
         "next_at": now + timedelta(seconds=seconds),
     }
 
@@ -147,7 +180,7 @@ def give_back(
     claimed: Claim,
     now: datetime,
     *,
-    hopeless: dict[str, Any],
+    hopeless: Mapping[str, Any],
     at_least: int = 0,
 ) -> None:
     """End a claim whose work broke: try again later, after `at_least` seconds.
@@ -158,6 +191,7 @@ def give_back(
     table = claimed.table
     is_hopeless = table.c.attempts >= MOST_ATTEMPTS
     values = postponed(now, claimed.attempt, at_least=at_least)
+    values["since_at"] = case((is_hopeless, since(table, now)), else_=table.c.since_at)
     for name, value in hopeless.items():
         column = table.c[name]
         values[name] = case(
@@ -167,4 +201,14 @@ def give_back(
         update(table)
         .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
         .values(values)
+    )
+
+
+def hand_back(connection: Connection, claimed: Claim, now: datetime) -> None:
+    """End a claim as if it had never been made: what broke was not the rows' doing."""
+    table = claimed.table
+    connection.execute(
+        update(table)
+        .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
+        .values({**postponed(now, 1), "attempts": table.c.attempts - 1})
     )

@@ -119,13 +119,11 @@ def without_void(known: Sequence[KnownLine]) -> list[KnownLine]:
 def plan(known: Sequence[KnownLine], wanted: Sequence[LineItem], *, event_id: int) -> Plan:
     """Return what makes the lines add up to `wanted`, one for each payer; none: nothing is due."""
     missing = list(wanted)
-    gone = void(known)
     taken_back: list[LineItem] = []
     for billed in standing(known):
         same = next((each for each in missing if _same_money(billed.line, each)), None)
         if same is None:
-            before = sum(each.line.corrects_id == billed.id for each in known if each.id in gone)
-            taken_back.append(taking_back(billed, event_id, again=before))
+            taken_back.append(_taken_back(known, billed, event_id))
         else:
             missing.remove(same)
     return towards(known, [*taken_back, *missing])
@@ -134,9 +132,40 @@ def plan(known: Sequence[KnownLine], wanted: Sequence[LineItem], *, event_id: in
 def plan_beside(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> Plan:
     """Return what leaves the billed lines alone and has just `wanted` open beside them.
 
-    So a cumulative time is billed by its change, and a held subject stays as it was billed.
+    So a cumulative time is billed by its change, and stays as it was billed while it is held.
     """
     return towards(known, wanted)
+
+
+def plan_held(known: Sequence[KnownLine], *, event_id: int) -> Plan:
+    """Return what leaves a held subject as it was billed, and billed once.
+
+    What took the place of an older line may have been billed before that one was taken back,
+    because they are on invoices of their own: the older one is taken back all the same.
+    """
+    billed = standing(known)
+    bills = [each for each in billed if each.line.corrects_id is None]
+    too_much = [
+        each
+        for each in billed
+        if each.line.corrects_id is not None
+        or any(other.id > each.id and not _share(each.line, other.line) for other in bills)
+    ]
+    return towards(known, [_taken_back(known, each, event_id) for each in too_much])
+
+
+def _share(one: LineItem, other: LineItem) -> bool:
+    """Return whether two lines are parts of the same fact, each for another payer."""
+    same = ("event_id", "mapping_version", "project", "item", "rule")
+    return one.customer != other.customer and all(
+        getattr(one, name) == getattr(other, name) for name in same
+    )
+
+
+def _taken_back(known: Sequence[KnownLine], billed: KnownLine, event_id: int) -> LineItem:
+    gone = void(known)
+    before = sum(each.line.corrects_id == billed.id for each in known if each.id in gone)
+    return taking_back(billed, event_id, again=before)
 
 
 def taking_back(billed: KnownLine, event_id: int | None, *, again: int = 0) -> LineItem:

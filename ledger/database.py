@@ -6,8 +6,10 @@ transaction sees no lost update, a commit is durable when it returns, foreign ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +20,34 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 T = TypeVar("T")
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for the one before it."""
+REQUEST_SECONDS = 3
+"""How long it waits in a web process, where a sender waits for the answer."""
+STATEMENT_SECONDS = 300
+"""How long PostgreSQL works on one statement: a backstop, no statement of ours needs that long."""
+LOCK_SECONDS = 10
+"""How long it waits for a row that another transaction holds; ours are all short."""
+IDLE_SECONDS = 60
+"""How long a transaction may do nothing: one whose process hangs must not hold up the others."""
 TRIES = 5
 """How often a transaction that lost against another (deadlock, serialization) is run again."""
 _LOST_RACES = frozenset({"40001", "40P01"})
+_TOOK_TOO_LONG = "57014"
+_SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": STATEMENT_SECONDS * 1000,
+    "lock_timeout": LOCK_SECONDS * 1000,
+    "idle_in_transaction_session_timeout": IDLE_SECONDS * 1000,
+}
+# 2 is FULL: a commit is on the disk when it returns.
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+# A read-only transaction, and one that was ended because it idled: psycopg calls both internal.
+_CANNOT_BE_WRITTEN = frozenset({"25006", "25P03"})
 
 
 class Database:
@@ -34,7 +55,12 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _engine(url)
+        self.engine = _engine(url, BUSY_SECONDS)
+
+    def answer_quickly(self) -> None:
+        """Wait only as long as a request may take: a web process calls this when it starts."""
+        self.close()
+        self.engine = _engine(self.url, REQUEST_SECONDS)
 
     @property
     def is_sqlite(self) -> bool:
@@ -61,7 +87,7 @@ class Database:
                         raise
                     return result
             except DBAPIError as error:
-                if attempt == TRIES or getattr(error.orig, "sqlstate", None) not in _LOST_RACES:
+                if attempt == TRIES or _state(error) not in _LOST_RACES:
                     raise
         raise AssertionError("unreachable")
 
@@ -102,15 +128,29 @@ def insert_for(connection: Connection, table: Any) -> Any:
 
 def upgrade(url: str) -> None:
     """Apply all migrations; create the folder of a SQLite file if it is missing."""
-    _make_folder(url)
+    _make_place(url)
     command.upgrade(_alembic(url), "head")
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Return whether the database could not take it just now (busy, away, full disk)."""
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+    """Return whether the database could not take it just now: away, locked, full, read-only."""
+    if isinstance(error, NoConnectionError):
+        return True
+    return isinstance(error, DBAPIError) and (
+        isinstance(error, OperationalError)
+        or error.connection_invalidated
+        or _state(error) in _CANNOT_BE_WRITTEN
     )
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether it is unavailable whatever was asked of it; only then is waiting all."""
+    return is_unavailable(error) and _state(error) != _TOOK_TOO_LONG
+
+
+def _state(error: Exception) -> str | None:
+    """Return PostgreSQL's own code of an error: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _alembic(url: str) -> Config:
@@ -120,13 +160,18 @@ def _alembic(url: str) -> Config:
     return config
 
 
-def _make_folder(url: str) -> None:
+def _make_place(url: str) -> None:
+    """Make the folder and the empty file of an SQLite database that is not there yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(str(parsed.database))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Nobody else on the machine may read it; SQLite gives its other files the same mode.
+        with suppress(OSError):  # SQLite itself says what is wrong.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, busy_seconds: int) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(
             url,
@@ -135,33 +180,42 @@ def _engine(url: str) -> Engine:
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=30,
+            pool_timeout=REQUEST_SECONDS,
             connect_args={
-                "connect_timeout": 3,
-                "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
+                "connect_timeout": REQUEST_SECONDS,
+                # A server that vanished with its machine is noticed, not waited for.
+                "tcp_user_timeout": LOCK_SECONDS * 1000,
+                "keepalives_idle": IDLE_SECONDS,
+                "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
             },
         )
-    _make_folder(url)
+    _make_place(url)
     engine = create_engine(
         url,
         hide_parameters=True,
         pool_size=5,
         max_overflow=30,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_timeout=REQUEST_SECONDS,
+        connect_args={"timeout": busy_seconds, "check_same_thread": False},
     )
-    event.listen(engine, "connect", _prepare_sqlite)
+    wanted = {**_PRAGMAS, "busy_timeout": busy_seconds * 1000}
+    event.listen(engine, "connect", lambda opened, _entry: _prepare_sqlite(opened, wanted))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(dbapi_connection: Any, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(dbapi_connection: sqlite3.Connection, wanted: Mapping[str, object]) -> None:
     # The driver must not begin transactions by itself: it would begin them deferred, and a
     # deferred one that turns into a writer loses updates or fails at once.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    for name, value in wanted.items():
+        cursor.execute(f"PRAGMA {name}={value}")
+    for name, value in wanted.items():
+        # SQLite passes over what it cannot do, and then a 2xx would promise too much.
+        (found,) = cursor.execute(f"PRAGMA {name}").fetchone()
+        if found != value:
+            raise sqlite3.OperationalError(f"PRAGMA {name} is {found}, and has to be {value}")
     cursor.close()
 
 

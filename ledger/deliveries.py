@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from .claims import Claim, hold, released
+from .claims import AFRESH, Claim, hold, released
 from .database import insert_for
 from .events import UNDOES, Delivery, Event, Reading
 from .facts import learn, wake
@@ -243,7 +243,7 @@ def _apply(connection: Connection, fresh: Sequence[tuple[int, Event, str]], now:
                 name: excluded[name]
                 for name in (
                     *("event_id", "kind", "version", "tie", "about", "item", "seconds"),
-                    *("state", "attempts", "next_at"),
+                    *("state", "attempts", "unended", "next_at"),
                 )
             },
             where=or_(
@@ -265,7 +265,7 @@ def _apply(connection: Connection, fresh: Sequence[tuple[int, Event, str]], now:
                 "state": "waiting",
                 "held_seconds": 0,
                 "excluded_seconds": 0,
-                "attempts": 0,
+                **AFRESH,
                 "next_at": now,
             }
             for (endpoint, name), (row_id, said, tie) in sorted(newest.items())

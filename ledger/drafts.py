@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from .amending import EVERYTHING_TAKEN_BACK, as_pushed
 from .auditlog import note
+from .claims import AFRESH
+from .crediting import CREDIT_NOTE
 from .errors import StaleClaimError
 from .homes import Home
 from .invoices import InvoiceDraft
@@ -62,9 +64,10 @@ def save(
         "warnings": warnings,
         "purchase_order": draft.purchase_order,
         "order_use": checked.use.as_json() if checked.use else None,
-        "approval": terms.approval,
+        # What takes something back needs a person.
+        "approval": "by hand" if home.credits else terms.approval,
         "approvers": list(terms.approvers),
-        "after_push": terms.after_push,
+        "after_push": "draft" if home.credits else terms.after_push,
         "due_at": terms.due_at(home.period.last),
         "connector": draft.send_to,
     }
@@ -79,6 +82,7 @@ def save(
                 period_from=home.period.first,
                 period_to=home.period.last,
                 sequence=home.sequence,
+                **_of_note(connection, home),
                 state=state,
                 is_frozen=False,
                 revision=1,
@@ -108,6 +112,13 @@ def save(
     return int(known["id"])
 
 
+def _of_note(connection: Connection, home: Home) -> dict[str, Any]:
+    if not home.credits:
+        return {}
+    credited = select(invoice.c.id).where(invoice.c.reference == home.credits)
+    return {"kind": CREDIT_NOTE, "credits_id": connection.scalar(credited)}
+
+
 def contents(draft: InvoiceDraft, reasons: list[str]) -> dict[str, Any]:
     """Return the columns that say what a draft comes to, and what speaks against it."""
     return {
@@ -133,7 +144,7 @@ def change(
     billing system any more.
     """
     revision = known["revision"] + 1
-    moves = {"problem": None, "attempts": 0, "next_at": now + QUIET, "is_frozen": False}
+    moves = {"problem": None, **AFRESH, "next_at": now + QUIET, "is_frozen": False}
     _update(connection, known, {"state": state, "revision": revision, **moves, **values})
     _tell(connection, draft, known["state"], state, revision, now)
 

@@ -22,8 +22,7 @@ from .facts import fact_from_row
 from .invoices import PrintedLine, draft_from_json
 from .layouts import layout_from_json
 from .listings import event_json, invoice_json, line_json, money_json
-from .printing import NumberedLine, print_lines
-from .subjects import line_from_row
+from .printing import NumberedLine, numbered, print_lines
 from .tables import delivery, event, fact, invoice, line_item
 from .taxes import TaxTotal
 
@@ -50,7 +49,7 @@ def explain(connection: Connection, reference: str, number: int | None = None) -
     currency = row["currency"]
     entries = _entries(connection, row["id"])
     printed = print_lines(
-        [NumberedLine(line_id, entry.line) for line_id, entry in entries.items()],
+        [entry.numbered for entry in entries.values()],
         _corrected(entries),
         layout_from_json(row["content"]),
     )
@@ -124,8 +123,13 @@ def _corrected(entries: Mapping[int, _Entry]) -> dict[int, str]:
 class _Entry:
     """A line item and what there is to tell about it."""
 
-    line: LineItem
+    numbered: NumberedLine
     told: Explanation
+
+    @property
+    def line(self) -> LineItem:
+        """Return the line item itself."""
+        return self.numbered.line
 
 
 def _entries(connection: Connection, invoice_id: int) -> dict[int, _Entry]:
@@ -200,7 +204,7 @@ def _explained(connection: Connection, ids: Select[Any]) -> dict[int, _Entry]:
     event_of = {row["id"]: row for row in events}
     fact_of = {(row["endpoint"], row["about"]): row for row in facts}
     return {
-        row["id"]: _Entry(line_from_row(row), _told(row, event_of.get(row["event_id"]), fact_of))
+        row["id"]: _Entry(numbered(row), _told(row, event_of.get(row["event_id"]), fact_of))
         for row in rows
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, or_, select, update
 
-from .claims import Claim, hold, postponed, released
+from .claims import AFRESH, Claim, hold, postponed, released
 from .database import insert_for
 from .events import Fact, canonical_json
 from .tables import fact, subject
@@ -108,7 +108,7 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
                 for name in (
                     *("state", "version", "digest", "project", "item", "title"),
                     *("person", "person_name", "billable", "labels", "fields"),
-                    *("reason", "attempts", "lease_token", "lease_until"),
+                    *("reason", "attempts", "unended", "lease_token", "lease_until"),
                 )
             },
             where=or_(
@@ -133,7 +133,7 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
                 "labels": list(told.labels),
                 "fields": dict(told.fields),
                 "reason": None,
-                "attempts": 0,
+                **AFRESH,
                 "lease_token": None,
                 "lease_until": None,
                 "next_at": now,

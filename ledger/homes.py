@@ -36,6 +36,8 @@ class Home:
     currency: str
     period: Period
     sequence: int
+    credits: str = ""
+    """Of a credit note: the reference of the invoice that it credits."""
 
     @property
     def key(self) -> Billed:
@@ -148,14 +150,17 @@ def _amending(lines: Sequence[OpenLine], amendable: Mapping[int, Home]) -> dict[
         subjects.setdefault((each.subject_id, *place), home)
         pools.setdefault((each.line.pool, *place), home)
         periods.setdefault(place, home)
-    for each in lines:
+    # What an agreement takes off one line goes where that line goes.
+    for each in sorted(lines, key=lambda each: each.line.kind == "agreement"):
         place = (each.line.currency, each.period)
         line = each.line
         home = None
         if each.id in found or line.corrects_id is not None:
             continue
         if line.kind == "agreement":
-            home = amendable.get(line.adjusts_id or 0) or periods.get(place)
+            home = periods.get(place)
+            if line.adjusts_id is not None:
+                home = amendable.get(line.adjusts_id) or found.get(line.adjusts_id)
         elif each.subject_id is not None:
             home = subjects.get((each.subject_id, *place))
         elif line.pool:

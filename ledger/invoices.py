@@ -148,6 +148,9 @@ class InvoiceDraft:
     send_to: str = "file"
     """The connector's name in `workspace.yaml`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    credits: str | None = None
+    """Of a credit note: the reference of the invoice that it credits. Its amounts are below zero.
+    """
     tax_words: Mapping[str, TaxWords] = field(default_factory=dict)
     """How each tax is called, by its code."""
     particulars: Particulars = field(default_factory=Particulars)
@@ -199,6 +202,7 @@ class InvoiceDraft:
             "footer": self.footer,
             "send_to": self.send_to,
             "metadata": dict(self.metadata),
+            **({"credits": self.credits} if self.credits else {}),
             **({"particulars": particulars} if particulars else {}),
             # Only where there is one, so that drafts without it keep their hash.
             **({"layout": layout} if (layout := self.layout.as_json()) else {}),
@@ -251,6 +255,7 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
         footer=content["footer"],
         send_to=content["send_to"],
         metadata=content["metadata"],
+        credits=content.get("credits"),
         tax_words={
             each["code"]: TaxWords(each["name"], each["text"]) for each in content.get("taxes", ())
         },

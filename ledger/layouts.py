@@ -34,6 +34,15 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class HandText:
+    """The text that a person gave a line, see `edits.py`."""
+
+    key: str
+    """The line that it is about, as `printing.key_of` writes it."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How the lines of an invoice are arranged. Without anything, as they always were."""
 
@@ -42,11 +51,21 @@ class Layout:
     rules: tuple[str, ...] = ()
     """The rules on the invoice as they stand in the file, where the order asks for it."""
     labels: tuple[Label, ...] = ()
+    texts: tuple[HandText, ...] = ()
+    """What a person wrote instead of what the rules say; of two for one line the first counts."""
+    first: tuple[str, ...] = ()
+    """The keys of lines that a person put first, in this order."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what is not as ever, as JSON; {} for nothing."""
         labels = [[each.rule, each.period_from.isoformat(), each.text] for each in self.labels]
-        told = {"order": list(self.order), "rules": list(self.rules), "labels": labels}
+        told = {
+            "order": list(self.order),
+            "rules": list(self.rules),
+            "labels": labels,
+            "texts": [[each.key, each.text] for each in self.texts],
+            "first": list(self.first),
+        }
         return {name: value for name, value in told.items() if value}
 
 
@@ -60,4 +79,6 @@ def layout_from_json(content: Mapping[str, Any]) -> Layout:
             Label(rule, date.fromisoformat(first), text)
             for rule, first, text in told.get("labels", ())
         ),
+        texts=tuple(HandText(key, text) for key, text in told.get("texts", ())),
+        first=tuple(told.get("first", ())),
     )

@@ -14,10 +14,12 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, sel
 
 from .approvals import outstanding, who_approved
 from .deliveries import event_from_row
+from .edits import list_edits
 from .events import as_utc_text
 from .invoices import USUAL_LANGUAGE
 from .money import Money, printed
-from .tables import approval, event, invoice, line_item, payment
+from .reopening import OPENED_AGAIN
+from .tables import approval, event, invoice, line_item, payment, subject
 from .timesheets import TimesheetRow, timesheet_from_json
 
 MOST: Final = 200
@@ -119,6 +121,8 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
+        "edits": list_edits(connection, row["id"]),
+        "notes": _notes(connection, row["id"]),
         "released_at": as_utc_text(row["released_at"]) if row["released_at"] else None,
         "stands_there": _stands_there(row),
         "conflict": _conflict_json(row),
@@ -215,6 +219,22 @@ def _payments(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
     ]
 
 
+def _notes(connection: Connection, invoice_id: int) -> list[str]:
+    """Return what there is to know of work on an invoice that stays billed though opened again."""
+    found = connection.execute(
+        select(subject.c.name, subject.c.reason)
+        .where(
+            subject.c.kind.in_(OPENED_AGAIN),
+            subject.c.state.in_(("held", "priced")),
+            subject.c.id.in_(
+                select(line_item.c.subject_id).where(line_item.c.invoice_id == invoice_id)
+            ),
+        )
+        .order_by(subject.c.id)
+    )
+    return [f"{row.name}: {row.reason}" for row in found]
+
+
 def event_json(row: RowMapping) -> dict[str, Any]:
     """Return a stored event as the API promises it, with its id and its delivery's."""
     told = event_from_row(row).as_json()
@@ -254,6 +274,8 @@ def invoice_json(row: RowMapping) -> dict[str, Any]:
         "id": row["id"],
         "reference": row["reference"],
         "customer": row["customer"],
+        "kind": row["kind"],
+        "credits": row["content"].get("credits"),
         "state": row["state"],
         "payment": row["payment"],
         "is_overdue": row["is_overdue"],

@@ -154,7 +154,7 @@ def warnings_about(lines: Sequence[NumberedLine], *, takes_back: bool | None = N
     if takes_back is None:
         takes_back = any(
             each.line.corrects_id is not None
-            or (each.line.amount < 0 and each.line.kind != "agreement")
+            or (each.line.amount < 0 and each.line.kind not in ("agreement", "discount"))
             for each in lines
         )
     if takes_back:

@@ -14,11 +14,13 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func,
 
 from .claims import NEVER
 from .events import as_utc_text
+from .handwork import STANDING, UNDONE
 from .sums import HELD, HELD_OVER_A_CAP
 from .sync import STANDS_THERE
 from .tables import (
     customer,
     delivery,
+    draft_edit,
     fact,
     hint,
     invoice,
@@ -146,6 +148,17 @@ _HELD: Final = {
         where=lambda row: str(row["customer"]),
         what=lambda row: str(row["reference"]),
         reason=lambda row: "; ".join(row["reasons"]),
+    ),
+    "line": _HeldKind(
+        draft_edit,
+        and_(draft_edit.c.kind == "hold", draft_edit.c.state != UNDONE),
+        where=lambda row: str(row["customer"]),
+        what=lambda row: str(row["said"]),
+        reason=lambda row: (
+            f"held back by {row['made_by']} at {as_utc_text(row['made_at'])}"
+            + ("" if row["state"] == STANDING else ", and its line is gone")
+            + f" - let it go with `flask invoices edit {row['value']['on']} --let-go {row['id']}`"
+        ),
     ),
     "agreement": _HeldKind(
         line_item,

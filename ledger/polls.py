@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, select, update
 
-from .claims import Claim, hold_one, released
+from .claims import AFRESH, Claim, hold_one, released
 from .database import insert_for
 from .tables import poll
 
@@ -76,7 +76,7 @@ def due(now: datetime) -> Any:
 
 def ask_now(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
     """Have the questions of some endpoints asked now, of all if none is named; return how many."""
-    statement = update(poll).where(poll.c.state == "waiting").values(next_at=now, attempts=0)
+    statement = update(poll).where(poll.c.state == "waiting").values(next_at=now, **AFRESH)
     if endpoints:
         statement = statement.where(poll.c.endpoint.in_(endpoints))
     return connection.execute(statement).rowcount

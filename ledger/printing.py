@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from .corrections import LineItem
+from .events import canonical_json
 from .invoices import PrintedLine
 from .layouts import Layout
 from .money import exponent, line_amount
+from .subjects import line_from_row
 from .sums import AGREED, ROUNDING
 
 ALL_IN_ONE: Final = ("all in one",)
@@ -29,10 +31,18 @@ _NUMBER: Final = re.compile(r"([^0-9]*)([0-9]*)")
 
 @dataclass(frozen=True, slots=True)
 class NumberedLine:
-    """A line item with its number in the ledger."""
+    """A line item with its number in the ledger, and what it is of."""
 
     id: int
     line: LineItem
+    subject_id: int | None = None
+    edit_id: int | None = None
+    """The edit by hand that it comes from."""
+
+
+def numbered(row: Mapping[Any, Any]) -> NumberedLine:
+    """Return a stored line item (a row's mapping)."""
+    return NumberedLine(row["id"], line_from_row(row), row["subject_id"], row["edit_id"])
 
 
 def print_lines(
@@ -62,6 +72,8 @@ def print_lines(
     groups = _all_in_one(groups, corrected)
     if layout.order:
         groups.sort(key=_sort_key(layout))
+    if layout.texts or layout.first:
+        groups = _by_hand(groups, keys_of(lines, corrected), layout)
     printed = [_print(group, text, counted) for group, text in groups]
     currency = lines[0].line.currency if lines else ""
     # Each tax is calculated on a sum of its own, so each makes up for its own rounding.
@@ -152,6 +164,66 @@ def _text(
     return f"{label}: {line.description}" if label else line.description
 
 
+def keys_of(lines: Sequence[NumberedLine], corrected: Mapping[int, str]) -> dict[int, str]:
+    """Return the key of each line item by its id: the same for all that are printed as one line.
+
+    It stays as it is when a line item is withdrawn and comes anew, say with another quantity, so
+    that what a person did to a line outlasts every assembling. It is a list as JSON, of the most
+    certain first; price and rule stand last, because they may change and the line is still the
+    one that was meant. A counted line has none of its own: its pool is printed.
+    """
+    by_id = {each.id: each for each in lines}
+    keys = {}
+    for each in lines:
+        if each.line.kind == "counted":
+            continue
+        # What an agreement takes off is printed with the line that it takes it off.
+        about = by_id.get(each.line.adjusts_id or 0, each) if not each.line.grouping else each
+        line = about.line
+        keys[each.id] = canonical_json(
+            [
+                *(_own(about), line.grouping, line.project, line.period_from.isoformat()),
+                corrected.get(line.corrects_id or 0, ""),
+                line.rule,
+                f"{line.unit_price.normalize():f} {line.tax}",
+            ]
+        )
+    return keys
+
+
+def _own(each: NumberedLine) -> str:
+    """Return what tells a line from others of the same grouping."""
+    line = each.line
+    if line.grouping == ALL_IN_ONE:
+        return line.description
+    if line.grouping:
+        return ""
+    if each.edit_id is not None and line.kind == "discount":
+        return f"discount {each.edit_id}"
+    if each.subject_id is not None:
+        return f"subject {each.subject_id}"
+    return f"{line.kind} {line.pool} {line.description}"
+
+
+def _by_hand(
+    groups: Sequence[tuple[list[NumberedLine], str]], keys: Mapping[int, str], layout: Layout
+) -> list[tuple[list[NumberedLine], str]]:
+    """Return the groups with the texts that a person gave them, in the order of that person."""
+    texts: dict[str, str] = {}
+    for each in layout.texts:
+        texts.setdefault(each.key, each.text)
+    place = {key: at for at, key in enumerate(layout.first)}
+
+    def told(group: Sequence[NumberedLine], text: str) -> str:
+        return next((texts[keys[one.id]] for one in group if keys[one.id] in texts), text)
+
+    def at(group: Sequence[NumberedLine]) -> int:
+        return min(place.get(keys[one.id], len(place)) for one in group)
+
+    renamed = [(group, told(group, text)) for group, text in groups]
+    return sorted(renamed, key=lambda pair: at(pair[0]))
+
+
 def _is_printed(group: Sequence[NumberedLine]) -> bool:
     """Return whether an agreement has left anything of what is printed together.
 
@@ -214,6 +286,8 @@ def _rank(line: LineItem) -> tuple[int, bool]:
 
     What one only tells (so many hours are left) stands behind what it takes off.
     """
+    if line.kind == "discount":
+        return len(AGREED) + 1, False
     if line.kind != "agreement":
         return 0, False
     kinds = [at for at, kind in enumerate(AGREED, 1) if line.pool.startswith(kind)]
@@ -224,6 +298,8 @@ def _order(each: NumberedLine) -> tuple[object, ...]:
     line = each.line
     return (
         _rank(line),
+        # Discounts that a person gave stand in the order in which they were given.
+        each.edit_id or 0,
         line.project or "",
         line.rule,
         line.grouping,

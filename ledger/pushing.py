@@ -18,11 +18,13 @@ from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from . import amending
 from .auditlog import note
-from .claims import NEVER, Claim, hold_one, postponed, released
+from .claims import AFRESH, NEVER, Claim, hold_one, postponed, released
+from .edits import has_unseen
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
+from .restoring import Restored, last_restored
 from .shown import Shown, shown_from_json
 from .subjects import changed
 from .tables import approval, intent, invoice, line_item, subject
@@ -67,8 +69,16 @@ class Push:
     """What stands at the billing system, where it was pushed before and is amended now."""
     has_tried: bool = False
     """Something later may stand there, of an attempt that ended in doubt."""
+    credits: str | None = None
+    """Of a credit note: the remote id of the invoice that it credits."""
     overwrites: Shown | None = None
     """What somebody else has made of it there, and a person has agreed to overwrite."""
+    restored: Restored | None = None
+    """Set where the ledger is a copy, which may have forgotten that this went out already."""
+
+    def has_forgotten(self, intended: Intent) -> bool:
+        """Return whether an intent is from before a copy was made: what came of it is not known."""
+        return self.restored is not None and intended.created_at <= self.restored.copied_at
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -78,9 +88,14 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
     """
     invoice_id = hold_one(connection, claimed)
     row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    if row["state"] != "approved":
+        # It was assembled anew between the claim and now, which has voided its approval.
+        connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(released()))
+        return None
     if not row["is_frozen"] and not _freeze(connection, row, now):
         return None
     theirs = amending.overwrites(row)
+    credited = select(invoice.c.remote_id).where(invoice.c.id == row["credits_id"])
     return Push(
         invoice_id=invoice_id,
         reference=row["reference"],
@@ -92,7 +107,9 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         remote_id=row["remote_id"],
         before=None if row["pushed_content"] is None else draft_from_json(row["pushed_content"]),
         has_tried=amending.has_tried(connection, row),
+        credits=connection.scalar(credited),
         overwrites=None if theirs is None else shown_from_json(theirs),
+        restored=last_restored(connection),
     )
 
 
@@ -122,7 +139,8 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     }
     layout = layout_from_json(row["content"])
     printed = [line.as_json() for line in print_lines(lines, corrected, layout)]
-    if approved != row["content_hash"] or printed != row["content"]["lines"]:
+    is_edited = connection.scalar(select(has_unseen(row["id"])))
+    if is_edited or approved != row["content_hash"] or printed != row["content"]["lines"]:
         opened = update(line_item).where(line_item.c.id.in_(ids))
         connection.execute(opened.values(state="open", billed_revision=None))
         connection.execute(
@@ -152,11 +170,11 @@ def intend(
     known = _latest(connection, push.invoice_id, push.revision, operation)
     if known is not None and known.generation >= generation:
         return known
-    key = hashlib.sha256(
-        "|".join(
-            [push.connector, push.reference, str(push.revision), operation, str(generation)]
-        ).encode()
-    ).hexdigest()
+    parts = [push.connector, push.reference, str(push.revision), operation, str(generation)]
+    if push.restored is not None:
+        # The ledger before may have used up the key for something else.
+        parts.append(f"copy {push.restored.id}")
+    key = hashlib.sha256("|".join(parts).encode()).hexdigest()
     connection.execute(
         insert(intent).values(
             invoice_id=push.invoice_id,
@@ -237,14 +255,16 @@ def chunks_came(connection: Connection, push: Push, now: datetime) -> None:
 
 
 def needs_new_key(
-    intended: Intent, key_life: timedelta, settles_after: timedelta, now: datetime
+    intended: Intent, push: Push, key_life: timedelta, settles_after: timedelta, now: datetime
 ) -> bool:
     """Return whether the old key cannot be relied on, once a look-up has found nothing.
 
     Either what it led to was refused or deleted: the old key would only bring back the answer
     about that. Or the last request with it is surely over, and it has answered with an error or
-    its life is nearly over.
+    its life is nearly over. Or it is from before a copy was made, so that nobody knows.
     """
+    if push.has_forgotten(intended):
+        return True
     if intended.state == "refused" or intended.remote_id is not None:
         return True
     if settles_in(intended, settles_after, now):
@@ -289,6 +309,11 @@ def finish(
     state = "canceled" if is_gone else "pushed"
     values: dict[str, Any] = {"state": state, "problem": None, "conflict": None}
     values |= {"payment": "deleted", "sync_at": None} if is_gone else {"sync_at": now}
+    if push.draft.credits:
+        # What it has credited is seen on its invoice.
+        values["sync_at"] = None
+        credited = invoice.c.reference == push.draft.credits
+        connection.execute(update(invoice).where(credited).values(sync_at=now, next_at=now))
     connection.execute(
         update(invoice)
         .where(invoice.c.id == push.invoice_id)
@@ -402,7 +427,7 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
     done = connection.execute(
         update(invoice)
         .where(invoice.c.reference == reference, invoice.c.state == "approved")
-        .values(problem=None, next_at=now, attempts=0)
+        .values(problem=None, next_at=now, **AFRESH)
     )
     if done.rowcount == 1:
         note(

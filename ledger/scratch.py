@@ -30,11 +30,12 @@ from sqlalchemy import (
 )
 
 from . import tables
+from .columns import ExactDecimal, UtcDateTime
 from .database import Database
 
 NOT_COPIED: Final = (
     *(tables.delivery, tables.audit_entry, tables.refusal, tables.heartbeat),
-    *(tables.api_token, tables.used_link),
+    *(tables.api_token, tables.credential, tables.used_link),
     *(tables.hint, tables.poll, tables.report, tables.intent, tables.payment, tables.approval),
 )
 """What neither pricing nor assembling reads: raw bodies, secrets, and what becomes of invoices."""
@@ -121,11 +122,11 @@ def _raw(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[Any]:
     if is_sqlite:
         return literal_column(name)
     match column.type:
-        case tables.UtcDateTime():
+        case UtcDateTime():
             text = f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
         case Date():
             text = f"to_char({name}, 'YYYY-MM-DD')"
-        case tables.ExactDecimal():
+        case ExactDecimal():
             text = f"CAST({name} AS TEXT)"
         case Boolean():
             text = f"CAST({name} AS INTEGER)"

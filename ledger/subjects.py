@@ -6,8 +6,8 @@ always add up to the subject's present value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,40 +24,31 @@ from sqlalchemy import (
     update,
 )
 
-from .claims import Claim, hold, released
-from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, standing
+from .claims import AFRESH, Claim, hold, released
+from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, plan_held, standing
 from .database import insert_for
 from .deliveries import event_from_row
 from .errors import StaleClaimError
 from .events import OF_THE_CALENDAR, UNDOES, Event
 from .facts import about_any_of, fact_from_row, wake
+from .reopening import OPENED_AGAIN, Reopened, opened_again, taken_back
 from .tables import customer, event, fact, line_item, subject
+from .verdicts import DROPPED, GONE, Judge, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a fact is worth by the rules: a line, nothing, or a question to a person."""
-
-    state: str
-    """priced, nothing or held."""
-    customer: str | None = None
-    rule: str | None = None
-    reason: str | None = None
-    lines: tuple[LineItem, ...] = ()
-    """Only where priced: one, or one for each payer. Their `event_id` is set here."""
-    payers: tuple[str, ...] = ()
-    """The customers who share it; empty: `customer` pays all of it."""
-
-
-Judge = Callable[[Event], Verdict]
-GONE: Final = Verdict("gone", reason="the tool says that it no longer exists or was opened again")
-DROPPED: Final = Verdict("gone", reason="the rules no longer have this fee for these days")
 _JUDGED: Final = (
     *("state", "reason", "customer", "rule", "payers", "held_seconds", "excluded_seconds"),
+    "settled",
 )
 
 
-def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime) -> int:
+def reprice(
+    connection: Connection,
+    claimed: Claim,
+    judge: Judge,
+    now: datetime,
+    *,
+    reopened: Reopened = taken_back,
+) -> int:
     """Judge the claimed subjects, bring their line items in line, end the claim.
 
     Return how many there were. Raise StaleClaimError if a line was billed meanwhile; the
@@ -67,7 +58,13 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
     if not ids:
         return 0
     rows = connection.execute(
-        select(event, subject.c.id.label("subject_id"), subject.c.seconds.label("present"))
+        select(
+            event,
+            subject.c.id.label("subject_id"),
+            subject.c.seconds.label("present"),
+            subject.c.settled,
+            subject.c.reason.label("was_for"),
+        )
         .join(event, event.c.id == subject.c.event_id)
         .where(subject.c.id.in_(ids))
         .order_by(subject.c.id)
@@ -88,6 +85,8 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
         if told.kind == "time.total" and (told.endpoint, told.about) in rivals:
             # What was billed of it is taken back, because its entries are billed instead.
             verdict, before = Verdict("nothing" if standing(known) else "held", reason=_RIVAL), 0
+        elif told.kind in OPENED_AGAIN:
+            verdict = opened_again(connection, row, known, reopened, now)
         else:
             fact_row = facts.get((told.endpoint, told.about))
             verdict = _judged(told, fact_row, judge, known, before)
@@ -96,7 +95,9 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
         add += [line_row(line, row["subject_id"], now) for line in change.add]
         touched |= {line.customer for line in change.add}
         touched |= {each.line.customer for each in known if each.id in change.withdraw}
-        ending = _ending(row, verdict, known, before)
+        left = sum(each.line.seconds for each in known if each.id not in change.withdraw)
+        on_lines = left + sum(line.seconds for line in change.add)
+        ending = _ending(row, verdict, on_lines, before)
         judged.setdefault(ending, []).append(row["subject_id"])
     withdraw_lines(connection, withdraw)
     if add:
@@ -114,16 +115,14 @@ def reprice(connection: Connection, claimed: Claim, judge: Judge, now: datetime)
 
 def changed(connection: Connection, customers: Iterable[str], now: datetime) -> None:
     """Have the drafts of these customers assembled again."""
-    rows = [
-        {"key": key, "state": "waiting", "attempts": 0, "next_at": now} for key in sorted(customers)
-    ]
+    rows = [{"key": key, "state": "waiting", **AFRESH, "next_at": now} for key in sorted(customers)]
     if rows:
         connection.execute(
             insert_for(connection, customer).on_conflict_do_update(
                 index_elements=["key"],
                 set_={
                     "state": "waiting",
-                    "attempts": 0,
+                    **AFRESH,
                     "next_at": now,
                 },
             ),
@@ -209,8 +208,10 @@ def _same_payers(known: Sequence[KnownLine], wanted: Sequence[LineItem]) -> bool
 
 def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id: int) -> Plan:
     wanted = [replace(line, event_id=event_id) for line in verdict.lines]
-    if verdict.state == "held":
-        return plan_beside(known, ())
+    if verdict.state == "held" or verdict.keeps:
+        if told.kind == "time.total":
+            return plan_beside(known, ())
+        return plan_held(known, event_id=event_id)
     if (
         told.kind == "time.total"
         and verdict.state == "priced"
@@ -221,15 +222,17 @@ def _change(verdict: Verdict, known: Sequence[KnownLine], told: Event, event_id:
 
 
 def _ending(
-    row: Mapping[str, Any], verdict: Verdict, known: Sequence[KnownLine], before: int
+    row: Mapping[str, Any], verdict: Verdict, on_lines: int, before: int
 ) -> tuple[Any, ...]:
-    """Return the values of `_JUDGED` for a subject."""
-    billed = sum(each.line.seconds for each in known if each.is_billed)
-    held = row["present"] - billed - before if verdict.state == "held" else 0
+    """Return the values of `_JUDGED` for a subject of which `on_lines` seconds are on lines."""
+    held = row["present"] - on_lines - before if verdict.state == "held" else 0
     excluded = row["present"] if verdict.state == "nothing" else before
+    if verdict.keeps:
+        excluded = row["present"] - on_lines
     payers = ",".join(verdict.payers) or None
     said = (verdict.state, verdict.reason, verdict.customer, verdict.rule, payers)
-    return (*said, held, excluded)
+    settled = row["settled"] if row["kind"] in OPENED_AGAIN else None
+    return (*said, held, excluded, settled)
 
 
 def _began_with(

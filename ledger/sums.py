@@ -81,9 +81,12 @@ def bring_in_line(
     sum_up: SumUp,
     agreements: Sequence[Agreement],
     now: datetime,
+    *,
+    hold_back: Callable[[], None] = lambda: None,
 ) -> None:
     """Bring the open sums and agreement lines of a customer in line with its other lines.
 
+    `hold_back` marks what a person holds back: agreements are not about it until it is let go.
     Raise StaleClaimError if a line was billed meanwhile.
     """
     is_in_pool = and_(line_item.c.pool != "", line_item.c.kind != "agreement")
@@ -92,6 +95,7 @@ def bring_in_line(
     lines += _billed_in(connection, customer, pools)
     changes = [change_of_sums(pool, sum_up) for pool in by_pool(lines).values()]
     _store(connection, changes, now)
+    hold_back()
     released = _released(connection, customer, "agreement")
     if agreements or released or _open(connection, customer, line_item.c.kind == "agreement"):
         _agree(connection, customer, agreements, released, now)
@@ -153,7 +157,7 @@ def _agree(
     released: Sequence[KnownLine],
     now: datetime,
 ) -> None:
-    lines = _open(connection, customer)
+    lines = _open(connection, customer, line_item.c.edit_id.is_(None))
     periods = {(each.line.schedule, each.line.period_from) for each in (*lines, *released)}
     if not periods and not any(agreement.is_for_ever for agreement in agreements):
         return

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
 from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
-from .claims import Claim, hold, hold_one, released
+from .claims import AFRESH, Claim, hold, hold_one, released
 from .database import insert_for
 from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of
@@ -29,10 +29,11 @@ POLL_FINAL: Final = timedelta(days=7)
 """How often one is looked at on which nothing should happen any more."""
 LOOKED_AT: Final = ("pushed", "draft", "blocked")
 """The states in which an invoice may stand at its billing system, with nobody at work on it."""
-STANDS_THERE: Final = or_(
-    invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)
+STANDS_THERE: Final = and_(
+    invoice.c.kind == "invoice",
+    or_(invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)),
 )
-"""The condition of those that do."""
+"""The condition of those that do. Of credit notes nothing is looked at: their invoice is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,12 @@ def end_hints(
 def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
     """Have these endpoints' tools asked about what could not be looked up; return how much.
 
-    That is held for want of a token, or failed because the tool was away for long.
+    That is held for want of a token, has failed, or waits because the tool was away for long.
     """
+    is_left = or_(hint.c.state.in_(("held", "failed")), hint.c.since_at.is_not(None))
     return connection.execute(
         update(hint)
-        .where(hint.c.state.in_(("held", "failed")), hint.c.endpoint.in_(endpoints))
+        .where(is_left, hint.c.endpoint.in_(endpoints))
         .values(state="waiting", reason=None, **released(now))
     ).rowcount
 
@@ -342,7 +344,7 @@ def expect_reports(
                 set_={
                     "content": excluded.content,
                     "state": "waiting",
-                    "attempts": 0,
+                    **AFRESH,
                     "next_at": now,
                 },
                 where=or_(report.c.content != excluded.content, report.c.state == "failed"),

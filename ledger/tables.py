@@ -1,4 +1,4 @@
-"""The tables of the ledger, and the column types that keep decimals exact and times aware.
+"""The tables of the ledger; `columns.py` has the types of their columns.
 
 Every table that a stage works on has the same lease columns, see `claims.py`. Amounts are
 integer minor units; quantities and unit prices are exact decimals.
@@ -6,9 +6,6 @@ integer minor units; quantities and unit prices are exact decimals.
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -16,99 +13,28 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    Numeric,
     String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .events import canonical_json
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime: timestamptz in PostgreSQL, sortable text in SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(27))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored: give it a time zone")
-        value = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-        return value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        moment: datetime = value
-        return moment.astimezone(UTC)
-
-
-class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal that comes back exactly as it went in: numeric in PostgreSQL, text in SQLite."""
-
-    impl = Numeric
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(64))
-        return dialect.type_descriptor(Numeric())
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return f"{value:f}"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
-
-class CanonicalJson(TypeDecorator[Any]):
-    """JSON as canonical text: equal values are equal bytes, so they can be hashed."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else canonical_json(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only in a column that is declared INTEGER.
-Id = BigInteger().with_variant(Integer, "sqlite")
+from .columns import CanonicalJson as CanonicalJson
+from .columns import ExactDecimal as ExactDecimal
+from .columns import Id
+from .columns import UtcDateTime as UtcDateTime
+from .columns import metadata as metadata
+from .installation import api_token as api_token
+from .installation import heartbeat as heartbeat
+from .installation import refusal as refusal
+from .installation import restoration as restoration
+from .installation import stray as stray
+from .installation import used_link as used_link
 
 
 def _lease() -> list[Column[Any]]:
@@ -117,7 +43,10 @@ def _lease() -> list[Column[Any]]:
         Column("lease_token", String(32)),
         Column("lease_until", UtcDateTime),
         Column("attempts", Integer, nullable=False, default=0),
+        # How many attempts in a row nobody has ended: their workers died.
+        Column("unended", Integer, nullable=False, default=0, server_default="0"),
         Column("next_at", UtcDateTime, nullable=False),
+        Column("since_at", UtcDateTime),  # since when it needs a person; null if it does not
     ]
 
 
@@ -226,6 +155,8 @@ subject = Table(
     Column("reason", Text),
     Column("customer", String(64)),
     Column("rule", Text),
+    # What a person decided about work that was opened again: take back, keep.
+    Column("settled", String(16)),
     Column("payers", Text),  # keys with commas between them, where several customers share it
     Column("held_seconds", BigInteger, nullable=False, default=0),
     Column("excluded_seconds", BigInteger, nullable=False, default=0),
@@ -315,17 +246,39 @@ invoice = Table(
     Index("ix_invoice_remote", "connector", "remote_id"),
 )
 
+draft_edit = Table(
+    "draft_edit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("customer", String(64), nullable=False, index=True),
+    Column("invoice_id", ForeignKey("invoice.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),  # text, order, hold, discount
+    # The printed lines that it is about: `printing.key_of` their line items, a list for each.
+    Column("about", CanonicalJson, nullable=False),
+    Column("value", CanonicalJson, nullable=False),
+    Column("said", Text, nullable=False),  # what the line said, or what is done, for people
+    Column("state", String(16), nullable=False),  # standing, idle (without effect), undone
+    Column("is_seen", Boolean, nullable=False),  # assembling has taken it into account
+    Column("made_by", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("undone_by", Text),
+    Column("undone_at", UtcDateTime),
+)
+
 line_item = Table(
     "line_item",
     metadata,
     Column("id", Id, primary_key=True),
-    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds)
+    # entry, counted (into its pool), sum (of a pool), agreement (takes off or adds), discount (by
+    # hand)
     Column("kind", String(16), nullable=False, server_default="entry"),
     # What sums and agreements come from is not one event but all lines of a pool.
     Column("subject_id", ForeignKey("subject.id"), index=True),
     Column("event_id", ForeignKey("event.id"), index=True),
     Column("pool", Text, nullable=False, server_default=""),
     Column("adjusts_id", ForeignKey("line_item.id")),
+    # What a person did to a draft: the discount that this is, or that it is held back.
+    Column("edit_id", ForeignKey("draft_edit.id"), index=True),
     Column("customer", String(64), nullable=False),
     Column("project", Text),
     Column("item", Text),
@@ -479,39 +432,18 @@ audit_entry = Table(
     Column("hash", String(64)),
 )
 
-refusal = Table(
-    "refusal",
-    metadata,
-    Column("endpoint", String(64), primary_key=True),
-    Column("on", Date, primary_key=True),
-    Column("reason", String(128), primary_key=True),
-    Column("count", BigInteger, nullable=False),
-    Column("last_at", UtcDateTime, nullable=False),
-)
-
-api_token = Table(
-    "api_token",
+credential = Table(
+    "credential",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("role", String(16), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime),
-    Column("last_used_at", UtcDateTime),
-)
-
-used_link = Table(
-    "used_link",
-    metadata,
-    Column("link_id", String(64), primary_key=True),
-    Column("used_at", UtcDateTime, nullable=False),
-)
-
-heartbeat = Table(
-    "heartbeat",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("detail", CanonicalJson, nullable=False),
+    Column("name", String(64), nullable=False, unique=True),  # of the connector or the endpoint
+    Column("sealed", Text, nullable=False),  # access and refresh token, see `vault.py`
+    Column("key_id", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),  # of the access token
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("refreshing_since", UtcDateTime),  # a renewal began, and nothing came of it yet
+    Column("needs_reauth", Text),  # why a person must connect it again
+    Column("lease_token", String(32)),
+    Column("lease_until", UtcDateTime),
 )

@@ -51,7 +51,8 @@ def timesheet_of(
     rows = [
         row
         for line in lines
-        if line.kind != "agreement" and (row := _row(line, corrected, billed_hours))
+        if line.kind not in ("agreement", "discount")
+        and (row := _row(line, corrected, billed_hours))
     ]
     return tuple(sorted(rows, key=_cells))
 

@@ -11,10 +11,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from ledger.crediting import NEXT_INVOICE
 from ledger.money import exponent, line_amount
+from ledger.reopening import CREDIT
 
 from . import phrases, words
 from .clauses import (
+    afterwards,
     agreements,
     exchange,
     factors,
@@ -95,6 +98,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
         purchase_order_required=filled.get("purchase_order_required") == "yes",
         approval=filled.get("approval", "by hand"),
         after_push=filled.get("after_push", "leave as draft"),
+        corrections=filled.get("corrections", NEXT_INVOICE),
         memo=filled.get("memo"),
         footer=filled.get("footer"),
         vague_texts=(
@@ -172,7 +176,9 @@ def _rules(
             )
         split = shares.split_of(filled, inside)
         late = filled.get("late", customer.get("late"))
-        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split, late)
+        afterwards.check_reopened(filled, inside)
+        reopened = filled.get("reopened", CREDIT)
+        rules[name] = Rule(name, filled.at, fits, made, invoice, currency, split, late, reopened)
     return tuple(rules.values())
 
 
@@ -392,6 +398,7 @@ def _expected(expect: Any, customer: str) -> Expected:
         description=expect.get("description"),
         currency=expect.get("currency"),
         tax=expect.get("tax"),
+        reopened=expect.get("reopened"),
         together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
         invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
     )

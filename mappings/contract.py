@@ -12,6 +12,8 @@ from datetime import date
 from decimal import Decimal
 
 from ledger.corrections import LineItem
+from ledger.crediting import NEXT_INVOICE
+from ledger.reopening import CREDIT
 
 from .clauses.agreements import Agreements
 from .clauses.exchange import ExchangeRates
@@ -75,6 +77,8 @@ class Rule:
     """Who pays which share; None: the customer pays all of it."""
     late: str | None = None
     """Where its late work goes: its own, or else the customer's; see `ledger.homes`."""
+    reopened: str = CREDIT
+    """What happens when what it billed is opened again; see `ledger.subjects`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,8 @@ class Expected:
 
     tax: str | None = None
     """The code of the tax."""
+    reopened: str | None = None
+    """What happens when it is opened again after it was billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,8 @@ class Customer:
     purchase_order_required: bool = False
     approval: str = "by hand"
     after_push: str = "leave as draft"
+    corrections: str = NEXT_INVOICE
+    """Where corrections of open and paid invoices go; see `ledger.crediting`."""
     memo: str | None = None
     footer: str | None = None
     rates: Rates = field(default_factory=Rates)

@@ -5,7 +5,7 @@ Called by the map and assemble stages of `worker.py`, and by everything that pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 from ledger.assembly import Terms
 from ledger.calendar import Due
 from ledger.corrections import LineItem
+from ledger.errors import ConfigurationError
 from ledger.events import Event
 from ledger.homes import Period
-from ledger.subjects import Verdict
+from ledger.reopening import CREDIT, HOLD
+from ledger.verdicts import Verdict
 
 from .clauses.overtime import is_surcharge
 from .holding import Hold
@@ -90,6 +92,27 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
     )
 
 
+def reopened_word(book_of: Callable[[str], Book], line: LineItem) -> str:
+    """Return what the rule that billed a line says of work that is opened again.
+
+    It is the rule as it was then. Where that cannot be read any more, a person decides.
+    """
+    try:
+        customers = book_of(line.mapping_version).customers
+    except (KeyError, ConfigurationError):
+        return HOLD
+    own = customers.get(line.customer)
+    named = [rule for rule in (own.rules if own else ()) if rule.name == line.rule]
+    # Who pays a share may have it by a rule of another customer's file.
+    named += [
+        rule
+        for customer in customers.values()
+        for rule in customer.rules
+        if rule.name == line.rule and rule.split is not None
+    ]
+    return named[0].reopened if named else CREDIT
+
+
 def days_of(book: Book, now: datetime) -> dict[str, date]:
     """Return which day it is where each customer is."""
     return {
@@ -122,10 +145,12 @@ def terms_of(
     most_lines: int,
     now: datetime,
     book_of: Callable[[str], Book],
+    take_credit_notes: Collection[str] = (),
 ) -> Terms | None:
     """Return how a customer is billed, None if the book does not know the customer.
 
-    `most_lines` is what its billing system takes; `book_of` gives the rules of a version.
+    `most_lines` is what its billing system takes; `book_of` gives the rules of a version;
+    `take_credit_notes` are the connectors that do.
     """
     customer = book.customers.get(key) if book else None
     if book is None or customer is None:
@@ -185,6 +210,8 @@ def terms_of(
         ),
         waits_for_agreement=not is_agreed,
         approvers=parties.approvers,
+        corrections=customer.corrections,
+        take_credit_notes=frozenset(take_credit_notes),
         order=customer.form.order,
         rules=tuple(rule.name for rule in customer.rules),
         late=lambda rule: late.get(rule, customer.form.late),

@@ -32,6 +32,8 @@ from .texts import PricedAt, Texts, fee_values, group_of
 
 MOST_SECONDS: Final = 24 * 3600
 """The longest single time entry that is believed."""
+MOST_MINOR: Final = 10**14
+"""The most that one line may come to, in minor units: sums of lines must fit into the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ class _Ready:
         quantity = _quantity(bill, event, steps)
         unit_price, factor = self._unit_price(rule, bill, seen, steps)
         if bill.count is not None:
+            _amount(quantity, unit_price, currency, [])  # What it counts for must be bearable too.
             amount = Money(0, currency)
             steps.append(f"counted {bill.count.words}: what it comes to is a line of its own")
         else:
@@ -334,7 +337,12 @@ def _tax(customer: Customer, code: str | None, event: Event, steps: list[str]) -
 
 
 def _amount(quantity: Decimal, unit_price: Decimal, currency: str, steps: list[str]) -> Money:
+    """Return quantity x unit price; raise Hold if it is more than any work can cost."""
     amount = line_amount(quantity, unit_price, currency)
+    if abs(amount.minor) > MOST_MINOR:
+        told = f"{printed(quantity)} x {unit_price:f} {currency}"
+        most = Money(MOST_MINOR, currency)
+        raise Hold(f"{told} is more than {most} in one line - correct the number in the tool")
     steps.append(f"{printed(quantity)} x {unit_price:f} = {amount}")
     return amount
 

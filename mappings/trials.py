@@ -112,7 +112,12 @@ def _one(book: Book, key: str, example: Example, event: Event, outcome: Outcome)
             description=line.description,
         )
         got = f"{in_words(outcome)}, as it is printed alone"
-    return _result(key, example, _is_as_expected(outcome, expected), wanted, got)
+    passed = _is_as_expected(outcome, expected)
+    if expected.reopened is not None and isinstance(outcome, Priced):
+        rules = book.customers[outcome.customer].rules
+        word = next((rule.reopened for rule in rules if rule.name == outcome.rule), "")
+        passed, got = passed and word == expected.reopened, f"{got}, reopened: {word}"
+    return _result(key, example, passed, wanted, got)
 
 
 def _summed_up(book: Book, counted: Sequence[LineItem]) -> tuple[PrintedLine, ...]:
@@ -319,6 +324,7 @@ def _expected_in_words(expected: Expected) -> str:
         "description": quoted(expected.description) if expected.description else None,
         "currency": expected.currency,
         "tax": expected.tax,
+        "reopened": expected.reopened,
     }
     parts = [f"{word} {value}" for word, value in said.items() if value is not None]
     return f"{expected.customer}: " + ", ".join(parts)

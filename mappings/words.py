@@ -29,6 +29,7 @@ from .atoms import (
     ZONE,
 )
 from .clauses import (
+    afterwards,
     agreements,
     exchange,
     factors,
@@ -147,6 +148,7 @@ RULE: Final = TableOf(
         "currency": Word(CURRENCY, "the currency of this rule's lines, if not the customer's"),
         **shares.RULE_WORDS,
         **forms.RULE_WORDS,
+        **afterwards.RULE_WORDS,
     },
     label=("rule", "rule"),
 )
@@ -209,6 +211,7 @@ EXPECT: Final = TableOf(
         "description": Word(Phrase("a text", most=500), "the text of the line"),
         "tax": Word(taxes.CODE, "the code of its tax"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
+        **afterwards.EXPECT_WORDS,
         **INVOICED,
         "invoices": Word(
             ListOf(INVOICE, needs_brackets=True), "all invoices, by period", names_entries=True
@@ -217,7 +220,7 @@ EXPECT: Final = TableOf(
 )
 
 OF_ONE_EVENT: Final = (
-    *("rule", "quantity", "unit_price", "amount", "currency", "description", "tax"),
+    *("rule", "quantity", "unit_price", "amount", "currency", "description", "tax", "reopened"),
 )
 """The words of `expect:` that say what one event is worth."""
 
@@ -278,6 +281,7 @@ CUSTOMER: Final = TableOf(
             ),
             "what happens to the remote draft: leave as draft (default), finalize or send",
         ),
+        **afterwards.WORDS,
         "time_zone": Word(ZONE, "where the customer's days end; default: the workspace's"),
         "memo": Word(forms.INVOICE_TEXT, "a text on the invoice, above"),
         "footer": Word(forms.INVOICE_TEXT, "a text on the invoice, at the bottom"),

@@ -74,14 +74,14 @@ def _keep(kind: str, directory: Path) -> None:
     """Run one server until standard input ends."""
     server: subprocess.Popen[bytes] | None = None
     try:
-        command, is_up = {"postgres": _postgres, "valkey": _valkey}[kind](directory)
+        command, is_up = {"postgres": postgres_command, "valkey": _valkey}[kind](directory)
         server = subprocess.Popen(
             command,
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=(directory / f"{kind}.log").open("ab"),
             stderr=subprocess.STDOUT,
-            user=_unprivileged(kind),
+            user=unprivileged(kind),
         )
         deadline = time.monotonic() + START_SECONDS
         while not is_up():
@@ -102,7 +102,7 @@ def _keep(kind: str, directory: Path) -> None:
             server.wait()
 
 
-def _unprivileged(kind: str) -> str | None:
+def unprivileged(kind: str) -> str | None:
     """Return the user that PostgreSQL runs as where we are root, which it refuses to be."""
     return "nobody" if kind == "postgres" and os.geteuid() == 0 else None
 
@@ -115,7 +115,8 @@ def _valkey(directory: Path) -> tuple[list[str], Callable[[], bool]]:
     return [str(get_binary_path()), *options], socket.exists
 
 
-def _postgres(directory: Path) -> tuple[list[str], Callable[[], bool]]:
+def postgres_command(directory: Path) -> tuple[list[str], Callable[[], bool]]:
+    """Return what runs a PostgreSQL in a directory, and what tells whether it answers."""
     # The package's own launcher would, as root, add a system user and open every folder above
     # it to the world; its programs alone do as well.
     directory.chmod(0o711)
@@ -123,7 +124,7 @@ def _postgres(directory: Path) -> tuple[list[str], Callable[[], bool]]:
     data = directory / "data"
     if not data.exists():
         data.mkdir(mode=0o700)
-        user = _unprivileged("postgres")
+        user = unprivileged("postgres")
         if user is not None:
             shutil.chown(data, user)
         initdb = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--encoding=UTF8"]
@@ -156,7 +157,7 @@ def _programs(directory: Path) -> Path:
             cwd=directory,
             stdout=subprocess.DEVNULL,
             check=True,
-            user=_unprivileged("postgres"),
+            user=unprivileged("postgres"),
         )
     except PermissionError:
         # The virtual environment lies in a folder that only root may enter, such as /root.

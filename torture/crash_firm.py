@@ -439,12 +439,12 @@ def quick_processes() -> Iterator[None]:
     """
 
     @contextmanager
-    def held(line: Line, claimed: object) -> Iterator[None]:
+    def held(*_: object) -> Iterator[None]:
         yield
 
     with (
         rules_read_once(),
-        mock.patch.object(worker, "_kept", held),
+        mock.patch.object(worker, "kept", held),
         # The rules that a process has seen are not relied on for a second of a clock that stands.
         mock.patch("line.RULES_SECONDS", -1.0),
     ):
@@ -471,7 +471,9 @@ def _shared() -> tuple[sqlite3.Connection, Engine]:
 
     It is made once, because an engine that has compiled its statements is quick.
     """
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    # As on disk: no transaction that the ledger has not begun, and foreign keys hold.
+    connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys=ON")
     engine = create_engine(
         "sqlite://",
         creator=lambda: connection,
@@ -479,7 +481,6 @@ def _shared() -> tuple[sqlite3.Connection, Engine]:
         hide_parameters=True,
         query_cache_size=5000,
     )
-    event.listen(engine, "connect", database._prepare_sqlite)
     event.listen(engine, "begin", database._begin_sqlite)
     return connection, engine
 

@@ -11,13 +11,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
+from connectors.connector import (
+    Abilities,
+    BillingConnector,
+    RemoteCredit,
+    RemoteInvoice,
+    Setting,
+)
 from connectors.http import Http
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.invoices import InvoiceDraft, draft_from_json
@@ -48,6 +54,7 @@ class FileConnector(BillingConnector):
         most_lines=10_000,
         quantity_places=28,
         taxes=True,
+        credit=True,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
@@ -91,10 +98,7 @@ class FileConnector(BillingConnector):
         if found is None:
             self._write_all(draft)
         elif found.content_hash() != draft.content_hash():
-            raise PermanentError(
-                f"file: {draft.reference}.json is there with other content - compare it with the "
-                "draft; move it away to write it anew"
-            )
+            raise _other_content(draft)
         return self._remote(draft)
 
     def complete_draft(
@@ -116,6 +120,31 @@ class FileConnector(BillingConnector):
             )
         self._write_all(draft)
         return self._remote(draft)
+
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        found = self._read(reference)
+        return None if found is None else self._remote_credit(found)
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        self._fits(draft)
+        found = self._read(draft.reference)
+        if found is not None and found.content_hash() != draft.content_hash():
+            raise _other_content(draft)
+        self._write_all(draft)
+        return self._remote_credit(draft)
+
+    def _remote_credit(self, note: InvoiceDraft) -> RemoteCredit:
+        url = self._path(f"{note.reference}.json").absolute().as_uri()
+        total = -note.total if note.credits else Money(0, note.currency)
+        return RemoteCredit(note.reference, note.reference, total, note.reference, url)
+
+    def _credited(self, reference: str) -> int:
+        """Return what credit notes take off an invoice, in minor units."""
+        names = (path.stem for path in self._folder.glob(f"{_safe(reference)}-credit*.json"))
+        notes = [self._read(name) for name in sorted(names)]
+        return -sum(note.total.minor for note in notes if note and note.credits == reference)
 
     def shown(self, draft: InvoiceDraft) -> Shown:
         return replace(super().shown(draft), header=_header(draft))
@@ -172,15 +201,22 @@ class FileConnector(BillingConnector):
             latest = max(latest, changed_at)
         return list(changed), str(latest)
 
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        for path in sorted(self._folder.glob("*.json")):
+            found = self._read(path.stem)
+            if found is not None:
+                yield self._remote(found)
+
     def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:
         reference = draft.reference
         paid = payments_of(self._path(PAYMENTS_FILE), reference, draft.currency)
         return RemoteInvoice(
             remote_id=reference,
             reference=reference,
-            amounts=_amounts(draft, paid),
+            amounts=_amounts(draft, paid, self._credited(reference)),
             lines=self.shown(draft).lines,
             header=_header(draft),
+            content_hash=draft.content_hash(),
             number=reference,
             url=self._path(f"{reference}.json").absolute().as_uri(),
         )
@@ -258,13 +294,14 @@ def _header(draft: InvoiceDraft) -> dict[str, str]:
     }
 
 
-def _amounts(draft: InvoiceDraft, paid: Paid) -> Amounts:
+def _amounts(draft: InvoiceDraft, paid: Paid, credited: int) -> Amounts:
     return Amounts(
         # The first row in payments.csv, be it of 0.00, says that the invoice was sent.
         document="open" if paid.is_listed else "draft",
         currency=draft.currency,
         total=draft.total.minor,
         paid=paid.paid,
+        credited=credited,
         refunded=paid.refunded,
         observed_at=datetime.now(UTC),
     )
@@ -284,6 +321,13 @@ def _safe(reference: str) -> str:
             f'file: "{reference}" cannot be a file name - use letters, digits, ".", "_" and "-"'
         )
     return reference
+
+
+def _other_content(draft: InvoiceDraft) -> PermanentError:
+    return PermanentError(
+        f"file: {draft.reference}.json is there with other content - compare it with the draft; "
+        "move it away to write it anew"
+    )
 
 
 def _spoiled(path: Path) -> PermanentError:

@@ -6,14 +6,21 @@ the real `stripe` package on our own HTTP port (`transport.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import ClassVar, Final
 
 import stripe
 
-from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
+from connectors.connector import (
+    Abilities,
+    BillingConnector,
+    RemoteCredit,
+    RemoteInvoice,
+    Setting,
+)
 from connectors.http import Http
 from ledger.errors import (
     OutcomeUnknownError,
@@ -25,7 +32,7 @@ from ledger.errors import (
 from ledger.invoices import InvoiceDraft
 from ledger.shown import Shown
 
-from . import parameters, payments
+from . import credits, parameters, payments
 from .parameters import COMPLETE, CONTENT, CUSTOMER, REFERENCE
 from .reading import deleted_invoice, metadata, remote_invoice, same_taxes, shown_line
 from .transport import API_BASE, Api, NotThereError
@@ -68,6 +75,7 @@ class StripeConnector(BillingConnector):
         quantity_places=parameters.MOST_PLACES,
         finalize=True,
         taxes=True,
+        credit=True,
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -327,6 +335,41 @@ class StripeConnector(BillingConnector):
         except NotThereError:
             return
 
+    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
+        def listed() -> list[stripe.CreditNote]:
+            filters: stripe.params.CreditNoteListParams = {"invoice": remote_invoice, "limit": PAGE}
+            every = self._api.v1.credit_notes.list(params=filters).auto_paging_iter()
+            notes = [one for one in every if metadata(one).get(REFERENCE) == reference]
+            return [one for one in notes if one.status != "void"]
+
+        found = credits.only_one(
+            self._api.read(f"looking for credit note {reference}", listed), reference
+        )
+        return None if found is None else credits.remote_credit(found, REFERENCE)
+
+    def credit(
+        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
+    ) -> RemoteCredit:
+        invoice = self._invoice(remote_invoice)
+        content = credits.content(draft, invoice, self._rates_of(draft, invoice))
+        note = self._api.write(
+            f"crediting {draft.reference}",
+            lambda: self._api.v1.credit_notes.create(
+                params=content, options={"idempotency_key": f"{idempotency_key}-credit"}
+            ),
+        )
+        return credits.remote_credit(note, REFERENCE)
+
+    def _rates_of(self, draft: InvoiceDraft, invoice: stripe.Invoice) -> credits.Rates:
+        if not draft.taxes:
+            return {}
+        return {
+            rate: self._api.read(
+                f"reading tax rate {rate}", partial(self._api.v1.tax_rates.retrieve, rate)
+            )
+            for rate in credits.rate_ids(self._lines_of(invoice))
+        }
+
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         asked_at = datetime.now(UTC)
         invoice = self._invoice(remote_id)
@@ -381,6 +424,19 @@ class StripeConnector(BillingConnector):
         if kind == "payment" and remote_id:
             return payments.invoices_paid_by(self._api, remote_id)
         raise UnsupportedError(f'stripe: the hint "{hint}" names no invoice and no payment')
+
+    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
+        asked_at = datetime.now(UTC)
+        # A day more: the moment is our clock's, and the invoice may have been begun before.
+        since = int((moment - timedelta(days=1)).timestamp())
+
+        def listed() -> list[stripe.Invoice]:
+            filters: stripe.params.InvoiceListParams = {"limit": PAGE, "created": {"gte": since}}
+            every = self._api.v1.invoices.list(params=filters).auto_paging_iter()
+            return [one for one in every if REFERENCE in metadata(one)]
+
+        for one in self._api.read("listing what was made since the copy", listed):
+            yield remote_invoice(one, asked_at=asked_at)
 
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         # Events rather than the list of invoices: an old invoice that is paid today is not

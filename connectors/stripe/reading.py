@@ -47,7 +47,7 @@ class PaymentFacts:
     is_settling: bool = False
 
 
-def metadata(invoice: stripe.Invoice | stripe.Customer) -> dict[str, str]:
+def metadata(invoice: stripe.Invoice | stripe.Customer | stripe.CreditNote) -> dict[str, str]:
     """Return the metadata as a plain dictionary, empty if there is none."""
     return dict(invoice.metadata.to_dict()) if invoice.metadata else {}
 
@@ -71,6 +71,7 @@ def remote_invoice(
         amounts=_amounts(invoice, facts, asked_at),
         lines=None if lines is None else tuple(shown_line(line) for line in lines),
         header=_header(invoice),
+        content_hash=written.get(COMPLETE),
         is_complete=COMPLETE in written,
         number=invoice.number,
         url=_url(invoice),

@@ -6,12 +6,14 @@ import click
 
 from .access import signin_link, tokens
 from .audit import audit
+from .copies import backup, restored
 from .doctor import doctor
 from .events import events
 from .invoices import invoices
 from .planning import plan as plan  # joins the group `rules`
 from .reconcile import reconcile as reconcile  # joins the group `sources`
 from .rules import rules
+from .secrets import secrets
 from .sources import sources
 from .upkeep import db, sync
 
@@ -24,7 +26,10 @@ COMMANDS: tuple[click.Command, ...] = (
     audit,
     doctor,
     tokens,
+    secrets,
     signin_link,
+    backup,
+    restored,
     db,
 )
 """Everything that `app.py` gives to Flask."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,11 +15,15 @@ from sqlalchemy.exc import DBAPIError
 
 from connectors.registry import billing_connectors, project_connectors
 from console.current import current_line
+from console.signs import CLOCK_SECONDS, START_CLOCK, START_WORKER, clock_age
 from console.terminal import AS_JSON, print_json
 from console.texts import one_line
 from ledger.audit.resting import left_lying
 from ledger.errors import BillhookError, ConfigurationError, TransientError
-from ledger.heartbeats import beat, last_beat
+from ledger.events import as_utc_text
+from ledger.heartbeats import beat
+from ledger.restoring import WAITS, waiting_since
+from ledger.tokens import list_stored
 from mappings.book import Book
 from mappings.model import ConnectorConfig, SourceConfig
 from settings import Settings
@@ -29,8 +32,6 @@ from webhooks.registry import sources
 if TYPE_CHECKING:
     from line import Line
 
-CLOCK_SECONDS: Final = 60
-"""How old the clock's last sign of life may be; it gives one every few seconds."""
 REDIS_SECONDS: Final = 3
 
 
@@ -94,8 +95,10 @@ def examine(line: Line) -> Iterator[Finding]:
         for connector in book.workspace.connectors.values():
             yield _billing(line, connector)
         yield from _customers(book)
+    yield from _sealed(line)
     yield _clock(line)
     yield _worker(line)
+    yield _pushing(line)
 
 
 def _settings(line: Line) -> Iterator[Finding]:
@@ -248,16 +251,28 @@ def _customers(book: Book) -> Iterator[Finding]:
             )
 
 
+def _sealed(line: Line) -> Iterator[Finding]:
+    with line.database.read() as connection:
+        stored = list_stored(connection)
+    for each in stored:
+        what = f"token {each['name']}"
+        if each["needs_reauth"]:
+            yield _fail(what, each["needs_reauth"], "drafts for it wait until then")
+        elif each["key_id"] != line.vault.key_id:
+            yield _warn(what, "is sealed with an older key", "run `flask secrets rotate`")
+        else:
+            yield _ok(what, "is sealed with the present key")
+
+
 def _clock(line: Line) -> Finding:
     with line.database.read() as connection:
-        at = last_beat(connection, "clock")
-    todo = "start it with `python clock.py`; one is enough"
-    if at is None:
-        return _warn("clock", "has never run", todo)
-    age = line.clock.now() - at
-    if age > timedelta(seconds=CLOCK_SECONDS):
-        return _fail("clock", f"gave its last sign of life {age.seconds} s ago", todo)
-    return _ok("clock", f"gave a sign of life {age.seconds} s ago")
+        age = clock_age(line, connection)
+    if age is None:
+        return _warn("clock", "has never run", START_CLOCK)
+    seconds = int(age.total_seconds())
+    if seconds > CLOCK_SECONDS:
+        return _fail("clock", f"gave its last sign of life {seconds} s ago", START_CLOCK)
+    return _ok("clock", f"gave a sign of life {seconds} s ago")
 
 
 def _worker(line: Line) -> Finding:
@@ -265,6 +280,14 @@ def _worker(line: Line) -> Finding:
     with line.database.read() as connection:
         oldest = next(left_lying(connection, line.clock.now()), None)
     if oldest is not None:
-        todo = "start a worker with `python worker.py`"
-        return _fail("worker", f"{oldest.entity} {oldest.detail}", todo)
+        return _fail("worker", f"{oldest.entity} {oldest.detail}", START_WORKER)
     return _ok("worker", "nothing waits for one longer than 30 s")
+
+
+def _pushing(line: Line) -> Finding:
+    with line.database.read() as connection:
+        copied_at = waiting_since(connection)
+    if copied_at is None:
+        return _ok("pushing", "goes on: this ledger is no copy that has to be compared first")
+    detail, _, todo = WAITS.format(copied_at=as_utc_text(copied_at)).rpartition(" - ")
+    return _warn("pushing", detail, todo)

@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 from console.current import current_line, person_at_the_keyboard
 from console.plans import Shown, print_plan, print_plan_json, progress_bar
 from console.terminal import AS_JSON, print_json, print_table, without_traceback
+from console.texts import one_line
 from ledger.listings import MOST, list_events
+from ledger.reopening import KEEP, TAKE_BACK
 from ledger.replay import (
     HELD,
     UNBILLED,
@@ -24,6 +26,7 @@ from ledger.replay import (
     unbilled_since,
 )
 from ledger.replay import replay as replay_deliveries
+from ledger.settling import settle as settle_reopened
 from planning import Act, rehearse
 
 _COLUMNS = ("delivery", "on", "kind", "endpoint", "subject", "project", "item", "person", "seconds")
@@ -127,6 +130,32 @@ def remap(
     count = line.database.write(lambda connection: act.do(connection, line.clock.now()))
     line.doorbell.ring("map")
     _tell(count, "subjects", "are priced again", as_json=as_json)
+
+
+@events.command()
+@click.argument("subject")
+@click.option("--take-back", "is_back", is_flag=True, help="What was billed is taken back.")
+@click.option("--keep", "is_kept", is_flag=True, help="It stays billed.")
+@click.option("--endpoint", help="Which endpoint told it, where several did.")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def settle(subject: str, is_back: bool, is_kept: bool, endpoint: str | None, as_json: bool) -> None:
+    """Decide about billed work that was opened again, where its rule leaves that to a person."""
+    if is_back == is_kept:
+        raise click.UsageError("say one of --take-back and --keep")
+    line = current_line()
+    decision, actor = TAKE_BACK if is_back else KEEP, person_at_the_keyboard()
+    line.database.write(
+        lambda connection: settle_reopened(
+            connection, subject, decision, endpoint=endpoint, actor=actor, now=line.clock.now()
+        )
+    )
+    line.doorbell.ring("map")
+    if as_json:
+        print_json({"subject": subject, "decision": decision})
+    else:
+        click.echo(one_line(f"{subject}: {'is taken back' if is_back else 'stays billed'}"))
 
 
 def _by(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from console.commands.edits import edit
 from console.current import current_line, person_at_the_keyboard
 from console.explanations import drawn
 from console.invoice_facts import invoice_facts
@@ -19,6 +20,7 @@ from ledger.approvals import approve as approve_draft
 from ledger.explain import explain as explained
 from ledger.listings import MOST, find_invoice, find_timesheet, list_invoices
 from ledger.pushing import try_again
+from ledger.restoring import settle as settle_stray
 from ledger.subjects import changed
 from ledger.timesheets import as_csv
 
@@ -28,6 +30,9 @@ _STATES = ("draft", "blocked", "approved", "pushed", "canceled")
 @click.group()
 def invoices() -> None:
     """Drafts and invoices."""
+
+
+invoices.add_command(edit)
 
 
 @invoices.command("list")
@@ -93,6 +98,12 @@ def show(reference: str, as_json: bool) -> None:
     for each in found["approvals"]:
         is_this = " (an earlier content)" if each["is_void"] else ""
         click.echo(one_line(f"  approved: {each['approved_at']} by {each['approved_by']}{is_this}"))
+    for each in found["edits"]:
+        is_idle = f", {each['state']}" if each["state"] != "standing" else ""
+        by = f"by {each['made_by']} at {each['made_at']}{is_idle}"
+        click.echo(one_line(f"  edit {each['id']}: {each['kind']}: {each['said']} ({by})"))
+    for each in found["notes"]:
+        click.echo(one_line(f"  note: {each}"))
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
@@ -220,6 +231,20 @@ def push(reference: str, as_json: bool) -> None:
         print_json({"reference": reference, "told": told})
     else:
         click.echo(one_line(f"{reference}: {told}"))
+
+
+@invoices.command()
+@click.argument("name", metavar="REFERENCE")
+@with_appcontext
+@without_traceback
+def settle(name: str) -> None:
+    """Note that you have dealt with an invoice that a restored ledger does not know.
+
+    Its billing system holds it under our REFERENCE; `flask waiting` lists it.
+    """
+    line, actor = current_line(), person_at_the_keyboard()
+    line.database.write(lambda connection: settle_stray(connection, name, actor, line.clock.now()))
+    click.echo(one_line(f"{name}: is left as it is; run `flask sync --restored` again"))
 
 
 @invoices.command()

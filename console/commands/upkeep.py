@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 import click
 from flask.cli import with_appcontext
 
 import worker
-from console.current import current_line
+from console.current import current_line, person_at_the_keyboard
 from console.terminal import AS_JSON, print_json, without_traceback
 from console.texts import one_line
 from ledger import polls
@@ -17,6 +18,7 @@ from ledger import sync as gaps
 from ledger.database import upgrade as apply_migrations
 from ledger.events import as_utc_text
 from line import Line
+from recovery import recover
 
 
 @click.group()
@@ -38,10 +40,13 @@ def upgrade() -> None:
 @click.option(
     "--anew", is_flag=True, help="Forget how far the named ENDPOINTs were asked, and begin now."
 )
+@click.option(
+    "--restored", "is_restored", is_flag=True, help="Find out what a restored copy has forgotten."
+)
 @AS_JSON
 @with_appcontext
 @without_traceback
-def sync(endpoints: Sequence[str], anew: bool, as_json: bool) -> None:
+def sync(endpoints: Sequence[str], anew: bool, is_restored: bool, as_json: bool) -> None:
     """Ask for what webhooks have missed: every project tool, or only the ENDPOINTs named.
 
     Each page of an answer is kept before the next one is asked for, so this may be interrupted:
@@ -51,6 +56,11 @@ def sync(endpoints: Sequence[str], anew: bool, as_json: bool) -> None:
     if anew and not endpoints:
         raise click.UsageError("--anew needs the endpoints that are to begin anew")
     line = current_line()
+    if is_restored:
+        if endpoints:
+            raise click.UsageError("--restored asks every system: name no endpoints")
+        _recover(line, as_json=as_json)
+        return
     wanted = line.polled()
     _refuse_unknown(endpoints, {endpoint for endpoint, _ in wanted})
     line.database.write(lambda connection: polls.expect(connection, wanted, line.clock.now()))
@@ -79,6 +89,32 @@ def sync(endpoints: Sequence[str], anew: bool, as_json: bool) -> None:
             f"{len(asked)} questions to project tools; {count} pushed invoices are looked at."
         )
     if any(each.problem for each in asked):
+        sys.exit(1)
+
+
+def _recover(line: Line, *, as_json: bool) -> None:
+    told = recover(
+        line,
+        actor=person_at_the_keyboard(),
+        tell=(lambda _: None) if as_json else (lambda text: click.echo(one_line(text))),
+    )
+    if as_json:
+        print_json({**asdict(told), "pushes": told.is_over})
+    else:
+        click.echo(f"{told.taken_over} invoices had gone out already and are taken over.")
+        for problem in told.problems:
+            click.echo(one_line(f"Could not be asked: {problem}"))
+        for reference in told.strays:
+            click.echo(
+                one_line(
+                    f"{reference}: is at a billing system, and no invoice here is called so - have "
+                    "its work told again, void it there, or leave it: "
+                    f"`flask invoices settle {reference}`"
+                )
+            )
+        goes_on = "Pushing goes on." if told.is_over else "Nothing is pushed before that is done."
+        click.echo(goes_on)
+    if not told.is_over:
         sys.exit(1)
 
 

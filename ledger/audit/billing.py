@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
-from ..tables import customer, invoice, line_item, subject
+from ..handwork import UNDONE
+from ..tables import customer, draft_edit, invoice, line_item, subject
 from .violations import Violation, stream
 
 NAME: Final = "billed once"
@@ -33,7 +34,8 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
 
 def _misplaced(connection: Connection) -> Iterator[Violation]:
     is_frozen = func.coalesce(invoice.c.is_frozen, False)
-    went_out = or_(is_frozen, invoice.c.pushed_content.is_not(None))
+    is_amended = and_(invoice.c.pushed_content.is_not(None), invoice.c.state != "pushed")
+    went_out = or_(is_frozen, is_amended)
     state = line_item.c.state
     cases: tuple[tuple[ColumnElement[bool], str], ...] = (
         (and_(state == "billed", ~went_out), "is billed, but on no invoice that went out"),
@@ -41,6 +43,10 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
         (
             and_(state == "withdrawn", line_item.c.invoice_id.is_not(None)),
             "is withdrawn, but still on an invoice",
+        ),
+        (
+            and_(draft_edit.c.kind == "hold", line_item.c.invoice_id.is_not(None)),
+            "is held back by a person, but on an invoice",
         ),
         (
             and_(state == "released", invoice.c.released_at.is_(None)),
@@ -52,6 +58,7 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
     query = (
         select(*_LINE, wrong.label("wrong"))
         .outerjoin(invoice, invoice.c.id == line_item.c.invoice_id)
+        .outerjoin(draft_edit, draft_edit.c.id == line_item.c.edit_id)
         .where(or_(*(condition for condition, _ in cases)))
     )
     for row in stream(connection, query):
@@ -61,15 +68,19 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
 def _left_out(connection: Connection) -> Iterator[Violation]:
     """Yield open lines that assembling has passed over.
 
-    A counted line waits for an invoice where it changes nothing that was billed before.
+    A counted line waits for an invoice where it changes nothing that was billed before, and what
+    a person holds back waits for that person.
     """
+    is_held = func.coalesce(and_(draft_edit.c.kind == "hold", draft_edit.c.state != UNDONE), False)
     query = (
         select(*_LINE)
         .join(customer, customer.c.key == line_item.c.customer)
+        .outerjoin(draft_edit, draft_edit.c.id == line_item.c.edit_id)
         .where(
             line_item.c.state == "open",
             line_item.c.invoice_id.is_(None),
             line_item.c.kind != "counted",
+            ~is_held,
             customer.c.state == "settled",
             customer.c.reason.is_(None),
         )

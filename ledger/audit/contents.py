@@ -12,8 +12,7 @@ from sqlalchemy import Connection, and_, or_, select
 from ..events import canonical_json
 from ..invoices import draft_from_json
 from ..layouts import layout_from_json
-from ..printing import NumberedLine, print_lines
-from ..subjects import line_from_row
+from ..printing import NumberedLine, numbered, print_lines
 from ..tables import customer, invoice, line_item
 from .violations import Violation, stream
 
@@ -72,7 +71,7 @@ def _lines(connection: Connection, invoice_id: int) -> tuple[list[NumberedLine],
     lines = []
     corrected = {}
     for row in stream(connection, query):
-        lines.append(NumberedLine(row["id"], line_from_row(row)))
+        lines.append(numbered(row))
         if row["corrects_id"] is not None:
             corrected[row["corrects_id"]] = row["corrected_reference"] or "no invoice"
     return lines, corrected

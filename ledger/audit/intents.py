@@ -18,6 +18,8 @@ CREATE: Final = "create"
 """The operation that makes a draft at the billing system."""
 UPDATE: Final = "update"
 """The operation that amends it there."""
+CREDIT: Final = "credit"
+"""The operation that issues a credit note there."""
 LONGEST_DOUBT: Final = timedelta(minutes=15)
 """How long a change may be uncertain before somebody or something must be about to look."""
 _STATES: Final = ("intended", "sent", "uncertain", "confirmed", "refused", "absent")
@@ -32,7 +34,7 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:
 
 def _without_intent(connection: Connection) -> Iterator[Violation]:
     revision = literal(":") + cast(invoice.c.pushed_revision, String)
-    operations = [literal(operation) + revision for operation in (CREATE, UPDATE)]
+    operations = [literal(operation) + revision for operation in (CREATE, UPDATE, CREDIT)]
     confirmed = (
         select(intent.c.id)
         .where(

@@ -24,11 +24,21 @@ from ..facts import fact_from_row
 from ..money import line_amount
 from ..subjects import known_line
 from ..sums import not_summed_up
-from ..tables import customer, delivery, event, fact, line_item, mapping_version, subject
+from ..tables import (
+    customer,
+    delivery,
+    draft_edit,
+    event,
+    fact,
+    line_item,
+    mapping_version,
+    subject,
+)
 from .violations import Violation, stream
 
 NAME: Final = "prices"
 _LINE: Final = (line_item.c.id, line_item.c.amount, line_item.c.currency)
+_IS_BY_HAND: Final = line_item.c.kind == "discount"
 _IS_OF_ONE_FACT: Final = line_item.c.kind.in_(("entry", "counted"))
 
 
@@ -108,13 +118,18 @@ def _without_origin(connection: Connection) -> Iterator[Violation]:
             ),
         )
         .outerjoin(delivery, delivery.c.id == event.c.delivery_id)
+        .outerjoin(
+            draft_edit,
+            and_(draft_edit.c.id == line_item.c.edit_id, draft_edit.c.kind == line_item.c.kind),
+        )
         .outerjoin(mapping_version, mapping_version.c.version == line_item.c.mapping_version)
         .where(
             or_(
                 func.trim(line_item.c.rule) == "",
                 mapping_version.c.version.is_(None),
                 and_(_IS_OF_ONE_FACT, delivery.c.id.is_(None)),
-                and_(~_IS_OF_ONE_FACT, line_item.c.pool == ""),
+                and_(~_IS_OF_ONE_FACT, ~_IS_BY_HAND, line_item.c.pool == ""),
+                and_(_IS_BY_HAND, line_item.c.corrects_id.is_(None), draft_edit.c.id.is_(None)),
             )
         )
     )

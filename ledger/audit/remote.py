@@ -58,9 +58,11 @@ class SeenInvoice:
 
 
 def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
-    """Return all invoices that went out."""
+    """Return all invoices that went out; a credit note shows in what its invoice was credited."""
     query = (
-        select(invoice).where(or_(invoice.c.state == "pushed", IS_AMENDED)).order_by(invoice.c.id)
+        select(invoice)
+        .where(or_(invoice.c.state == "pushed", IS_AMENDED), invoice.c.kind == "invoice")
+        .order_by(invoice.c.id)
     )
     return [
         PushedInvoice(

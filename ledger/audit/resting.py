@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, and_, case, distinct, func, or_, selec
 
 from ..approvals import by_rule
 from ..claims import waits
+from ..restoring import may_push
 from ..sync import LOOKED_AT, due
 from ..tables import customer, delivery, event, fact, hint, invoice, poll, report, subject
 from .violations import Violation, stream
@@ -49,7 +50,7 @@ _STAGES: Final[tuple[_Stage, ...]] = (
     ("map", subject, "waiting", None),
     ("assemble", customer, "waiting", None),
     ("approve", invoice, "draft", by_rule),
-    ("push", invoice, "approved", None),
+    ("push", invoice, "approved", may_push),
     ("follow", hint, "waiting", None),
     ("look", invoice, LOOKED_AT, due),
     ("report", report, "waiting", None),

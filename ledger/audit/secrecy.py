@@ -1,7 +1,7 @@
-"""Invariant 9: secrets are not in the database: rules name them, tokens are kept as hashes.
+"""Invariant 9: no secret can be read in the database.
 
-Billhook stores no credentials of other systems yet (they come from the environment) and sends
-no reminders yet; what is to be checked about both stands here when they do.
+Rules name secrets, our own tokens are kept as hashes, those of other systems sealed. Billhook
+sends no reminders yet; what is to be checked about them stands here when it does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from ..tables import api_token, mapping_version
+from ..tables import api_token, credential, mapping_version
 from .violations import Violation, stream
 
 NAME: Final = "secrets"
@@ -33,6 +33,8 @@ https://docs.stripe.com/keys and
 https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
 """
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SEALED: Final = re.compile(r"gAAAA[A-Za-z0-9_-]{95,}={0,2}")
+"""What `vault.py` makes: a Fernet token, https://github.com/fernet/spec."""
 
 
 def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
@@ -50,6 +52,13 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
         if not _SHA256.fullmatch(row["token_hash"]):
             yield Violation(
                 NAME, f"api_token:{row['id']}", "is not kept as a SHA-256 hash - revoke it"
+            )
+    for row in stream(connection, select(credential.c.name, credential.c.sealed)):
+        if not _SEALED.fullmatch(row["sealed"]):
+            yield Violation(
+                NAME,
+                f"credential:{row['name']}",
+                "is not sealed - revoke it in its system, then `flask secrets store` a new one",
             )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import insert, update
 from ledger import tables
 from ledger.claims import NEVER
 from ledger.doorbell import RedisDoorbell
+from ledger.heartbeats import beat
 from ledger.versions import activate
 from mappings.book import Book
 from settings import Settings
@@ -57,7 +58,16 @@ def test_ready_is_said_once_rules_are_active(client: FlaskClient, firm: SmallFir
     _activate_rules(firm)
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert set(answer.get_json().values()) == {"ok"}
+    told = answer.get_json()
+    assert {told[name] for name in ("database", "rules", "queue")} == {"ok"}
+    # What requests can do without is noted, and keeps nobody away.
+    assert "has never run" in told["notes"]["clock"]
+    firm.database.write(lambda connection: beat(connection, "clock", firm.now))
+    assert client.get("/readyz").get_json()["notes"] == {}
+    firm.clock.moment = firm.now + timedelta(days=2)
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert "172800 s ago" in answer.get_json()["notes"]["clock"]
 
 
 def test_an_older_schema_is_not_ready(client: FlaskClient, firm: SmallFirm) -> None:

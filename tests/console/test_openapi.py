@@ -19,6 +19,8 @@ from tests.ledger.seed import SmallFirm, month_of_work
 OPERATIONS = (
     *("GET /api/v1/events", "GET /api/v1/lines", "GET /api/v1/held", "GET /api/v1/invoices"),
     *("GET /api/v1/invoices/{reference}", "POST /api/v1/invoices/{reference}/approve"),
+    "POST /api/v1/invoices/{reference}/edits",
+    "DELETE /api/v1/invoices/{reference}/edits/{edit_id}",
 )
 EXAMPLES = 25
 """Requests for each operation; derived from the document, so the same ones in each run."""

@@ -7,9 +7,7 @@ A new connector is covered by being registered: `connectors/<key>/stand_in.py` h
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.connector import BillingConnector, RemoteInvoice
+from connectors.connector import BillingConnector
 from connectors.contract import ContractRig
 from connectors.http import Response
 from connectors.registry import billing_connectors
@@ -31,90 +29,11 @@ from ledger.errors import (
     TransientError,
     UnsupportedError,
 )
-from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
-from ledger.money import line_amount
+from ledger.invoices import PrintedLine
 from ledger.payments import payment_of
-from ledger.shown import differences
 
+from .billing import ABLE_TO, DRAFT, KEYS, assert_shows, draft_of, line, push, setup_of
 from .spoiled_http import NoHttp, SpoiledHttp
-
-KEYS = sorted(billing_connectors())
-Setup = Callable[[Path], ContractRig]
-
-
-def setup_of(key: str) -> Setup:
-    found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
-    return found
-
-
-def rigs() -> Iterator[tuple[str, ContractRig]]:
-    with TemporaryDirectory() as folder:
-        for key in KEYS:
-            yield key, setup_of(key)(Path(folder))
-
-
-ABLE_TO = {key: set(rig.happenings) for key, rig in rigs()}
-OVER_HTTP = [key for key, rig in rigs() if rig.http]
-
-
-@pytest.fixture(params=KEYS)
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
-    return setup_of(request.param)(tmp_path)
-
-
-@pytest.fixture
-def connector(rig: ContractRig) -> BillingConnector:
-    return rig.connect(rig.http or NoHttp())
-
-
-@pytest.fixture(params=OVER_HTTP)
-def http_rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
-    return setup_of(request.param)(tmp_path)
-
-
-@pytest.fixture
-def spoiled(http_rig: ContractRig) -> SpoiledHttp:
-    assert http_rig.http
-    return SpoiledHttp(http_rig.http)
-
-
-def line(quantity: str, price: str, currency: str, text: str = "Engineering") -> PrintedLine:
-    amount = line_amount(Decimal(quantity), Decimal(price), currency).minor
-    return PrintedLine(text, Decimal(quantity), Decimal(price), amount)
-
-
-def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
-    return InvoiceDraft(
-        reference=reference,
-        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example"),
-        currency=currency,
-        lines=lines,
-        period_from=date(2026, 3, 1),
-        period_to=date(2026, 3, 31),
-        days_until_due=30,
-        purchase_order="PO-4471",
-        memo="Work in March",
-        footer="Thank you",
-    )
-
-
-DRAFT = draft_of(line("1.5", "120.00", "EUR"), line("0.3333", "100.00", "EUR", "Review"))
-
-
-def push(connector: BillingConnector, draft: InvoiceDraft, key: str = "key-1") -> str:
-    customer = connector.resolve_customer(draft, idempotency_key=key)
-    pushed = connector.create_draft(draft, remote_customer=customer, idempotency_key=key)
-    return pushed.remote_id
-
-
-def assert_shows(
-    connector: BillingConnector, draft: InvoiceDraft, remote: RemoteInvoice | None
-) -> None:
-    """Assert that the system shows just this draft: total, lines, and what stands around them."""
-    assert remote is not None
-    assert remote.shown is not None
-    in_order = connector.abilities.keeps_order
-    assert list(differences(connector.shown(draft), remote.shown, in_order=in_order)) == []
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -195,89 +114,6 @@ def test_other_content_under_the_same_reference_is_refused(connector: BillingCon
     other = replace(DRAFT, memo="Other work")
     with pytest.raises(PermanentError, match="acme-1"):
         connector.complete_draft(other, found, idempotency_key="key-2")
-
-
-AMENDED = replace(
-    DRAFT,
-    lines=(
-        *DRAFT.lines[:1],
-        line("2", "80.00", "EUR", "Deployment"),
-        line("-0.5", "100.00", "EUR", "Review"),
-    ),
-    memo="Work in March, corrected",
-    purchase_order=None,
-)
-SHORTER = replace(DRAFT, lines=DRAFT.lines[1:])
-LONGER = replace(
-    DRAFT, lines=(*(line("1", "2.00", "EUR", f"Task {number}") for number in range(120)),)
-)
-
-
-@pytest.mark.parametrize("amended", [AMENDED, SHORTER, LONGER, replace(DRAFT, footer="Bye")])
-def test_a_draft_is_brought_up_to_what_it_should_be_by_now(
-    connector: BillingConnector, amended: InvoiceDraft
-) -> None:
-    remote_id = push(connector, DRAFT)
-    updated = connector.update_draft(amended, remote_id, idempotency_key="key-2")
-    assert (updated.remote_id, updated.is_complete) == (remote_id, True)
-    assert_shows(connector, amended, updated)
-    assert_shows(connector, amended, connector.fetch_invoice(remote_id))
-    assert_shows(connector, amended, connector.find_invoice("acme-1", remote_customer=None))
-    # Once more changes nothing, and back again is as before.
-    again = connector.update_draft(amended, remote_id, idempotency_key="key-2")
-    assert_shows(connector, amended, again)
-    back = connector.update_draft(DRAFT, remote_id, idempotency_key="key-3")
-    assert_shows(connector, DRAFT, back)
-
-
-@pytest.mark.parametrize("lost", ["lose_reply", "lose_request"])
-@pytest.mark.parametrize("nth", [1, 2, 3])
-@pytest.mark.parametrize("key", ["key-2", "key-3"])
-def test_an_update_that_was_lost_in_the_middle_is_gone_on_with(
-    http_rig: ContractRig, spoiled: SpoiledHttp, nth: int, lost: str, key: str
-) -> None:
-    connector = http_rig.connect(spoiled)
-    remote_id = push(connector, DRAFT)
-    spoiled.at, spoiled.changes, spoiled.spoil = nth, True, getattr(spoiled, lost)
-    try:
-        connector.update_draft(AMENDED, remote_id, idempotency_key="key-2")
-    except OutcomeUnknownError:
-        half = connector.fetch_invoice(remote_id)
-        is_done = half.shown is not None and not list(
-            differences(connector.shown(AMENDED), half.shown)
-        )
-        is_as_before = half.shown is not None and not list(
-            differences(connector.shown(DRAFT), half.shown)
-        )
-        # Whoever looks sees either one or the other, or that it is not complete.
-        assert is_done or is_as_before or not half.is_complete
-    # Under the same key, or under a new one once nothing can come of it any more.
-    updated = connector.update_draft(AMENDED, remote_id, idempotency_key=key)
-    assert updated.is_complete
-    assert_shows(connector, AMENDED, connector.fetch_invoice(remote_id))
-
-
-def test_what_is_no_draft_any_more_is_never_updated(
-    rig: ContractRig, connector: BillingConnector
-) -> None:
-    remote_id = push(connector, DRAFT)
-    rig.happenings["finalize"](remote_id, 0)
-    before = connector.fetch_invoice(remote_id)
-    with pytest.raises(RejectedError, match="no draft any more"):
-        connector.update_draft(AMENDED, remote_id, idempotency_key="key-2")
-    after = connector.fetch_invoice(remote_id)
-    assert (after.amounts.total, after.lines) == (before.amounts.total, before.lines)
-
-
-@pytest.mark.parametrize(
-    "seen", [replace(DRAFT, lines=DRAFT.lines[::-1]), replace(DRAFT, memo=None), SHORTER]
-)
-def test_another_draft_than_the_one_that_was_pushed_is_told_apart(
-    connector: BillingConnector, seen: InvoiceDraft
-) -> None:
-    remote = connector.fetch_invoice(push(connector, DRAFT))
-    assert remote.shown is not None
-    assert list(differences(connector.shown(seen), remote.shown))
 
 
 AMOUNTS = [

@@ -8,7 +8,9 @@ import pytest
 
 from connectors.http import Request
 from connectors.stripe.connector import StripeConnector
-from ledger import tables
+from ledger import pushing, tables
+from ledger.audit import audit
+from ledger.claims import claim
 from ledger.errors import OutcomeUnknownError
 from ledger.pushing import try_again
 from tests.journeys.house import issue, worklog
@@ -195,3 +197,16 @@ def test_a_push_without_credentials_waits_and_says_what_to_do(office: Office) ->
     office.clock.go_on(int(timedelta(minutes=15).total_seconds()))
     office.settle()
     assert_pushed_once(office)
+
+
+def test_a_draft_that_changes_between_claim_and_push_is_not_pushed(office: Office) -> None:
+    database, now = office.line.database, office.clock.now()
+    claimed = database.write(
+        lambda connection: claim(connection, tables.invoice, "approved", now, 1)
+    )
+    office.tell(worklog(3, seconds=7200))
+    assert database.write(lambda connection: pushing.begin(connection, claimed, now)) is None
+    assert office.invoices()[OCTOBER][0] == "draft"
+    assert office.log("invoice.approval_void") == []
+    with database.read() as connection:
+        assert [each for each in audit(connection, now) if each.invariant == "states"] == []

@@ -23,7 +23,7 @@ from ledger.homes import Period
 from ledger.invoices import BilledCustomer
 from ledger.money import hours, line_amount
 from ledger.payments import Amounts
-from ledger.subjects import Verdict
+from ledger.verdicts import Verdict
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 VERSION = "5" * 64

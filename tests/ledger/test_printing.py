@@ -257,11 +257,11 @@ def test_all_in_one_takes_several_rules_and_projects_but_one_text_and_price() ->
         entry(2, "2", rule="Other", project="SITE", **alike),
         entry(3, "4", description="else", **alike),
         entry(4, "8", unit_price=Decimal("90.00"), amount=72000, **alike),
-        entry(5, "-1", corrects_id=7, **alike),
+        entry(5, "-1", corrects_id=70, **alike),
         entry(6, "16", tax="DE7", **alike),
         entry(7, "-3", kind="agreement", pool="Cap", description="over the cap", **alike),
     ]
-    printed = print_lines(lines, {7: "acme-2026-09"})
+    printed = print_lines(lines, {70: "acme-2026-09"})
     assert sorted((line.description, str(line.quantity)) for line in printed) == [
         ("Correction to acme-2026-09: work", "-1"),
         ("else", "1"),

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS customer (id INTEGER PRIMARY KEY, key TEXT, content TEXT);
 CREATE TABLE IF NOT EXISTS invoice (
-    id INTEGER PRIMARY KEY, reference TEXT, customer TEXT, currency TEXT, header TEXT,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, reference TEXT, customer TEXT, currency TEXT, header TEXT,
     state TEXT DEFAULT 'draft', version INTEGER DEFAULT 1, paid INTEGER DEFAULT 0,
     credited INTEGER DEFAULT 0, created_at REAL, changed_at REAL);
 CREATE INDEX IF NOT EXISTS by_reference ON invoice (reference);

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 TABLES: Final = (
     *("customers", "products", "invoices", "lines", "invoice_payments", "payment_intents"),
     *("charges", "refunds", "disputes", "credit_notes", "events", "keys"),
+    "tax_rates",
 )
 MOST_LINES: Final = 250
 PRODUCT: Final = "prod_services"
@@ -128,11 +129,21 @@ class Book:
         for line in params["lines"]:
             for tax in line.get("tax_amounts") or ():
                 _tax_fits(tax, row["currency"])
+                tax["tax_rate"] = self._tax_rate(tax["tax_rate_data"])
         for line, amount in zip(params["lines"], amounts, strict=True):
             present.append(shapes.line(self._new_id("il"), row, line, amount))
         row["metadata"] = metadata
         self.emit("invoice.updated", self.invoice(invoice_id))
         return self.invoice(invoice_id)
+
+    def _tax_rate(self, data: Row) -> str:
+        """Return the id of the rate that is made of the data of a line's tax."""
+        for known in self._tables["tax_rates"].values():
+            if all(str(known[name]) == str(value) for name, value in data.items()):
+                return str(known["id"])
+        now = self.now()
+        rate = self.add("tax_rates", "txr", lambda new_id: shapes.tax_rate(new_id, now, data))
+        return str(rate["id"])
 
     def remove_lines(self, invoice_id: str, params: Row) -> Row:
         """Remove some lines from a draft, or none if one of them is not on it."""
@@ -168,7 +179,7 @@ class Book:
                 if value < 0 or value != round(value, 12):
                     raise Refusal(400, f"Invalid decimal: {value}", param=name)
             amount = int((quantity * unit).quantize(Decimal(1), ROUND_HALF_UP))
-        _divides(amount, currency)
+        divides(amount, currency)
         return amount
 
     def invoice(self, invoice_id: str) -> Row:
@@ -282,7 +293,8 @@ def _merged(metadata: dict[str, str], news: Any) -> dict[str, str]:
     return {key: value for key, value in merged.items() if value != ""}
 
 
-def _divides(amount: int, currency: str) -> None:
+def divides(amount: int, currency: str) -> None:
+    """Raise Refusal for an amount that is finer than Stripe's step for the currency."""
     step = 10 if currency in TENTHS else 100 if currency in HUNDREDTHS else 1
     if amount % step:
         raise Refusal(400, f"Amounts in {currency} must be divisible by {step}")
@@ -291,7 +303,7 @@ def _divides(amount: int, currency: str) -> None:
 def _tax_fits(tax: Row, currency: str) -> None:
     """Refuse a tax as the package's own descriptions of its parameters say."""
     for name in ("amount", "taxable_amount"):
-        _divides(tax[name], currency)
+        divides(tax[name], currency)
     data = tax["tax_rate_data"]
     percentage = Decimal(str(data["percentage"]))
     if not 0 <= percentage <= 100 or percentage != round(percentage, 4):

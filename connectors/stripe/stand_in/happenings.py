@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from . import shapes
 from .book import Book
+from .credit_notes import keep_note
 from .parameters import Refusal
 
 Row = dict[str, Any]
@@ -78,16 +79,9 @@ def credit(book: Book, invoice_id: str, amount: int | None = None) -> Row:
     invoice = book.invoice(invoice_id)
     if invoice["status"] not in ("open", "paid"):
         raise Refusal(400, f"The invoice is {invoice['status']}")
-    kind = "pre_payment" if invoice["status"] == "open" else "post_payment"
     credited = amount or (invoice["amount_remaining"] or invoice["total"])
-    book.get("invoices", invoice_id)[f"{kind}_credit_notes_amount"] += credited
-    note = book.add(
-        "credit_notes",
-        "cn",
-        lambda new_id: shapes.credit_note(new_id, book.now(), invoice, credited, kind),
-    )
-    book.emit("credit_note.created", note)
-    book.settle(invoice_id)
+    pre_payment = credited if invoice["status"] == "open" else 0
+    keep_note(book, invoice, credited, pre_payment=pre_payment)
     return book.invoice(invoice_id)
 
 

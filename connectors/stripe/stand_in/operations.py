@@ -11,6 +11,7 @@ from stripe import params
 
 from . import shapes
 from .book import Book
+from .credit_notes import create
 from .parameters import Refusal
 
 Row = dict[str, Any]
@@ -143,6 +144,10 @@ OPERATIONS: Final = (
     Operation("POST", f"{INVOICE}/finalize", params.InvoiceFinalizeInvoiceParams, Book.finalize),
     Operation("POST", f"{INVOICE}/send", params.InvoiceSendInvoiceParams, Book.send),
     Operation("POST", f"{INVOICE}/void", params.InvoiceVoidInvoiceParams, Book.void),
+    Operation("POST", "/v1/credit_notes", params.CreditNoteCreateParams, create),
+    Operation("GET", "/v1/credit_notes", params.CreditNoteListParams,
+              _listing("credit_notes", "/v1/credit_notes", "invoice", "customer")),
+    Operation("GET", "/v1/tax_rates/{}", params.TaxRateRetrieveParams, _get("tax_rates")),
     Operation("GET", "/v1/invoice_payments", params.InvoicePaymentListParams, _invoice_payments),
     Operation("GET", "/v1/payment_intents/{}", params.PaymentIntentRetrieveParams, _intent),
     Operation("GET", "/v1/charges/{}", params.ChargeRetrieveParams, _get("charges")),

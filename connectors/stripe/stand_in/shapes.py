@@ -113,7 +113,7 @@ def _tax(params: Row) -> Row:
     return {
         "amount": params["amount"],
         "tax_behavior": "inclusive" if data["inclusive"] else "exclusive",
-        "tax_rate_details": {"tax_rate": f"txr_{data['display_name']}_{data['percentage']}"},
+        "tax_rate_details": {"tax_rate": params["tax_rate"]},
         "taxability_reason": params.get("taxability_reason", "not_available"),
         "taxable_amount": params["taxable_amount"],
         "type": "tax_rate_details",
@@ -209,8 +209,19 @@ def dispute(row_id: str, created: int, of: Row, amount: int) -> Row:
     }
 
 
-def credit_note(row_id: str, created: int, of: Row, amount: int, kind: str) -> Row:
-    """Return a credit note on an invoice; `kind` is pre_payment or post_payment."""
+def credit_note(
+    row_id: str,
+    created: int,
+    of: Row,
+    amount: int,
+    *,
+    pre_payment: int,
+    metadata: Row | None = None,
+    number: str = "",
+) -> Row:
+    """Return a credit note on an invoice; `pre_payment` is the part of what was still due."""
+    kinds = ("pre_payment", pre_payment), ("post_payment", amount - pre_payment)
+    named = [kind for kind, part in kinds if part] or ["pre_payment"]
     return {
         "id": row_id,
         "object": "credit_note",
@@ -220,10 +231,29 @@ def credit_note(row_id: str, created: int, of: Row, amount: int, kind: str) -> R
         "currency": of["currency"],
         "customer": of["customer"],
         "invoice": of["id"],
-        "metadata": {},
+        "metadata": dict(metadata or {}),
+        "number": number or f"{of['number']}-CN-{row_id[-2:]}",
+        "post_payment_amount": amount - pre_payment,
+        "pre_payment_amount": pre_payment,
         "status": "issued",
         "total": amount,
-        "type": kind,
+        "type": named[0] if len(named) == 1 else "mixed",
+    }
+
+
+def tax_rate(row_id: str, created: int, data: Row) -> Row:
+    """Return the tax rate that a line's own data make; nobody can use it for anything new."""
+    return {
+        "id": row_id,
+        "object": "tax_rate",
+        "active": False,
+        "created": created,
+        "description": data.get("description"),
+        "display_name": data["display_name"],
+        "inclusive": data["inclusive"],
+        "livemode": False,
+        "metadata": {},
+        "percentage": data["percentage"],
     }
 
 

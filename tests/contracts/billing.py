@@ -1,0 +1,74 @@
+"""What the contract tests of billing connectors share: every connector's rig, and a draft."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from connectors.connector import BillingConnector, RemoteInvoice
+from connectors.contract import ContractRig
+from connectors.registry import billing_connectors
+from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.money import line_amount
+from ledger.shown import differences
+
+KEYS = sorted(billing_connectors())
+Setup = Callable[[Path], ContractRig]
+
+
+def setup_of(key: str) -> Setup:
+    found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
+    return found
+
+
+def rigs() -> Iterator[tuple[str, ContractRig]]:
+    with TemporaryDirectory() as folder:
+        for key in KEYS:
+            yield key, setup_of(key)(Path(folder))
+
+
+ABLE_TO = {key: set(rig.happenings) for key, rig in rigs()}
+OVER_HTTP = [key for key, rig in rigs() if rig.http]
+
+
+def line(quantity: str, price: str, currency: str, text: str = "Engineering") -> PrintedLine:
+    amount = line_amount(Decimal(quantity), Decimal(price), currency).minor
+    return PrintedLine(text, Decimal(quantity), Decimal(price), amount)
+
+
+def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
+    return InvoiceDraft(
+        reference=reference,
+        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example"),
+        currency=currency,
+        lines=lines,
+        period_from=date(2026, 3, 1),
+        period_to=date(2026, 3, 31),
+        days_until_due=30,
+        purchase_order="PO-4471",
+        memo="Work in March",
+        footer="Thank you",
+    )
+
+
+DRAFT = draft_of(line("1.5", "120.00", "EUR"), line("0.3333", "100.00", "EUR", "Review"))
+
+
+def push(connector: BillingConnector, draft: InvoiceDraft, key: str = "key-1") -> str:
+    customer = connector.resolve_customer(draft, idempotency_key=key)
+    pushed = connector.create_draft(draft, remote_customer=customer, idempotency_key=key)
+    return pushed.remote_id
+
+
+def assert_shows(
+    connector: BillingConnector, draft: InvoiceDraft, remote: RemoteInvoice | None
+) -> None:
+    """Assert that the system shows just this draft: total, lines, and what stands around them."""
+    assert remote is not None
+    assert remote.shown is not None
+    in_order = connector.abilities.keeps_order
+    assert list(differences(connector.shown(draft), remote.shown, in_order=in_order)) == []

@@ -1,0 +1,1 @@
+"""Spoiled deliveries, correctly signed: what `torture.fuzz` posts, and to which firm."""

@@ -1,0 +1,184 @@
+"""Walks through the world of the stateful test towards what was tried least, and keeps count.
+
+Beside hypothesis, which chooses freely and shrinks, the explorer steers: of some steps that make
+sense now it takes the one whose (state of the invoice) x (event) was hit least often. A run that
+ends badly is shortened to the steps that it needs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from .model_checks import Broken
+from .model_firm import Firm
+from .model_steps import Step
+from .model_world import World
+
+STEPS: Final = 60
+LEAST_HITS: Final = 5
+"""How often each pair must be hit, or the run says nothing."""
+TRIED: Final = 24
+"""From how many possible steps the next one is chosen."""
+ROADS: Final = {
+    "draft": ("log", "phase ends"),
+    "approved": ("approve", "log"),
+    "frozen": ("trouble at Stripe", "approve", "log"),
+    "draft there": ("approve", "log"),
+    "open": ("finalize", "approve", "log"),
+    "paid": ("pay", "finalize", "approve", "log"),
+    "went back": ("dispute", "write_off", "pay", "finalize", "approve", "log"),
+    "void": ("void", "finalize", "approve", "log"),
+    "deleted": ("delete", "approve", "log"),
+}
+"""The steps that lead to a state: the first that can be done now brings it nearest."""
+ON_THE_ROAD: Final = 0.4
+"""How often a step is taken only because of where it leads to."""
+
+Move = tuple[str, tuple[int, ...], bool]
+"""A step, its numbers, and whether the worker works afterwards."""
+
+
+@dataclass(slots=True)
+class Coverage:
+    """How often each event hit work in each state of its invoice."""
+
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    steps: int = 0
+    runs: int = 0
+
+    def count(self, step: Step, states: Sequence[str]) -> None:
+        """Count one step."""
+        self.steps += 1
+        self.hits.update((step.name, state) for state in states)
+
+    def least(self, step: Step, states: Sequence[str]) -> int:
+        """Return how often the rarest pair was hit that this step would hit now."""
+        wanted = [self.hits[step.name, state] for state in states if state in step.can_hit]
+        return min(wanted, default=LEAST_HITS)
+
+    def missing(self, steps: Iterable[Step]) -> list[tuple[str, str]]:
+        """Return the pairs that can occur and were hit too seldom."""
+        return [
+            (step.name, state)
+            for step in steps
+            for state in sorted(step.can_hit)
+            if self.hits[step.name, state] < LEAST_HITS
+        ]
+
+
+class Failure(Exception):
+    """A run ended badly: what was seen, and the shortest run that was found to show it."""
+
+    def __init__(self, seen: str, moves: Sequence[Move]) -> None:
+        super().__init__(seen, moves)
+        self.seen, self.moves = seen, moves
+
+    def __str__(self) -> str:
+        return f"{self.seen}\n{written(self.moves)}"
+
+
+def failure(firm: Firm, error: Exception, moves: Sequence[Move]) -> Failure:
+    """Return what a run has shown that ended with an error, shortened to what it needs."""
+    shortest = shortened(moves, lambda some: _fails_alike(firm, some, error))
+    name = "" if isinstance(error, Broken) else f"{type(error).__name__}: "
+    return Failure(f"{name}{error}", shortest)
+
+
+def explore(firm: Firm, seed: int, coverage: Coverage, *, steps: int = STEPS) -> None:
+    """Play one run; raise Failure with the shortened run if a promise is broken."""
+    rng = random.Random(seed)
+    moves: list[Move] = []
+    world = World(firm)
+    coverage.runs += 1
+    try:
+        for _ in range(steps):
+            move, states = _next(world, rng, coverage)
+            coverage.count(world.steps[move[0]], states)
+            moves.append(move)
+            world.play(move[0], *move[1], work=move[2])
+        world.end()
+    except Exception as error:
+        raise failure(firm, error, moves) from error
+
+
+def _next(world: World, rng: random.Random, coverage: Coverage) -> tuple[Move, list[str]]:
+    """Return the next step and what it hits: what was hit least, or what leads on."""
+    if rng.random() < ON_THE_ROAD and (found := _on_the_road(world, rng, coverage)):
+        return found
+    every = list(world.steps.values())
+    possible: list[tuple[float, Move, list[str]]] = []
+    while not possible:
+        for _ in range(TRIED):
+            step = rng.choice(every)
+            numbers = tuple(rng.randrange(size) for size in step.sizes)
+            if states := list(step.hits(*numbers)):
+                score = coverage.least(step, states) + rng.random()
+                possible.append((score, (step.name, numbers, rng.random() < 0.5), states))
+    _, move, states = min(possible, key=lambda each: each[0])
+    return move, states
+
+
+def _on_the_road(
+    world: World, rng: random.Random, coverage: Coverage
+) -> tuple[Move, list[str]] | None:
+    """Return a step towards a state in which much is still to be tried; None if there is none."""
+    missing = [state for _, state in coverage.missing(world.steps.values()) if state in ROADS]
+    target = rng.choice(missing or list(ROADS))
+    for name in ("hear", *ROADS[target]):
+        step = world.steps[name]
+        # The last choice is the one that means all of them, where there is such a one.
+        for numbers in (
+            tuple(size - 1 for size in step.sizes),
+            tuple(rng.randrange(size) for size in step.sizes),
+        ):
+            if states := list(step.hits(*numbers)):
+                stays = name == "approve" and target in ("approved", "frozen")
+                return (name, numbers, not stays), states
+    return None
+
+
+def replay(firm: Firm, moves: Sequence[Move]) -> None:
+    """Play a run that is written down, to its end."""
+    world = World(firm)
+    for name, numbers, work in moves:
+        world.play(name, *numbers, work=work)
+    world.end()
+
+
+def _fails_alike(firm: Firm, moves: Sequence[Move], error: Exception) -> bool:
+    try:
+        replay(firm, moves)
+    except Exception as other:
+        return type(other) is type(error)
+    return False
+
+
+def shortened(moves: Sequence[Move], fails: Callable[[Sequence[Move]], bool]) -> list[Move]:
+    """Return a shorter run that still fails: halves, quarters, ... single steps are left out."""
+    left = list(moves)
+    if not fails(left):
+        return left
+    size = max(len(left) // 2, 1)
+    while True:
+        start = 0
+        while start < len(left):
+            without = left[:start] + left[start + size :]
+            if fails(without):
+                left = without
+            else:
+                start += size
+        if size == 1:
+            return left
+        size //= 2
+
+
+def written(moves: Sequence[Move]) -> str:
+    """Return a run as the lines of a regression test."""
+    return "\n".join(
+        f"world.play({', '.join([repr(name), *map(str, numbers)])}{'' if work else ', work=False'})"
+        for name, numbers, work in moves
+    )

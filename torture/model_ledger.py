@@ -1,0 +1,97 @@
+"""What the ledger says after a step, read by plain SQL: the product's own code is not asked.
+
+`torture/model_checks.py` holds it against the truth, and the generator steers by it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Row = dict[str, Any]
+SYSTEM_STATES: Final = {
+    "draft": "draft there",
+    **dict.fromkeys(("open", "processing", "partially_paid"), "open"),
+    **dict.fromkeys(("paid", "overpaid"), "paid"),
+    **dict.fromkeys(("partially_refunded", "refunded", "disputed"), "went back"),
+    **dict.fromkeys(("credited", "uncollectible"), "went back"),
+    "void": "void",
+    "deleted": "deleted",
+}
+"""The payment words, as far as it matters to what comes afterwards."""
+STATES: Final = (
+    *("no line", "held", "draft", "blocked", "approved", "frozen", "amended", "conflict"),
+    *dict.fromkeys(SYSTEM_STATES.values()),
+)
+"""Where the newest line of a piece of work can stand, and stands often enough."""
+_TABLES: Final = {
+    "subject": "id, name, kind, state, customer, seconds, held_seconds, excluded_seconds",
+    "line_item": "id, subject_id, kind, customer, amount, seconds, corrects_id, state, invoice_id, "
+    "billed_revision, edit_id",
+    "invoice": "id, reference, customer, state, is_frozen, content_hash, payment, remote_id, "
+    "connector, net, total, problem, content, pushed_content, pushed_revision, conflict, "
+    "released_at",
+}
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The subjects, lines and invoices of one moment."""
+
+    subjects: dict[str, Row] = field(default_factory=dict)
+    """By their names."""
+    lines: list[Row] = field(default_factory=list)
+    """All that were not withdrawn, oldest first."""
+    invoices: dict[int, Row] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, raw: sqlite3.Connection) -> Ledger:
+        """Return what is committed now."""
+        every = {table: _rows(raw, table, columns) for table, columns in _TABLES.items()}
+        return cls(
+            {row["name"]: row for row in every["subject"]},
+            [row for row in every["line_item"] if row["state"] != "withdrawn"],
+            {row["id"]: row for row in every["invoice"]},
+        )
+
+    def lines_of(self, name: str) -> list[Row]:
+        """Return the lines of a subject."""
+        found = self.subjects.get(name)
+        return [line for line in self.lines if found and line["subject_id"] == found["id"]]
+
+    def state_of(self, name: str) -> str:
+        """Return which of `STATES` a piece of work is in: where it was billed or drafted last."""
+        found = self.subjects.get(name)
+        if found is not None and found["state"] == "held":
+            return "held"
+        own = [line for line in self.lines_of(name) if line["corrects_id"] is None]
+        placed = [line["invoice_id"] for line in own if line["invoice_id"] is not None]
+        return self.state_of_invoice(placed[-1]) if placed else "no line"
+
+    def state_of_invoice(self, invoice_id: int) -> str:
+        """Return which of `STATES` the lines of an invoice are in, or "just pushed"."""
+        row = self.invoices[invoice_id]
+        if row["conflict"] and json.loads(row["conflict"])["kept"] is None:
+            return "conflict"
+        if row["state"] != "pushed" and row["pushed_content"] and not row["is_frozen"]:
+            return "amended"
+        if row["state"] != "pushed":
+            return "frozen" if row["is_frozen"] else str(row["state"])
+        return SYSTEM_STATES.get(row["payment"], "just pushed")
+
+    def released(self, name: str) -> int:
+        """Return how many lines of a subject were released with their invoices."""
+        return sum(line["state"] == "released" for line in self.lines_of(name))
+
+    def unchanged_since_billed(self, name: str) -> bool:
+        """Return whether all lines of a subject are billed: then its price stays as it was."""
+        lines = self.lines_of(name)
+        return bool(lines) and all(line["state"] != "open" for line in lines)
+
+
+def _rows(raw: sqlite3.Connection, table: str, columns: str) -> list[Row]:
+    names = columns.split(", ")
+    found = raw.execute(f"SELECT {columns} FROM {table} ORDER BY id")
+    return [dict(zip(names, row, strict=True)) for row in found]

@@ -1,0 +1,122 @@
+"""The truth, as a bookkeeper with pencil and paper would keep it. It knows nothing of the product.
+
+It hears the same deliveries, in the same order, and says what each customer owes by then. Money is
+integer minor units, and every number here is worked out by hand, not by asking the ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+PAYERS: Final = {"ACME": "acme", "SHOP": "acme", "BETA": "beta", "GAMMA": "gamma"}
+"""Who pays for the work of a project. FREE is acme's and costs nothing; LOST is nobody's."""
+PROJECTS: Final = (*PAYERS, "FREE", "LOST")
+PEOPLE: Final = {"ana": "senior", "ben": "junior"}
+PHASE_PRICE: Final = 450_000
+AUTUMN: Final = date(2026, 11, 1)
+"""The day from which the second rate of each person holds."""
+Rates = dict[str, tuple[int, int]]
+RATES: Final[tuple[Rates, ...]] = (
+    {"senior": (12_000, 12_600), "junior": (8_000, 8_000)},
+    {"senior": (12_500, 13_100), "junior": (8_000, 9_999)},
+    {"senior": (11_999, 12_600), "junior": (7_001, 8_000)},
+)
+"""Minor units an hour before and from `AUTUMN`, for each way that the rules are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A time entry as its tool tells it."""
+
+    version: int
+    seconds: int
+    issue: int
+    person: str = "ana"
+    on: date = date(2026, 10, 3)
+    is_there: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue as its tool tells it; its project decides who pays."""
+
+    version: int
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A milestone as its tool tells it: acme pays for it while it is closed."""
+
+    version: int
+    is_closed: bool
+
+
+Told = Entry | Issue | Phase
+
+
+@dataclass(slots=True)
+class Truth:
+    """What has been told so far, the newest version of each thing."""
+
+    entries: dict[int, Entry] = field(default_factory=dict)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    phases: dict[int, Phase] = field(default_factory=dict)
+    rates: int = 0
+    """Which of `RATES` holds now."""
+    rated: dict[int, int] = field(default_factory=dict)
+    """With which of `RATES` each entry was priced last: what was billed keeps its price."""
+
+    def hear(self, number: int, told: Told) -> None:
+        """Take a delivery in: what is older than what is known changes nothing."""
+        known: dict[int, Told] = {
+            Entry: self.entries,
+            Issue: self.issues,
+            Phase: self.phases,
+        }[type(told)]  # type: ignore[assignment]
+        if number in known and known[number].version >= told.version:
+            return
+        known[number] = told
+        for entry, present in self.entries.items():
+            if (isinstance(told, Entry) and entry == number) or (
+                isinstance(told, Issue) and present.issue == number
+            ):
+                self.rated[entry] = self.rates
+
+    def release(self, number: int) -> None:
+        """An invoice with an entry on it is void: the entry is priced anew, to be billed again."""
+        self.rated[number] = self.rates
+
+    def price_again(self, rates: int, but: set[int]) -> None:
+        """The rates change: everything is priced anew, but what was billed and is unchanged."""
+        self.rates = rates
+        self.rated |= dict.fromkeys(set(self.entries) - but, rates)
+
+    def payer(self, number: int) -> str:
+        """Return the customer of an entry, or else "gone", "held" or "nothing"."""
+        entry = self.entries[number]
+        if not entry.is_there:
+            return "gone"
+        issue = self.issues.get(entry.issue)
+        if issue is None or issue.project == "LOST":
+            return "held"
+        return PAYERS.get(issue.project, "nothing")
+
+    def seconds(self, number: int) -> int:
+        """Return the present time of an entry."""
+        return self.entries[number].seconds if self.entries[number].is_there else 0
+
+    def amount(self, number: int) -> int:
+        """Return what a paid entry costs: each begun quarter of an hour, half up to the cent."""
+        entry = self.entries[number]
+        rate = RATES[self.rated[number]][PEOPLE[entry.person]][entry.on >= AUTUMN]
+        quarters = -(-entry.seconds // 900)
+        return (2 * quarters * rate + 4) // 8
+
+    def owed(self, customer: str) -> int:
+        """Return what a customer owes for all that is neither held nor gone."""
+        hours = sum(self.amount(each) for each in self.entries if self.payer(each) == customer)
+        phases = sum(PHASE_PRICE for each in self.phases.values() if each.is_closed)
+        return hours + (phases if customer == "acme" else 0)
