@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo run test check bench requirements
+.PHONY: help setup demo run test check bench torture requirements
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -46,6 +46,10 @@ check: setup ## All that CI runs: lint, format, types, tests
 
 bench: setup ## Measure speed, as ratios within one run
 	@$(BIN)/python -m bench $(ARGS)
+
+MINUTES := 5
+torture: setup ## Try to lose work or bill it twice (MINUTES=5; ARGS=--write: into the docs)
+	@$(BIN)/python -m torture --minutes $(MINUTES) $(ARGS)
 
 requirements: setup ## Compile requirements*.txt from requirements*.in, with hashes
 	@for name in requirements requirements-dev; do \

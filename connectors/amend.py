@@ -59,8 +59,6 @@ def amend(attempt: Attempt) -> RemoteInvoice | Gone:
         raise AssertionError("only what was pushed is amended")
     is_emptied = not attempt.push.draft.lines
     intended = attempt.intend(DELETE if is_emptied else UPDATE)
-    if intended.state == "absent":
-        intended = attempt.intend(intended.operation, generation=intended.generation + 1)
     attempt.renew()
     # Nothing is written there before it was looked at.
     remote = attempt.connector.fetch_invoice(remote_id)

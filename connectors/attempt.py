@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
 from ledger import pushing
-from ledger.claims import Claim, renew
+from ledger.claims import LEASE_SECONDS, Claim, hold_one, renew
 from ledger.database import Database
 from ledger.errors import (
     ConnectorError,
@@ -32,6 +32,8 @@ from ledger.shown import Shown, differences
 from .connector import BillingConnector, RemoteInvoice
 
 T = TypeVar("T")
+HELD: Final = timedelta(seconds=LEASE_SECONDS / 2)
+"""For how long a claim that was just renewed is relied on."""
 MOST_TOLD: Final = 3
 """The most differences that a problem names."""
 
@@ -52,8 +54,7 @@ class Attempt:
 
     def carry_out(self, intended: Intent, call: Callable[[str], T]) -> T:
         """Carry out an intent: what happens to it is written down before and after."""
-        self.renew()
-        self.mark(intended, "sent")
+        self._mark_sent(intended)
         try:
             return call(intended.idempotency_key)
         except OutcomeUnknownError as error:
@@ -65,6 +66,36 @@ class Attempt:
         # After any other error it stays "sent": of several requests the first may have been
         # carried out, so the next attempt looks first.
 
+    def _mark_sent(self, intended: Intent) -> None:
+        """Write down that a request goes out now, while nobody else can have taken over.
+
+        What it does there cannot be fenced. So a process that has stood still meanwhile looks
+        again whether the claim is its own before it sends.
+        """
+
+        def hold_and_mark(connection: Connection, now: datetime) -> None:
+            renew(connection, self.claimed, now)
+            pushing.mark(connection, intended, "sent", now)
+
+        marked_at = None
+        while marked_at is None or self.clock.now() - marked_at >= HELD:
+            marked_at = self.clock.now()
+            self.write(hold_and_mark)
+
+    def with_a_fresh_key(self, intended: Intent) -> Intent:
+        """Return an intent of which nothing is there, under a new key if the old one is no use.
+
+        A system may answer for ever under a key what it has answered once, be it an error.
+        """
+        abilities, now = self.connector.abilities, self.clock.now()
+        is_open = intended.is_uncertain or self.push.has_forgotten(intended)
+        if not is_open or not pushing.needs_new_key(
+            intended, self.push, abilities.key_life, abilities.settles_after, now
+        ):
+            return intended
+        self.mark(intended, "absent")
+        return self.intend(intended.operation)
+
     def with_a_key_that_holds(self, intended: Intent, *, is_absent: bool) -> Intent:
         """Return an uncertain intent, or the next one of its kind, that may be tried (again) now.
 
@@ -74,11 +105,9 @@ class Attempt:
         abilities, now = self.connector.abilities, self.clock.now()
         if not is_absent:
             return intended
-        if pushing.needs_new_key(
-            intended, self.push, abilities.key_life, abilities.settles_after, now
-        ):
-            self.mark(intended, "absent")
-            return self.intend(intended.operation, generation=intended.generation + 1)
+        fresh = self.with_a_fresh_key(intended)
+        if fresh != intended:
+            return fresh
         wait = pushing.settles_in(intended, abilities.settles_after, now)
         if not abilities.idempotency_keys and wait:
             raise TransientError(
@@ -132,20 +161,25 @@ class Attempt:
     def confirm(self, intended: Intent, remote_id: str, save: Callable[[Connection], None]) -> None:
         """Keep what an intent has brought, and that it is done, in one transaction."""
 
-        def confirm(connection: Connection) -> None:
+        def confirm(connection: Connection, now: datetime) -> None:
             save(connection)
-            now = self.clock.now()
             pushing.mark(connection, intended, "confirmed", now, remote_id=remote_id)
 
-        self.database.write(confirm)
+        self.write(confirm)
 
     def intend(self, operation: str, *, generation: int = 1) -> Intent:
-        """Return the latest intent of an operation, written down now if there is none yet."""
-        return self.database.write(
-            lambda connection: pushing.intend(
-                connection, self.push, operation, self.clock.now(), generation=generation
+        """Return the latest intent of an operation, written down now if there is none yet.
+
+        One of which nothing has come is followed by the next one.
+        """
+        intended = self.write(
+            lambda connection, now: pushing.intend(
+                connection, self.push, operation, now, generation=generation
             )
         )
+        if intended.state == "absent":
+            return self.intend(operation, generation=intended.generation + 1)
+        return intended
 
     def mark(
         self,
@@ -156,9 +190,9 @@ class Attempt:
         reason: str | None = None,
     ) -> None:
         """Write down how far an intent has come."""
-        self.database.write(
-            lambda connection: pushing.mark(
-                connection, intended, state, self.clock.now(), remote_id=remote_id, reason=reason
+        self.write(
+            lambda connection, now: pushing.mark(
+                connection, intended, state, now, remote_id=remote_id, reason=reason
             )
         )
 
@@ -167,5 +201,13 @@ class Attempt:
         self.write(lambda connection, now: renew(connection, self.claimed, now))
 
     def write(self, work: Callable[[Connection, datetime], T]) -> T:
-        """Run `work` in a write transaction, with the present moment."""
-        return self.database.write(lambda connection: work(connection, self.clock.now()))
+        """Run `work` in a write transaction, with the present moment.
+
+        Raise StaleClaimError if another worker has taken over: what it has written stays.
+        """
+
+        def fenced(connection: Connection) -> T:
+            hold_one(connection, self.claimed)
+            return work(connection, self.clock.now())
+
+        return self.database.write(fenced)

@@ -52,7 +52,7 @@ def _add(attempt: Attempt, remote_id: str, first: int) -> RemoteInvoice:
             return seen
         attempt.must_be_there(intended, seen)
         intended = attempt.with_a_key_that_holds(intended, is_absent=True)
-    elif intended.state in ("confirmed", "absent"):
+    elif intended.state == "confirmed":
         # They were there, and are not any more: an update has taken them off again.
         intended = attempt.intend(intended.operation, generation=intended.generation + 1)
     draft = attempt.push.draft

@@ -217,6 +217,7 @@ class BillingConnector(ABC):
         Money that was paid already is never paid out: it stays with the customer's account there.
         """
         raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
+
     def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
         """Yield every invoice with a reference of ours that was made at a moment or later.
 

@@ -85,7 +85,8 @@ class Pusher(Attempt):
     def _customer(self) -> str:
         if self.push.remote_customer is not None:
             return self.push.remote_customer
-        intended = self.intend("customer")
+        # The customer is looked up before one is created, so a new key does no harm.
+        intended = self.with_a_fresh_key(self.intend("customer"))
         customer = self.carry_out(
             intended,
             lambda key: self.connector.resolve_customer(self.push.draft, idempotency_key=key),
@@ -99,8 +100,6 @@ class Pusher(Attempt):
 
     def _create(self, customer: str) -> RemoteInvoice:
         intended = self.intend("create")
-        if intended.state == "absent":
-            intended = self.intend("create", generation=intended.generation + 1)
         if intended.state == "confirmed" and self.push.remote_id is not None:
             remote = self.connector.fetch_invoice(self.push.remote_id)
             self.must_be_there(intended, remote)
@@ -111,6 +110,9 @@ class Pusher(Attempt):
             found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
         if intended.is_uncertain or self.push.has_forgotten(intended):
             intended = self.with_a_key_that_holds(intended, is_absent=found is None)
+        if found is not None and not found.is_complete:
+            # What is missing of it surely never came.
+            intended = self.with_a_fresh_key(intended)
         remote = self.carry_out(intended, self._creating(customer, found))
         remote = add_missing(self, remote)
         self.compare(intended, remote)
@@ -137,6 +139,8 @@ class Pusher(Attempt):
             # The ledger has forgotten that it did this: nobody is sent the same invoice twice.
             self.confirm_remote(intended, remote)
             return
+        # One that is no draft any more is left as it is, so a new key does no harm.
+        intended = self.with_a_fresh_key(intended)
         send = self.push.after_push == "send"
         done = self.carry_out(
             intended,

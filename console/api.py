@@ -297,6 +297,7 @@ def _http_error(error: HTTPException) -> Any:
     told = _problem("request", error.name.lower(), f"see {PREFIX}/openapi.json")
     response.set_data(jsonify(told).get_data())
     response.content_type = "application/json"
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

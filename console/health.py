@@ -7,6 +7,7 @@ for, so that it does not matter how many processes there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, Response, current_app, jsonify
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ledger.database import is_unavailable
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import BillhookError
+from ledger.events import as_utc_text
 from ledger.heartbeats import beat, last_beat
 from ledger.overview import count_by_state, count_held, refused, waiting
 from ledger.tables import delivery, invoice
@@ -32,15 +34,35 @@ if TYPE_CHECKING:
 
     from line import Line
 
+SECURITY_LIFE: Final = timedelta(days=180)
+"""How long what security.txt says holds, from the moment of asking."""
+
 blueprint = Blueprint("health", __name__)
 RETRY_AFTER: Final = "5"
 """Seconds until somebody who heard that the database is away may ask again."""
+
+
+@blueprint.after_request
+def _never_kept(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
     """Answer as long as the process does; nothing is looked at."""
     return Response("alive\n", mimetype="text/plain")
+
+
+@blueprint.get("/.well-known/security.txt")
+def security() -> Response:
+    """Say whom to tell about a weakness, as RFC 9116 has it; 404 if nobody is named."""
+    line = current_line()
+    contact = line.settings.security_contact
+    if contact is None:
+        return Response("Nobody is named.\n", 404, mimetype="text/plain")
+    until = as_utc_text(line.clock.now() + SECURITY_LIFE)
+    return Response(f"Contact: {contact}\nExpires: {until}\n", mimetype="text/plain")
 
 
 @blueprint.get("/readyz")
@@ -54,7 +76,6 @@ def readyz() -> Response:
     if wrong:
         response.status_code = 503
         response.headers["Retry-After"] = RETRY_AFTER
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -187,11 +187,16 @@ class Line(BaseModel):
 
 
 class Invoice(BaseModel):
-    """An invoice: `state` is ours, `payment` is what the billing system reports."""
+    """An invoice: `state` is ours, `payment` is what the billing system reports.
+
+    `kind` is invoice or credit note; a credit note `credits` an invoice, and is below zero.
+    """
 
     id: int
     reference: str
     customer: str
+    kind: str
+    credits: str | None
     state: str
     payment: str | None
     is_overdue: bool

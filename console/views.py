@@ -82,6 +82,21 @@ class Box:
     held: int = 0
 
 
+@blueprint.before_request
+def _only_from_here() -> Response | None:
+    """Turn away what another site has a browser send: it may neither sign in nor out.
+
+    Browsers say so themselves in this header. `Origin` says nothing here, because pages with our
+    Referrer-Policy send "null"; a client that sends neither is no browser, and has no cookie.
+    https://fetch.spec.whatwg.org/#origin-header
+    """
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if request.method in ("GET", "HEAD", "OPTIONS") or site in ("same-origin", "none"):
+        return None
+    problem = "this came from another site - open Billhook yourself and do it there"
+    return make_response(render_template("welcome.html", problem=problem), 403)
+
+
 @blueprint.after_request
 def _guard(response: Response) -> Response:
     response.headers.update(POLICY)

@@ -31,7 +31,11 @@ from .tables import approval, draft_edit, intent, invoice, line_item
 
 IS_AMENDABLE: Final = and_(
     invoice.c.state == "pushed",
-    invoice.c.payment == "draft",
+    or_(
+        invoice.c.payment == "draft",
+        # Nobody has looked at it yet: the push does, before it changes anything there.
+        and_(invoice.c.payment.is_(None), invoice.c.after_push == "draft"),
+    ),
     invoice.c.kind == "invoice",
     invoice.c.pushed_content.is_not(None),
     invoice.c.released_at.is_(None),

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -35,7 +37,16 @@ FAILED_SECONDS: Final = 30
 """How long a failed commit tells against this process; then it is given a chance again."""
 
 _Key = tuple[str, str, str]
-_Asked = tuple[dict[str, Any], Future[bool]]
+_Refused = tuple[str, date, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request that waits for its commit: with a delivery, or to be counted as refused."""
+
+    row: dict[str, Any] | None
+    refused: _Refused | None = None
+    stored: Future[bool] = field(default_factory=Future)
 
 
 class Inbox:
@@ -44,7 +55,7 @@ class Inbox:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._queue: SimpleQueue[_Asked] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._failed_at: datetime | None = None
@@ -68,14 +79,7 @@ class Inbox:
             "attempts": 0,
             "next_at": request.received_at,
         }
-        stored: Future[bool] = Future()
-        self._queue.put((row, stored))
-        self._ensure_writer()
-        try:
-            return stored.result(timeout=WAIT_SECONDS)
-        finally:
-            # Where nobody waits any more, its commit need not be tried.
-            stored.cancel()
+        return self._written(_Waiting(row))
 
     def fails(self) -> bool:
         """Return whether a delivery could not be stored within the last `FAILED_SECONDS`."""
@@ -85,20 +89,21 @@ class Inbox:
         return self._clock.now() - failed_at < timedelta(seconds=FAILED_SECONDS)
 
     def refuse(self, endpoint: str, reason: str) -> None:
-        """Count a delivery that was turned away, for people to see."""
-        now = self._clock.now()
-        row = {"endpoint": endpoint, "on": now.date(), "reason": reason[:128], "count": 1}
+        """Count a delivery that was turned away, for people to see.
 
-        def count(connection: Connection) -> None:
-            statement = insert_for(connection, refusal).values(**row, last_at=now)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["endpoint", "on", "reason"],
-                    set_={"count": refusal.c.count + 1, "last_at": now},
-                )
-            )
+        However many come at once, they share a commit and a row: a flood of them takes nothing
+        from the deliveries that are accepted.
+        """
+        self._written(_Waiting(None, (endpoint, self._clock.now().date(), reason[:128])))
 
-        self._database.write(count)
+    def _written(self, waiting: _Waiting) -> bool:
+        self._queue.put(waiting)
+        self._ensure_writer()
+        try:
+            return waiting.stored.result(timeout=WAIT_SECONDS)
+        finally:
+            # Where nobody waits any more, its commit need not be tried.
+            waiting.stored.cancel()
 
     def _ensure_writer(self) -> None:
         # Started by the first request, so that it lives in the process that serves it and
@@ -115,31 +120,34 @@ class Inbox:
             while len(together) < MOST_TOGETHER and not self._queue.empty():
                 together.append(self._queue.get())
             # Who has waited too long has been told to send it again: nothing piles up here.
-            wanted = [each for each in together if each[1].set_running_or_notify_cancel()]
+            wanted = [one for one in together if one.stored.set_running_or_notify_cancel()]
             if wanted:
                 self._store(wanted)
 
-    def _store(self, wanted: Sequence[_Asked]) -> None:
-        """Store deliveries in one commit and tell those who wait; if that fails, one by one."""
-        rows = list({_key(row): row for row, _ in wanted}.values())
+    def _store(self, wanted: Sequence[_Waiting]) -> None:
+        """Write a batch in one commit and tell those who wait; if that fails, one by one."""
+        rows = {_key(one.row): one.row for one in wanted if one.row}
+        refused = Counter(one.refused for one in wanted if one.refused)
+        now = self._clock.now()
         try:
-            fresh = self._database.write(lambda connection: _insert(connection, rows))
+            fresh = self._database.write(lambda connection: _insert(connection, rows, refused, now))
         except BaseException as error:
             if len(wanted) > 1 and isinstance(error, Exception) and not is_unavailable(error):
                 # One of them cannot be stored, whatever it is: that is not the others' fault.
-                for each in wanted:
-                    self._store([each])
+                for one in wanted:
+                    self._store([one])
                 return
-            self._failed_at = self._clock.now()
+            self._failed_at = now
             # Whatever it was, those who wait must hear of it: it is theirs to raise.
-            for _, stored in wanted:
-                stored.set_exception(error)
+            for one in wanted:
+                one.stored.set_exception(error)
             return
         self._failed_at = None
-        for row, stored in wanted:
+        for one in wanted:
             # Of two equal deliveries in one commit, one is fresh and the other repeats it.
-            stored.set_result(_key(row) in fresh)
-            fresh.discard(_key(row))
+            key = _key(one.row) if one.row else None
+            one.stored.set_result(key in fresh)
+            fresh.discard(key)
 
 
 def _storable(text: str) -> str:
@@ -155,10 +163,28 @@ def _key(row: dict[str, Any]) -> _Key:
     return row["endpoint"], row["delivery_id"], row["body_hash"]
 
 
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> set[_Key]:
+def _insert(
+    connection: Connection,
+    rows: Mapping[_Key, dict[str, Any]],
+    refused: Mapping[_Refused, int],
+    now: datetime,
+) -> set[_Key | None]:
+    """Write a batch; return the keys of the deliveries that were not there before."""
+    for (endpoint, on, reason), count in sorted(refused.items()):
+        counted = insert_for(connection, refusal).values(
+            endpoint=endpoint, on=on, reason=reason, count=count, last_at=now
+        )
+        connection.execute(
+            counted.on_conflict_do_update(
+                index_elements=["endpoint", "on", "reason"],
+                set_={"count": refusal.c.count + count, "last_at": now},
+            )
+        )
+    if not rows:
+        return set()
     statement = insert_for(connection, delivery).on_conflict_do_nothing()
     found = connection.execute(
         statement.returning(delivery.c.endpoint, delivery.c.delivery_id, delivery.c.body_hash),
-        rows,
+        list(rows.values()),
     )
     return {(row.endpoint, row.delivery_id, row.body_hash) for row in found}

@@ -26,8 +26,9 @@ from sqlalchemy import (
 
 from .columns import CanonicalJson as CanonicalJson
 from .columns import ExactDecimal as ExactDecimal
-from .columns import Id, metadata
+from .columns import Id
 from .columns import UtcDateTime as UtcDateTime
+from .columns import metadata as metadata
 from .installation import api_token as api_token
 from .installation import heartbeat as heartbeat
 from .installation import refusal as refusal

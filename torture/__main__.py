@@ -11,15 +11,17 @@ import importlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from .chaos.processes import end_with_parent
 from .report import DOCUMENT, insert, table
 from .results import LayerResult
 
@@ -72,7 +74,7 @@ class Turn:
     def result(self) -> LayerResult:
         """Return what it has found; a layer that ended without a word has failed."""
         if self.into.exists():
-            return LayerResult(**json.loads(self.into.read_text()))
+            return replace(LayerResult(**json.loads(self.into.read_text())), name=self.layer)
         last = self.log.read_text(errors="replace").splitlines()[-15:]
         return LayerResult(self.layer, {}, [f"{self.layer} ended without a result:", *last])
 
@@ -90,7 +92,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help=argparse.SUPPRESS)
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    # Whoever is asked to end does so in order: what it has started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.layer:
+        end_with_parent()
         return run_layer(given.layer, given.seconds, given.seed, given.into)
     begun = time.monotonic()
     results = list(run_all(given.minutes * 60, given.seed, given.only))

@@ -22,7 +22,8 @@ from unittest import mock
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -34,7 +35,7 @@ from connectors.stand_in import InProcess
 from connectors.stripe.stand_in import StripeStandIn
 from connectors.stripe.stand_in.hooks import Hooks, signature
 from connectors.stripe.stand_in.rig import BASE as STRIPE
-from ledger import approvals, database, pushing, tables, versions
+from ledger import amending, approvals, database, pushing, tables, versions
 from ledger.claims import LEASE_SECONDS, NEVER
 from ledger.inbox import Inbox
 from line import Line
@@ -75,7 +76,12 @@ people:
   - {{person: Ana, role: senior, accounts: {{jira: acc-ana}}}}
   - {{person: Ben, role: junior, accounts: {{jira: acc-ben}}}}
 """
-BILLING_SYSTEM: Final = '  billing: {{system: {key}, url: "{url}", token: "${{BILLING_TOKEN}}", lines_per_call: {lines}}}'
+BILLING_SYSTEM: Final = """\
+  billing:
+    system: {key}
+    url: "{url}"
+    token: "${{BILLING_TOKEN}}"
+"""
 CUSTOMER: Final = """\
 format: 1
 customer: acme
@@ -179,7 +185,6 @@ class Firm:
         *,
         send_to: str = "stripe",
         after_push: str = "leave as draft",
-        lines_per_call: int = 4,
         write_back: bool = False,
         edit: Callable[[str], str] = str,
     ) -> None:
@@ -211,9 +216,7 @@ class Firm:
             "JIRA_TOKEN": JIRA_TOKEN,
             "BILLING_TOKEN": TOKEN,
         }
-        billing = BILLING_SYSTEM.format(
-            key=CONNECTORS[profile].key, url=BILLING, lines=lines_per_call
-        )
+        billing = BILLING_SYSTEM.format(key=CONNECTORS[profile].key, url=BILLING)
         named = "stripe" if send_to == "stripe" else "billing"
         customer = CUSTOMER.replace("{send_to}", named).replace("{after_push}", after_push)
         self.rules = {
@@ -224,7 +227,6 @@ class Firm:
         }
         self.acknowledged: list[tuple[str, str]] = []
         """Endpoint and hash of each body whose sender has heard a 2xx."""
-        self.refuses: str | None = None
         self.database = _database(self.effects)
         self.start()
         self._activate()
@@ -306,6 +308,15 @@ class Firm:
             )
             self.line.database.write(approve)
 
+    def decide(self) -> None:
+        """Let what somebody else has made of a draft stand, as a person does who was asked."""
+        with self.line.database.read() as connection:
+            query = select(tables.invoice.c.reference).where(tables.invoice.c.conflict.is_not(None))
+            asked = list(connection.scalars(query))
+        for reference in asked:
+            decide = partial(amending.resolve, reference=reference, keep="theirs", actor="mia")
+            self.line.database.write(partial(decide, now=self.time.now()))
+
     def deliver_mail(self) -> None:
         """Post what Stripe has to say; what was answered is not posted again."""
         while self.mailbox.events:
@@ -332,12 +343,11 @@ class Firm:
 
     def _wait(self) -> bool:
         """Let time pass until the next row is due; return False if none is."""
-        now = self.time.now()
         with self.line.database.read() as connection:
-            due = [at for stage in worker.STAGES if (at := _next_due(connection, stage, now))]
-        if not due:
+            due = connection.exec_driver_sql(_due(), {"now": _as_text(self.time.now())}).scalar()
+        if due is None or due > _as_text(self.time.now() + HORIZON):
             return False
-        self.time.moment = min(due) + timedelta(seconds=1)
+        self.time.moment = datetime.fromisoformat(due) + timedelta(seconds=1)
         return True
 
     def _stall(self) -> None:
@@ -375,29 +385,38 @@ class Firm:
         )
 
 
-def _next_due(connection: Connection, stage: worker.Stage, now: datetime) -> datetime | None:
-    """Return when the next row of a stage is due that has failed or that a dead process holds."""
-    table = stage.table
-    is_unfinished = (table.c.attempts > 0) | table.c.lease_until.is_not(None)
-    if stage.name == "approve" and stage.only is not None:
-        # A draft rests a little before it is approved by itself.
-        is_unfinished |= stage.only(now)
-    # What is looked at or asked again every hour is no unfinished work.
-    query = select(table.c.next_at, table.c.lease_until).where(
-        table.c.state == stage.state, is_unfinished, table.c.next_at < now + HORIZON
+@cache
+def _due() -> str:
+    """Return the query for when the next row is due that has failed or that a dead process holds.
+
+    What is looked at or asked again every hour is no unfinished work. A draft that is approved
+    by itself rests a little before.
+    """
+    unfinished = "attempts > 0 OR lease_until IS NOT NULL"
+    waiting = {
+        (stage.table.name, state)
+        for stage in worker.STAGES
+        for state in ((stage.state,) if isinstance(stage.state, str) else stage.state)
+    }
+    rows = " UNION ALL ".join(
+        f"SELECT max(next_at, ifnull(lease_until, '')) AS at FROM {table} "
+        f"WHERE state = '{state}' AND ({unfinished}{_OR_BY_ITSELF if state == 'draft' else ''})"
+        for table, state in sorted(waiting)
     )
-    due = [max(at, until or at) for at, until in connection.execute(query)]
-    later = [at for at in due if at > now]
-    return min(later, default=None)
+    return f"SELECT min(at) FROM ({rows}) WHERE at > :now"
+
+
+_OR_BY_ITSELF: Final = " OR approval = 'automatic' AND warnings = '[]' AND due_at <= :now"
+
+
+def _as_text(moment: datetime) -> str:
+    """Return a moment as SQLite keeps it."""
+    return str(tables.UtcDateTime().process_bind_param(moment, sqlite.dialect()))
 
 
 @contextmanager
-def quick_processes() -> Iterator[None]:
-    """Spare a process what changes nothing here: reading the same rules anew, renewing leases.
-
-    A lease is renewed in a thread, which no fork would copy; in a play that takes no time it
-    would never be.
-    """
+def rules_read_once() -> Iterator[None]:
+    """Spare new processes reading the same rules again, which are the same for ever."""
     loaded: dict[tuple[tuple[str, str], ...], Book] = {}
     load = Book.load
 
@@ -407,12 +426,24 @@ def quick_processes() -> Iterator[None]:
             loaded[key] = load(files)
         return loaded[key]
 
+    with mock.patch.object(Book, "load", load_once):
+        yield
+
+
+@contextmanager
+def quick_processes() -> Iterator[None]:
+    """Spare a process what changes nothing here: reading rules again, and renewing leases.
+
+    A lease is renewed in a thread, which no fork would copy; in a play that takes no time it
+    would never be.
+    """
+
     @contextmanager
     def held(*_: object) -> Iterator[None]:
         yield
 
     with (
-        mock.patch.object(Book, "load", load_once),
+        rules_read_once(),
         mock.patch.object(worker, "kept", held),
         # The rules that a process has seen are not relied on for a second of a clock that stands.
         mock.patch("line.RULES_SECONDS", -1.0),

@@ -1,4 +1,4 @@
-"""The judge of the crash points: what must be the same after any schedule as after the calm play."""
+"""The judge of the crash points: what must be the same after any schedule as after a calm play."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def judged(firm: Firm, calm: State | None) -> list[str]:
     with firm.database.read() as connection:
         violations = audit(connection, firm.time.now())
         broken += [f"audit: {each.invariant}: {each}" for each in violations]
-        hashes = select(_delivery.endpoint, _delivery.body_hash)
-        stored = {tuple(row) for row in connection.execute(hashes)}
+        rows = connection.execute(select(_delivery.endpoint, _delivery.body_hash))
+        stored = {(row.endpoint, row.body_hash) for row in rows}
     lost = [each for each in firm.acknowledged if each not in stored]
     broken += [f"acknowledged and not stored: {endpoint} {body}" for endpoint, body in lost]
     here = state_of(firm)
@@ -59,7 +59,8 @@ _delivery = tables.delivery.c
 
 def _subjects(connection: Connection) -> list[Any]:
     of = tables.subject.c
-    columns = (of.endpoint, of.name, of.kind, of.version, of.seconds, of.state, of.reason)
+    columns: tuple[Any, ...] = (of.endpoint, of.name, of.kind, of.version, of.seconds)
+    columns += (of.state, of.reason)
     columns += (of.customer, of.rule, of.held_seconds, of.excluded_seconds)
     return _plain(connection, select(*columns).order_by(of.endpoint, of.name))
 

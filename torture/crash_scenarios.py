@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from .billing.profiles import PROFILES
 from .crash_firm import Firm
 
 Step = tuple[str, Callable[[Firm], object]]
@@ -99,7 +100,41 @@ def _automatic(rules: str) -> str:
     return rules.replace("approval: by hand", "approval: automatic")
 
 
+def _void(firm: Firm) -> None:
+    """Let somebody void the invoice at Stripe."""
+    for row in list(firm.stripe.book.table("invoices").values()):
+        if row["status"] == "open" and row["metadata"]["billhook_reference"] == OCTOBER:
+            firm.stripe.happen("void", row["id"])
+
+
+def _refuse(firm: Firm, what: str) -> None:
+    firm.billing.refuses = what
+
+
+def _touch(firm: Firm) -> None:
+    """Let somebody write onto the draft at the billing system."""
+    firm.billing.happen("touch", OCTOBER)
+
+
+def _with_a_fee(rules: str) -> str:
+    return rules.replace("rules:\n", FEES)
+
+
+FEES: Final = """\
+fees:
+  - fee: Support plan
+    description: "Support plan, {month}"
+    every: month
+    from: 2026-10-15
+    unit_price: 500.00
+    due: in advance
+rules:
+"""
 HOURS: Final = (posted(worklog(1, 3000)), posted(worklog(2, 1200, ben=True)), SETTLE)
+FEW_PARTS: Final = (
+    *(posted(worklog(number, 3600, issue=number)) for number in range(7, 16)),
+    SETTLE,
+)
 PARTS: Final = (*(posted(worklog(number, 3600, issue=number)) for number in range(7, 29)), SETTLE)
 
 SCENARIOS: Final = {
@@ -130,7 +165,7 @@ SCENARIOS: Final = {
                 BILL,
                 PARTS,
             )
-            for profile in ("stripe-like", "accounting-like", "worst")
+            for profile in PROFILES
         ),
         Scenario(
             "paid",
@@ -141,10 +176,53 @@ SCENARIOS: Final = {
         Scenario("poll", _firm, (("log", _logged), TICK, SETTLE), HOURS),
         Scenario(
             "correct",
+            partial(_firm, after_push="finalize"),
+            (posted(worklog(2, 2400, version=2, ben=True)), SETTLE, *BILL),
+            (*HOURS, *BILL),
+        ),
+        Scenario(
+            "amend",
             _firm,
             (posted(worklog(2, 2400, version=2, ben=True)), SETTLE, *BILL),
             (*HOURS, *BILL),
         ),
+        *(
+            Scenario(
+                f"amend-{profile}",
+                partial(_firm, 9, send_to=profile),
+                (posted(worklog(9, 5400, issue=9, version=2)), SETTLE, *BILL),
+                (*FEW_PARTS, *BILL),
+            )
+            for profile in PROFILES
+        ),
+        Scenario(
+            "void",
+            partial(_firm, after_push="finalize"),
+            (("void", _void), MAIL, SETTLE, *BILL),
+            (*HOURS, *BILL, MAIL, SETTLE),
+        ),
+        Scenario(
+            "refuse",
+            partial(_firm, 9, send_to="accounting-like"),
+            (
+                *BILL,
+                ("mend", partial(_refuse, what="")),
+                posted(worklog(9, 5400, issue=9, version=2)),
+                SETTLE,
+                *BILL,
+            ),
+            (*FEW_PARTS, ("refuse", partial(_refuse, what="lines"))),
+        ),
+        Scenario(
+            "conflict",
+            partial(_firm, 9, send_to="accounting-like"),
+            (
+                *(("touch", _touch), posted(worklog(9, 5400, issue=9, version=2)), SETTLE, *BILL),
+                *(("decide", Firm.decide), SETTLE, *BILL),
+            ),
+            (*FEW_PARTS, *BILL),
+        ),
+        Scenario("fees", partial(_firm, edit=_with_a_fee), (TICK, SETTLE, TICK, SETTLE)),
         Scenario("seal", _firm, (TICK, SETTLE, TICK), HOURS),
     )
 }

@@ -18,8 +18,13 @@ from torture.billing.faults import OrderedPlan
 from torture.billing.port import InProcessBilling
 from torture.billing.profiles import REAL
 
-READS: Final = ("drop_before", "429", "500_before", "html_before")
-CHANGES: Final = (*READS, "lost_after", "html_after")
+from .effects import STALL
+
+READS: Final = (STALL, "drop_before", "429", "500_before", "html_before")
+UNPROTECTED: Final = (*READS[1:], "lost_after", "html_after")
+"""What can hit a change that the other system would make twice. A process that stands still
+between its last look at its claim and such a request cannot be helped: nothing is fenced there."""
+CHANGES: Final = (*UNPROTECTED, STALL)
 STRIPE_CHANGES: Final = (*CHANGES, "sticky500_effect", "sticky500_no_effect", "late_commit")
 
 
@@ -31,7 +36,7 @@ class Proxied:
 
     def possible(self, request: Request) -> Sequence[str]:
         """Return the faults that could hit a request."""
-        return READS if request.method == "GET" else CHANGES
+        return READS if request.method == "GET" else UNPROTECTED
 
     def send(self, request: Request, fault: str | None) -> Response:
         """Answer a request, well or with a fault."""
@@ -106,7 +111,10 @@ class MisbehavingBilling:
 
     def possible(self, request: Request) -> Sequence[str]:
         """Return the faults that could hit a request."""
-        return self._port.system.possible(request)
+        possible = self._port.system.possible(request)
+        profile = self._port.system.profile
+        is_protected = profile.has_keys or profile.has_versions or request.method == "GET"
+        return [*possible, STALL] if is_protected else possible
 
     def send(self, request: Request, fault: str | None) -> Response:
         """Answer a request, well or with a fault."""

@@ -4,15 +4,16 @@ An effect is a commit, a request to another system or a ring. A process that die
 effects has lost nothing but memory, so "dies after this one" is "dies before the next one";
 the end of a step is a point of its own for that. Reading the clock changes nothing, so a death
 there is a death at the next effect; what a clock can do is run on while a process stands
-still, which is the fault `stall`.
+still, which are the faults `stall` and `stall_after`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -25,13 +26,14 @@ T = TypeVar("T")
 
 CRASH: Final = "crash"
 """The process dies before the effect."""
-COMMIT_FAULTS: Final = (CRASH, "commit_fails", "commit_unknown", "stall")
+COMMIT_FAULTS: Final = (CRASH, "commit_fails", "commit_unknown", "stall_after")
 """What can become of a commit: it fails; it is made and its success not heard; it is made and
 the process then stands still until its lease has run out and others have done the work."""
 RING_FAULTS: Final = (CRASH,)
 END_FAULTS: Final = (CRASH,)
-HTTP_FAULTS: Final = (CRASH, "stall")
-"""What a process can suffer before any request; the other system adds its own faults."""
+STALL: Final = "stall"
+"""The process stands still before the effect until its lease has run out and others have done the
+work, and then goes on."""
 
 
 class Crash(BaseException):
@@ -92,9 +94,11 @@ class CountedDatabase(Database):
     _name = "commit"
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run one write transaction, named after its work."""
-        inner: Any = getattr(work, "func", work)
-        self._name = str(inner.__qualname__).partition(".<locals>")[0]
+        """Run one write transaction, named after who asks for it."""
+        frame = sys._getframe(1)
+        while frame.f_code.co_name == "write" and frame.f_back is not None:
+            frame = frame.f_back
+        self._name = frame.f_code.co_qualname.partition(".<locals>")[0]
         return super().write(work)
 
     def commit(self, commit: Callable[[], None]) -> None:
@@ -104,7 +108,7 @@ class CountedDatabase(Database):
             commit()
         if fault in ("commit_fails", "commit_unknown"):
             raise OperationalError("COMMIT", None, Exception("torture: the database went away"))
-        if fault == "stall":
+        if fault == "stall_after":
             self.effects.stall()
 
 
@@ -131,9 +135,9 @@ class CountedHttp(Http):
         address = next(each for each in self._sites if request.url.startswith(each))
         site = self._sites[address]
         path = request.url.removeprefix(address).partition("?")[0]
-        possible = (*HTTP_FAULTS, *site.possible(request))
+        possible = (CRASH, *site.possible(request))
         fault = self._effects.next("http", f"{request.method} {path}", possible)
-        if fault == "stall":
+        if fault == STALL:
             self._effects.stall()
             fault = None
         return site.send(request, fault)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 from flask import Blueprint, Request, Response, jsonify, request
+from werkzeug.exceptions import ClientDisconnected
 
 from ledger.errors import SignatureError
 from ledger.events import Delivery
@@ -98,7 +99,13 @@ def receiver(
             return _try_again(name)
         if endpoint is None or endpoint.source.signature is None or not _path_fits(endpoint, tail):
             return _answer(404, f"{name[:64]}: no such endpoint - see sources: in workspace.yaml")
-        body = _read(request, most_bytes)
+        if not _is_welcome(request.mimetype, endpoint.source):
+            text = f"{name}: takes application/json only - set the content type in the tool"
+            return _refused(name, "content type", 415, text)
+        try:
+            body = _read(request, most_bytes)
+        except ClientDisconnected:
+            return _refused(name, "cut off", 400, f"{name}: the body did not arrive whole")
         if body is None:
             return _refused(
                 name, "too large", 413, f"{name}: a body has at most {most_bytes} bytes"
@@ -174,11 +181,28 @@ def _path_fits(endpoint: Endpoint, tail: str | None) -> bool:
     return hmac.compare_digest(given, endpoint.path_token.encode())
 
 
+def _is_welcome(content_type: str, source: Source) -> bool:
+    """Return whether a body of this type is looked at. None is taken for JSON, as it is read so.
+
+    It never chooses how the body is read: there is one strict reader of JSON, and no file or part
+    of a form is ever opened.
+    """
+    is_json = content_type in ("", "application/json", "text/json") or content_type.endswith(
+        "+json"
+    )
+    return is_json or (source.takes_forms and content_type == "application/x-www-form-urlencoded")
+
+
 def _read(incoming: Request, most_bytes: int) -> bytes | None:
-    """Return the body, None if it is longer than allowed; never read more than that."""
+    """Return the body, None if it is longer than allowed; never read more than that.
+
+    Raise ClientDisconnected if it did not arrive whole: a token does not prove what is missing.
+    """
     if (incoming.content_length or 0) > most_bytes:
         return None
     body: bytes = incoming.stream.read(most_bytes + 1)
+    if len(body) < (incoming.content_length or 0):
+        raise ClientDisconnected
     return body if len(body) <= most_bytes else None
 
 

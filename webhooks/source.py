@@ -95,6 +95,8 @@ class Source(ABC):
     """
     orders_by_arrival: ClassVar[bool] = False
     """The tool gives neither an id nor a time of change, so that every arrival is news."""
+    takes_forms: ClassVar[bool] = False
+    """The tool can send its JSON as a field of a form; for all others a form is refused."""
     answers_head: ClassVar[bool] = False
     """The tool first asks by HEAD or GET whether the address is there."""
     accepted_status: ClassVar[int] = 202

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import clock
-import worker
 from console.commands.audit import _price_again as price_again
 from dues import Dues
 from ledger import replay, tables
 from ledger.audit import audit
 from ledger.calendar import NAME
-from ledger.claims import LEASE_SECONDS
 from tests.databases import copy_sqlite
-from tests.journeys.house import House, TestClock, invoices
 from tests.journeys.office import Office, open_office
-from tests.journeys.test_crash_points import CountedDatabase, Crash, Effects
 
 FEES = """\
 fees:
@@ -272,35 +266,6 @@ def test_a_long_time_is_billed_day_by_day_without_gaps(
         assert spans[0][0] == date(2024, 2, 20)
         assert all(one[1] + timedelta(1) == other[0] for one, other in pairwise(spans))
         assert spans[-1] == (date(2025, 1, 6), date(2025, 1, 12))
-
-
-def test_a_crash_at_any_commit_bills_every_fee_once(tmp_path: Path, sqlite_template: Path) -> None:
-    fees = FEES.replace("2026-09-15", "2026-10-15")
-
-    def played(name: str, fault_at: int | None) -> tuple[Effects, dict[str, Any]]:
-        effects, moment = Effects(fault_at), TestClock()
-        house = House(tmp_path / name, copy_sqlite(sqlite_template, tmp_path / f"{name}.sqlite3"))
-        rules = house.folder / "rules" / "acme.yaml"
-        rules.write_text(rules.read_text().replace("rules:\n", fees))
-        house.activate(house.line(clock=moment))
-        for _ in range(2):
-            line = house.line(
-                clock=moment, database=CountedDatabase(house.environ["DATABASE_URL"], effects)
-            )
-            with suppress(Crash):
-                clock.tick(line, 1)
-                worker.work_off(line)
-            found = {name: each[2]["lines"] for name, each in invoices(line).items()}
-            line.database.close()
-            moment.go_on(LEASE_SECONDS + 1)
-        return effects, found
-
-    whole, expected = played("whole", None)
-    assert [lines[0]["amount"] for lines in expected.values()] == [27419, 50000]
-    # The second half of the commits is the second tick, which has nothing new to tell.
-    for fault_at in range(1, whole.count // 2 + 1):
-        broken, found = played(f"crash-{fault_at}", fault_at)
-        assert (broken.faults, found) == (1, expected)
 
 
 def test_a_running_clock_sees_new_rules_at_once_and_the_day_within_a_quarter_of_an_hour(

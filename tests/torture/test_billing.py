@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -29,7 +31,7 @@ from torture.billing.store import Store
 from torture.billing.system import TOKEN, BillingSystem
 from torture.billing.tokens import Tokens
 
-SETTINGS = {"url": "http://torture.example", "token": TOKEN, "lines_per_call": "4"}
+SETTINGS = {"url": "http://torture.example", "token": TOKEN}
 DRAFT = InvoiceDraft(
     reference="acme-2026-10",
     customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example"),
@@ -58,9 +60,12 @@ class Account:
     def go_on(self, seconds: float) -> None:
         self.seconds += seconds
 
-    def create(self, key: str = "key-1") -> str:
+    def create(self, key: str = "key") -> str:
         made = self.connector.create_draft(DRAFT, remote_customer="cus_1", idempotency_key=key)
         return made.remote_id
+
+    def add(self, remote_id: str) -> None:
+        self.connector.add_lines(DRAFT, remote_id, 0, idempotency_key="lines")
 
     def numbers_of_lines(self) -> list[int]:
         return [len(row["lines"]) for row in self.system.truth()]
@@ -76,21 +81,29 @@ def stripe_like() -> Account:
     return Account("stripe-like")
 
 
-def test_an_invoice_is_created_in_chunks_and_found_again(account: Account) -> None:
+def test_an_invoice_is_created_chunk_by_chunk_and_found_again(account: Account) -> None:
     remote_id = account.create()
+    abilities = replace(account.connector.abilities, lines_per_call=4)
+    with mock.patch.object(type(account.connector), "abilities", abilities):
+        for first in (0, 4, 8):
+            account.connector.add_lines(DRAFT, remote_id, first, idempotency_key=f"lines-{first}")
     found = account.connector.find_invoice(DRAFT.reference, remote_customer=None)
     assert found is not None
-    assert (found.remote_id, found.amounts.total) == (remote_id, DRAFT.total.minor)
+    assert (found.remote_id, found.shown) == (remote_id, account.connector.shown(DRAFT))
     assert found.is_complete
-    assert account.numbers_of_lines() == [10]
 
 
-CARRIED_OUT = {
-    "lost_after": OutcomeUnknownError,
-    "slow_after": OutcomeUnknownError,
-    "500_after": OutcomeUnknownError,
-    "html_after": OutcomeUnknownError,
-}
+def test_a_draft_is_brought_up_to_another_one(account: Account) -> None:
+    remote_id = account.create()
+    account.add(remote_id)
+    changed = replace(DRAFT, memo="Thanks", lines=(*DRAFT.lines[:5], DRAFT.lines[9]))
+    found = account.connector.update_draft(changed, remote_id, idempotency_key="update")
+    assert not found.is_complete
+    assert account.numbers_of_lines() == [5]
+    account.connector.add_lines(changed, remote_id, 5, idempotency_key="lines-5")
+    assert account.connector.fetch_invoice(remote_id).shown == account.connector.shown(changed)
+
+
 NOT_CARRIED_OUT = {
     "drop_before": OutcomeUnknownError,
     "500_before": OutcomeUnknownError,
@@ -101,12 +114,16 @@ NOT_CARRIED_OUT = {
 }
 
 
-@pytest.mark.parametrize("kind", CARRIED_OUT)
-def test_a_fault_after_the_commit_leaves_the_invoice_there(account: Account, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["lost_after", "slow_after", "500_after", "html_after"])
+def test_a_fault_after_the_commit_leaves_what_was_done(account: Account, kind: str) -> None:
     account.plan.waiting = [kind]
-    with pytest.raises(CARRIED_OUT[kind]):
+    with pytest.raises(OutcomeUnknownError):
         account.create()
-    assert account.numbers_of_lines() == [4]
+    assert account.numbers_of_lines() == [0]
+    account.plan.waiting = [kind]
+    with pytest.raises(OutcomeUnknownError):
+        account.add("inv_1")
+    assert account.numbers_of_lines() == [10]
 
 
 @pytest.mark.parametrize("kind", NOT_CARRIED_OUT)
@@ -123,28 +140,23 @@ def test_a_late_commit_is_made_after_the_client_has_given_up(account: Account) -
         account.create()
     assert account.numbers_of_lines() == []
     account.go_on(REAL.late)
-    assert account.numbers_of_lines() == [4]
+    assert account.numbers_of_lines() == [0]
 
 
-def test_half_a_chunk_stays_where_the_other_half_was_not_taken(account: Account) -> None:
+def test_half_of_the_lines_stay_where_the_other_half_was_not_taken(account: Account) -> None:
+    remote_id = account.create()
     account.plan.waiting = ["partial_lines"]
     with pytest.raises(OutcomeUnknownError):
-        account.create()
-    assert account.numbers_of_lines() == [2]
-    found = account.connector.find_invoice(DRAFT.reference, remote_customer=None)
-    assert found is not None
-    account.connector.complete_draft(DRAFT, found, idempotency_key="key-2")
-    assert account.numbers_of_lines() == [10]
+        account.add(remote_id)
+    assert account.numbers_of_lines() == [5]
 
 
 def test_a_wrong_total_is_told_and_the_right_one_kept(account: Account) -> None:
-    account.connector = CONNECTORS[account.system.profile.name](
-        {**SETTINGS, "lines_per_call": "10"}, account.connector.http
-    )
+    remote_id = account.create()
     account.plan.waiting = ["wrong_total"]
-    made = account.connector.create_draft(DRAFT, remote_customer="cus_1", idempotency_key="key-1")
-    assert made.amounts.total == DRAFT.total.minor + 1
-    assert account.connector.fetch_invoice(made.remote_id).amounts.total == DRAFT.total.minor
+    told = account.connector.add_lines(DRAFT, remote_id, 0, idempotency_key="lines")
+    assert told.amounts.total == DRAFT.total.minor + 1
+    assert account.connector.fetch_invoice(remote_id).amounts.total == DRAFT.total.minor
 
 
 def test_a_stale_list_hides_what_is_young_and_only_that(account: Account) -> None:
@@ -176,7 +188,7 @@ def test_a_key_is_carried_out_once_and_forgotten_after_its_window(stripe_like: A
     assert stripe_like.create() == stripe_like.create()
     stripe_like.go_on(REAL.key_window + 1)
     stripe_like.create()
-    assert stripe_like.numbers_of_lines() == [10, 10]
+    assert stripe_like.numbers_of_lines() == [0, 0]
 
 
 def test_a_key_in_flight_is_answered_with_a_conflict(stripe_like: Account) -> None:
@@ -187,7 +199,7 @@ def test_a_key_in_flight_is_answered_with_a_conflict(stripe_like: Account) -> No
         stripe_like.create()
     stripe_like.go_on(REAL.late)
     stripe_like.create()
-    assert stripe_like.numbers_of_lines() == [10]
+    assert stripe_like.numbers_of_lines() == [0]
 
 
 def test_a_document_number_is_taken_once_where_the_profile_says_so() -> None:
@@ -195,6 +207,17 @@ def test_a_document_number_is_taken_once_where_the_profile_says_so() -> None:
     account.create()
     with pytest.raises(OutcomeUnknownError, match="number_taken"):
         account.create()
+    assert account.numbers_of_lines() == [0]
+
+
+def test_a_change_to_an_old_version_is_refused_where_the_profile_says_so() -> None:
+    account = Account("accounting-like")
+    remote_id = account.create()
+    account.plan.waiting = ["late_commit"]
+    with pytest.raises(OutcomeUnknownError):
+        account.add(remote_id)
+    account.add(remote_id)
+    account.go_on(REAL.late)
     assert account.numbers_of_lines() == [10]
 
 
@@ -202,7 +225,7 @@ def test_the_worst_system_takes_everything_twice() -> None:
     account = Account("worst")
     account.create()
     account.create()
-    assert account.numbers_of_lines() == [10, 10]
+    assert account.numbers_of_lines() == [0, 0]
 
 
 def test_a_plan_sees_every_kind_and_the_same_seed_gives_the_same_faults() -> None:
@@ -249,9 +272,9 @@ def test_a_server_that_is_killed_has_kept_what_it_answered(
         return str(json.loads(process.stdout.readline())["url"])
 
     settings = {**SETTINGS, "url": start()}
-    made = CONNECTORS["stripe-like"](settings, http).create_draft(
-        DRAFT, remote_customer="cus_1", idempotency_key="key-1"
-    )
+    connector = CONNECTORS["stripe-like"](settings, http)
+    made = connector.create_draft(DRAFT, remote_customer="cus_1", idempotency_key="key")
+    connector.add_lines(DRAFT, made.remote_id, 0, idempotency_key="lines")
     processes[0].kill()
     with pytest.raises(ConnectorError):
         CONNECTORS["stripe-like"](settings, http).fetch_invoice(made.remote_id)

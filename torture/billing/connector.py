@@ -5,20 +5,29 @@ It is registered in the processes of torture only (`register`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from connectors.connector import Abilities, BillingConnector, RemoteInvoice, Setting
 from connectors.http import Http, Response
 from connectors.registry import BILLING
 from connectors.rest import NotThereError, Rest, content
-from ledger.errors import ConnectorError, OutcomeUnknownError, PermanentError, TransientError
+from ledger.errors import (
+    ConnectorError,
+    OutcomeUnknownError,
+    PermanentError,
+    RejectedError,
+    TransientError,
+)
 from ledger.invoices import InvoiceDraft
 from ledger.money import printed
 from ledger.payments import Amounts
+from ledger.shown import Shown, ShownLine
 
+from .profiles import REAL, Timings
 from .store import Row
 from .system import MOST_LINES_PER_CALL
 
@@ -32,7 +41,6 @@ class TortureConnector(BillingConnector):
     settings = (
         Setting("url", "Where the system listens"),
         Setting("token", "An access token", secret=True),
-        Setting("lines_per_call", "How many lines one request takes", required=False),
     )
     abilities: ClassVar[Abilities] = Abilities(
         native_draft=True,
@@ -41,12 +49,12 @@ class TortureConnector(BillingConnector):
         most_lines=MOST_LINES,
         quantity_places=12,
         finalize=True,
+        lines_per_call=MOST_LINES_PER_CALL,
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         super().__init__(settings, http)
         self._api = _Api(http, settings["url"], settings["token"], tool=self.name)
-        self._chunk = int(settings.get("lines_per_call") or MOST_LINES_PER_CALL)
 
     def check(self) -> str:
         return str(self._api.get("/v1/account")["name"])
@@ -72,51 +80,52 @@ class TortureConnector(BillingConnector):
     def create_draft(
         self, draft: InvoiceDraft, *, remote_customer: str, idempotency_key: str
     ) -> RemoteInvoice:
-        lines = _lines(draft)
-        made = self._api.write(
-            "POST",
-            "/v1/invoices",
-            {
-                "reference": draft.reference,
-                "customer": remote_customer,
-                "currency": draft.currency,
-                "header": _header(draft),
-                "lines": lines[: self._chunk],
-            },
-            f"{idempotency_key}-invoice",
-        )
-        return self._with_lines(made, lines, self._chunk, idempotency_key)
+        sent = {
+            "reference": draft.reference,
+            "customer": remote_customer,
+            "currency": draft.currency,
+            "header": _header(draft),
+        }
+        return _remote(self._api.write("POST", "/v1/invoices", sent, idempotency_key))
 
     def complete_draft(
         self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
     ) -> RemoteInvoice:
-        there, lines = self._invoice(found.remote_id), _lines(draft)
-        done = len(there["lines"])
-        if there["header"] != _header(draft) or there["lines"] != lines[:done]:
-            raise PermanentError(
-                f"torture: {found.remote_id} ({draft.reference}) has other content than ours "
-                "- compare it with the draft; delete it there to push anew"
-            )
-        return self._with_lines(there, lines, done, idempotency_key)
+        there = self._invoice(found.remote_id)
+        if there["header"]["content"] == draft.content_hash():
+            return _remote(there)
+        return self.update_draft(draft, found.remote_id, idempotency_key=idempotency_key)
 
-    def _with_lines(
-        self, invoice: Row, lines: Sequence[Row], done: int, idempotency_key: str
+    def update_draft(
+        self, draft: InvoiceDraft, remote_id: str, *, idempotency_key: str
     ) -> RemoteInvoice:
-        """Send the lines from number `done` on, a chunk in each request."""
-        for start in range(done, len(lines), self._chunk):
-            chunk = lines[start : start + self._chunk]
-            try:
-                invoice = self._api.write(
-                    "POST",
-                    f"/v1/invoices/{invoice['id']}/lines",
-                    {"lines": chunk, "version": invoice["version"]},
-                    f"{idempotency_key}-lines-{start}",
-                )
-            except TransientError as error:
-                # "Definitely not carried out" would be wrong: the invoice itself is there.
-                there = f"{invoice['id']} is there without all its lines"
-                raise OutcomeUnknownError(f"{error} - {there}") from error
-        return _remote(invoice)
+        there, lines = self._invoice(remote_id), _lines(draft)
+        if there["state"] != "draft":
+            raise RejectedError(f"torture: {remote_id} is {there['state']} and no draft any more")
+        pairs = enumerate(zip(there["lines"], lines, strict=False))
+        keep = next((number for number, (theirs, ours) in pairs if theirs != ours), None)
+        keep = min(len(there["lines"]), len(lines)) if keep is None else keep
+        if there["header"] == _header(draft) and keep == len(there["lines"]):
+            return _remote(there)
+        sent = {"header": _header(draft), "keep": keep, "version": there["version"]}
+        path = f"/v1/invoices/{remote_id}"
+        return _remote(self._api.write("PUT", path, sent, f"{idempotency_key}-{keep}"))
+
+    def add_lines(
+        self, draft: InvoiceDraft, remote_id: str, first: int, *, idempotency_key: str
+    ) -> RemoteInvoice:
+        lines = _lines(draft)[first : first + (self.abilities.lines_per_call or MOST_LINES)]
+        sent: Row = {"lines": lines}
+        if not self.abilities.idempotency_keys:
+            there = self._invoice(remote_id)
+            if len(there["lines"]) != first:
+                raise OutcomeUnknownError(f"torture: {remote_id} has other lines than a while ago")
+            sent["version"] = there["version"]
+        path = f"/v1/invoices/{remote_id}/lines"
+        return _remote(self._api.write("POST", path, sent, idempotency_key))
+
+    def shown(self, draft: InvoiceDraft) -> Shown:
+        return replace(super().shown(draft), header=_shown_header(_header(draft)))
 
     def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
         try:
@@ -158,7 +167,7 @@ class StripeLikeConnector(TortureConnector):
     key = "torture_stripe_like"
     name = "Torture, like Stripe"
     abilities = replace(
-        TortureConnector.abilities, idempotency_keys=True, key_life=timedelta(hours=23)
+        TortureConnector.abilities, idempotency_keys=True, key_life=timedelta(hours=24)
     )
 
 
@@ -184,9 +193,21 @@ CONNECTORS: Final = {
 """The connector of each profile."""
 
 
-def register() -> None:
-    """Make the three known to this process; every process of torture begins with it."""
-    BILLING.update({each.key: each for each in CONNECTORS.values()})
+def register(timings: Timings = REAL, *, lines_per_call: int = MOST_LINES_PER_CALL) -> None:
+    """Make the three known to this process; every process of torture begins with it.
+
+    Where the system runs on a scaled clock, what it is trusted with is scaled as well.
+    """
+    settles_after = timedelta(seconds=timings.client_timeout + timings.late + 1)
+    for each in CONNECTORS.values():
+        has_keys = each.abilities.idempotency_keys
+        each.abilities = replace(
+            each.abilities,
+            key_life=timedelta(seconds=timings.key_window if has_keys else 0),
+            settles_after=max(settles_after, timedelta(seconds=timings.stale)),
+            lines_per_call=lines_per_call,
+        )
+        BILLING[each.key] = each
 
 
 class _Api(Rest):
@@ -222,9 +243,13 @@ def _header(draft: InvoiceDraft) -> dict[str, Any]:
     return {
         "content": draft.content_hash(),
         "lines": len(draft.lines),
-        "memo": draft.memo,
-        "purchase_order": draft.purchase_order,
+        "memo": draft.memo or "",
+        "purchase_order": draft.purchase_order or "",
     }
+
+
+def _shown_header(header: Row) -> dict[str, str]:
+    return {name: header[name] for name in ("memo", "purchase_order")}
 
 
 def _lines(draft: InvoiceDraft) -> list[Row]:
@@ -253,6 +278,15 @@ def _remote(row: Row) -> RemoteInvoice:
             version=str(row["version"]),
             observed_at=datetime.now(UTC),
         ),
-        lines=len(lines),
-        is_complete=len(lines) == row["header"].get("lines"),
+        lines=tuple(
+            ShownLine(
+                line["description"],
+                line["amount"],
+                Decimal(line["quantity"]),
+                Decimal(line["unit_price"]),
+            )
+            for line in lines
+        ),
+        header=_shown_header(row["header"]),
+        is_complete=len(lines) == row["header"]["lines"],
     )

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS customer (id INTEGER PRIMARY KEY, key TEXT, content TEXT);
 CREATE TABLE IF NOT EXISTS invoice (
-    id INTEGER PRIMARY KEY, reference TEXT, customer TEXT, currency TEXT, header TEXT,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, reference TEXT, customer TEXT, currency TEXT, header TEXT,
     state TEXT DEFAULT 'draft', version INTEGER DEFAULT 1, paid INTEGER DEFAULT 0,
     credited INTEGER DEFAULT 0, created_at REAL, changed_at REAL);
 CREATE INDEX IF NOT EXISTS by_reference ON invoice (reference);
@@ -106,9 +106,12 @@ class Store:
         for line in lines:
             self._insert("line", invoice_id=number, **{name: line[name] for name in LINE})
 
-    def remove_lines(self, number: int) -> None:
-        """Take all lines off an invoice."""
-        self.rows("DELETE FROM line WHERE invoice_id = ?", number)
+    def remove_lines(self, number: int, keep: int = 0) -> None:
+        """Take the lines off an invoice that follow the first ones."""
+        first = "SELECT id FROM line WHERE invoice_id = ? ORDER BY id LIMIT ?"
+        self.rows(
+            f"DELETE FROM line WHERE invoice_id = ? AND id NOT IN ({first})", number, number, keep
+        )
 
     def change(self, number: int, now: float, **values: object) -> None:
         """Change columns of an invoice, which makes a new version of it."""

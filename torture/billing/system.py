@@ -67,6 +67,8 @@ class BillingSystem:
         """Make the account; `is_welcome` says whether an access token is good now."""
         self.store, self.profile, self.timings, self.plan = store, profile, timings, plan
         self.now, self._is_welcome = now, is_welcome
+        self.refuses = ""
+        """What is refused until a person changes it: the last word of an address, `lines`."""
         self._late: list[_Late] = []
         self._lock = threading.RLock()
 
@@ -251,6 +253,8 @@ class BillingSystem:
         lines = given.get("lines", [])
         if len(lines) > MOST_LINES_PER_CALL:
             raise RefusalError(400, "too_many_lines")
+        if self.refuses and parts[-1] == self.refuses and method != "GET":
+            raise RefusalError(400, "refused")
         given["lines"] = lines[: len(lines) // 2] if spoil == "half" else lines
         match [method, *parts]:
             case ["GET", "account"]:
@@ -297,10 +301,9 @@ class BillingSystem:
                 self.store.add_lines(number, given["lines"])
                 self.store.change(number, self.now())
             case ["PUT"]:
-                # A new head and no lines: they are sent anew.
-                self.store.remove_lines(number)
+                # A new head; of the lines the first ones stay, the others are sent anew.
+                self.store.remove_lines(number, given.get("keep", 0))
                 self.store.change(number, self.now(), header=json.dumps(given.get("header", {})))
-                self.store.add_lines(number, given["lines"])
             case ["POST", "finalize"]:
                 self.store.change(number, self.now(), state="open")
             case _:

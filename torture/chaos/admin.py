@@ -2,6 +2,7 @@
 
 Each round: a rule file is left broken and must be refused, then mended with a new rate and a
 second webhook secret, then the first secret goes. Nothing that is posted may be turned away.
+Between the rounds the admin looks at pushes that have stopped, and has them go on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .bodies import Posting
 from .firm import RAISES, SECRETS
 from .sender import TIMEOUT_SECONDS
 from .site import Site
+from .watch import Watch
 
 SEEN_SECONDS: Final = 1.5
 """After as long every web process knows the rules that were activated."""
@@ -26,8 +28,8 @@ STALE: Final = b'{"timestamp": 1, "webhookEvent": "comment_created"}'
 class Admin:
     """Works in a thread of its own until told to stop."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, watch: Watch) -> None:
+        self._site, self._watch = site, watch
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="admin", daemon=True)
         self.done: Counter[str] = Counter()
@@ -49,8 +51,15 @@ class Admin:
             self._break_rules()
             self._mend(number)
             self._drop_old_secret(number)
+            self.go_on()
             if self._stopping.wait(PAUSE_SECONDS):
                 return
+
+    def go_on(self) -> None:
+        """Have every push go on that waits until somebody has looked: here all is well there."""
+        for reference in self._watch.stopped():
+            if self._site.flask("invoices", "push", reference).returncode == 0:
+                self.done["push went on by hand"] += 1
 
     def _break_rules(self) -> None:
         if self._stopping.is_set():

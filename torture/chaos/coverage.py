@@ -14,13 +14,14 @@ from torture.billing.faults import KINDS
 
 from .nemesis import ACCIDENTS, KILLS
 from .play import Storm
-from .workload import CHANGES, OTHERS
+from .workload import BULK, CHANGES, OTHERS
 
 LEAST: Final = 5
 STATES: Final = ("unbilled", "draft", "pushed, draft", "pushed, open", "pushed, paid")
 """On an invoice of which state an entry stands when it changes. `approved`, `blocked` and
 `canceled` occur too, but an invoice may pass through them too quickly to be sure of them."""
 BY_THE_ADMIN: Final = ("rules broken", "new rate", "secret rotated")
+LONGEST: Final = f"an invoice of {BULK} lines"
 TELLING: Final = ("repeated", "renamed", "never", "poison")
 
 
@@ -33,6 +34,8 @@ def missed(storms: Sequence[Storm]) -> list[str]:
         tried.update({f"billing fault {kind}": times for kind, times in storm.faults.items()})
         tried.update(storm.kills)
         tried.update(storm.accidents)
+    longest = max((storm.verdict.compared["longest invoice"] for storm in storms), default=0)
+    tried[LONGEST] = LEAST if longest >= BULK else 0
     return [f"{what} ({tried[what]} of {LEAST})" for what in wanted(storms) if tried[what] < LEAST]
 
 
@@ -50,6 +53,7 @@ def wanted(storms: Sequence[Storm]) -> list[str]:
         ),
         *(f"told: {way}" for way in (*TELLING, *OTHERS)),
         *(f"billing fault {kind}" for kind in KINDS),
+        LONGEST,
         *sorted((struck | set(BY_THE_ADMIN)) - left_out),
     ]
 

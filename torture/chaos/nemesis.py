@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from connectors.stand_in import Fault
@@ -23,7 +24,7 @@ from .processes import Program, children_of, kill, state_of
 from .scaled import LEASE_SECONDS
 from .sender import Sender
 from .site import Site
-from .watch import Watch
+from .watch import LOOK_SECONDS, Watch
 
 KILLS: Final = {
     "services": {
@@ -44,14 +45,18 @@ ACCIDENTS: Final = {
     "embedded": ("stopped", "restarted", "disk full", "clock set", "project tool"),
 }
 KILL_EVERY: Final = (0.3, 1.1)
-"""Seconds between two kills, at least and at most."""
+"""Seconds between two kills, at least and at most, where a site is up within `UP_SECONDS`."""
 ACCIDENT_EVERY: Final = (2.5, 4.5)
+UP_SECONDS: Final = 5.0
+"""What a site needs to be up on two cores that have nothing else to do. On a slower machine all
+strikes are further apart: what never gets to work is not tried at all."""
 PATIENCE: Final = 0.6
 """How long the nemesis waits for a victim that has work."""
 STOPPED_SECONDS: Final = LEASE_SECONDS + 1.5
 STEPS: Final = (-2.0, -1.0, 0.6, 1.2)
 """How far the clock is set, in seconds. A step forward shortens the quiet period (4 s, of which
 the late commits of the billing systems need 2.5) by as much; one back lengthens every wait."""
+STOP_TRIES: Final = 8
 FULL_SECONDS: Final = 2.0
 
 
@@ -84,7 +89,7 @@ class Nemesis:
             what = self.dice.choices(list(kinds), list(kinds.values()))[0]
             is_effective = self._kill(what)
             (self.kills if is_effective else self.in_vain)[what] += 1
-            self._kill_at = time.monotonic() + self.dice.uniform(*KILL_EVERY)
+            self._kill_at = time.monotonic() + self.dice.uniform(*KILL_EVERY) * self._slowness
         if now >= self._accident_at:
             if not self._bag:
                 self._bag = [*ACCIDENTS[self.site.kind]]
@@ -92,7 +97,12 @@ class Nemesis:
             what = self._bag.pop()
             if self._happen(what):
                 self.accidents[what] += 1
-            self._accident_at = time.monotonic() + self.dice.uniform(*ACCIDENT_EVERY)
+            pause = self.dice.uniform(*ACCIDENT_EVERY) * self._slowness
+            self._accident_at = time.monotonic() + pause
+
+    @property
+    def _slowness(self) -> float:
+        return max(1.0, self.site.up_in / UP_SECONDS)
 
     def rest(self) -> None:
         """Undo what would last: the stopped go on, the disk has room, the clock is right."""
@@ -192,11 +202,7 @@ class Nemesis:
         if what == "stopped":
             return self._stop_for_a_while()
         if what == "restarted":
-            for name in ("web", "worker-1", "worker-2", "clock"):
-                program = site.processes.programs.get(name)
-                if program is not None and program.is_running:
-                    program.process.terminate()  # type: ignore[union-attr]
-            return True
+            return self._restart_in_order()
         if what == "valkey flushed":
             return site.valkey is not None and site.valkey.flush()
         if what == "clock set":
@@ -213,30 +219,41 @@ class Nemesis:
             return True
         return False
 
+    def _restart_in_order(self) -> bool:
+        """Ask the next program to end, as a deployment does, one after the other."""
+        names = ("web", "worker-1", "worker-2", "clock")
+        program = self.site.processes.programs[names[self.accidents["restarted"] % len(names)]]
+        if not program.is_running or program.process is None:
+            return False
+        program.process.terminate()
+        return True
+
     def _stop_for_a_while(self) -> bool:
         """Stop whoever holds something for longer than a lease runs: then it must not commit."""
-        victim: list[int] = []
-
-        def holds() -> bool:
-            there = [pid for each in self._workers() for pid in (*_horses(each), *_own(each))]
-            victim[:] = [pid for pid in there if self.watch.holders[pid]]
-            return bool(victim)
-
-        if not self._soon(holds, seconds=2 * PATIENCE):
-            return False
-        pid = victim[0]
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            self.watch.killed(pid, "stopped")
-
-            def go_on() -> None:
-                if state_of(pid) == "T":
-                    self.watch.came_back(pid)
-                    os.kill(pid, signal.SIGCONT)
-
-            self._later.append((time.monotonic() + STOPPED_SECONDS, go_on))
-            return True
+        for _ in range(STOP_TRIES):
+            found = [pid for each in self._workers() if self._is_busy(each) for pid in _own(each)]
+            if not found:
+                time.sleep(0.05)
+                continue
+            pid = self.dice.choice(found)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+            # What a stopped process holds is still there at the next look.
+            holds = partial(self._holds_something, pid)
+            if self._soon(holds, seconds=2 * LOOK_SECONDS):
+                self.watch.killed(pid, "stopped")
+                self._later.append((time.monotonic() + STOPPED_SECONDS, partial(self._go_on, pid)))
+                return True
+            self._go_on(pid)
         return False
+
+    def _holds_something(self, pid: int) -> bool:
+        return self.watch.holders[pid] > 0
+
+    def _go_on(self, pid: int) -> None:
+        if state_of(pid) == "T":
+            self.watch.came_back(pid)
+            os.kill(pid, signal.SIGCONT)
 
     def _workers(self) -> list[Program]:
         return [
@@ -265,4 +282,5 @@ def _horses(worker: Program) -> list[int]:
 
 
 def _own(worker: Program) -> list[int]:
-    return [worker.pid] if worker.is_running else []
+    """Return the processes of a worker that claim: its work horse, or itself."""
+    return _horses(worker) or ([worker.pid] if worker.is_running else [])

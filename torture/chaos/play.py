@@ -58,6 +58,7 @@ class Storm:
     fenced: int
     """How often a process that had lost its claim was kept from committing."""
     settled_in: float
+    up_in: float = 0.0
     left_out: list[str] = field(default_factory=list)
 
 
@@ -77,7 +78,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
         truth, history = Truth(), History(folder / "history.jsonl")
         ending.callback(history.close)
         watch = Watch(site.database_url)
-        admin = Admin(site)
+        admin = Admin(site, watch)
         workload = Workload(
             random.Random(dice.random()),
             truth,
@@ -105,7 +106,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
             _meanwhile(site, stop)
         faults = _faults(site)
         site.calm()
-        settled_in, waits = _settle(site, watch, sender)
+        settled_in, waits = _settle(site, watch, sender, admin)
         for stop in (sender.stop, watch.stop):
             _meanwhile(site, stop)
         verdict = judge(site, truth, history)
@@ -130,6 +131,7 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
             recovered=watch.recovered,
             fenced=_fenced(folder / "logs"),
             settled_in=settled_in,
+            up_in=site.up_in,
             left_out=left_out,
         )
 
@@ -176,7 +178,7 @@ def _meanwhile(site: Site, stop: Callable[[], None]) -> None:
         stopping.join(0.05)
 
 
-def _settle(site: Site, watch: Watch, sender: Sender) -> tuple[float, list[str]]:
+def _settle(site: Site, watch: Watch, sender: Sender, admin: Admin) -> tuple[float, list[str]]:
     """Wait until nothing waits; return the seconds that took, and what waits all the same."""
     begun, since = time.monotonic(), datetime.now(UTC) + VISIBLE
     quiet, waits = 0, ["not looked yet"]
@@ -185,6 +187,9 @@ def _settle(site: Site, watch: Watch, sender: Sender) -> tuple[float, list[str]]
         waits = watch.unsettled(since)
         if sender.waiting:
             waits.append(f"{sender.waiting} deliveries are not taken")
+        if watch.stopped():
+            waits.append("a push waits until somebody has looked")
+            _meanwhile(site, admin.go_on)
         quiet = 0 if waits else quiet + 1
         if quiet == 1:
             settled_in = time.monotonic() - begun

@@ -154,6 +154,11 @@ class Processes:
         self.programs.clear()
 
 
+def end_with_parent() -> None:
+    """Have this process asked to end when its parent has ended, however that happened."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def children_of(pid: int) -> list[int]:
     """Return the numbers of a process's children, those of all its threads; none if it is gone."""
     found: list[int] = []

@@ -13,6 +13,7 @@ from typing import Final
 from torture.results import LayerResult
 
 from .coverage import missed, wanted
+from .nemesis import UP_SECONDS
 from .play import Storm, play
 from .processes import TortureError
 from .scaled import LEASE_SECONDS, LEASE_SHORTENED_BY
@@ -46,6 +47,10 @@ def storms(budget_seconds: float, seed: int, kinds: Sequence[str]) -> LayerResul
         except TortureError as error:
             failures.append(f"{kind}: {error} (logs: {folder})")
             continue
+        except (KeyboardInterrupt, SystemExit):
+            # Somebody has asked it to end, and nothing was found.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         passed.append(storm)
         failures += [f"{kind}: {each}" for each in storm.verdict.failures]
         if storm.verdict.failures:
@@ -101,6 +106,9 @@ def figures(passed: Sequence[Storm]) -> dict[str, int | float | str]:
         ),
         "late commits refused by their fence": sum(storm.fenced for storm in passed),
         "at rest after, s": max((storm.settled_in for storm in passed), default=0.0),
+        "slowness of the machine": round(
+            max((storm.up_in for storm in passed), default=0.0) / UP_SECONDS, 1
+        ),
         "cases tried often enough": f"{len(tried) - len(missed(passed))} of {len(tried)}",
         **{f"left out: {why}": 1 for storm in passed for why in storm.left_out},
     }

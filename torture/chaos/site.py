@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -94,6 +95,8 @@ class Site:
         self.signs_with = SECRETS[0]
         """The secret with which Jira signs just now."""
         self.token = ""
+        self.up_in = 0.0
+        """How many seconds the programs needed to be up."""
 
     def __enter__(self) -> Site:
         try:
@@ -166,8 +169,10 @@ class Site:
         database = Database(self.database_url)
         try:
             self.token = database.write(self._set_up)
+            begun = time.monotonic()
             self._start_programs()
             until(self._is_up, "Billhook", self.processes)
+            self.up_in = time.monotonic() - begun
             until(partial(_has_polled, database), "the first poll", self.processes)
         finally:
             database.close()

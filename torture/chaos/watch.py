@@ -102,6 +102,17 @@ class Watch:
         except SQLAlchemyError as error:
             return [f"the database cannot be read ({type(error).__name__})"]
 
+    def stopped(self) -> list[str]:
+        """Return the invoices whose push waits until a person has looked, by reference."""
+        query = select(invoice.c.reference).where(
+            invoice.c.state == "approved", invoice.c.next_at == NEVER
+        )
+        try:
+            with self._database.read() as connection:
+                return list(connection.scalars(query))
+        except SQLAlchemyError:
+            return []
+
     def _look_on(self) -> None:
         states_at = 0.0
         while not self._stopping.wait(LOOK_SECONDS):

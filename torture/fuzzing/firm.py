@@ -31,6 +31,7 @@ from ledger.events import FOUND, Delivery
 from ledger.inbox import Inbox
 from line import Line
 from mappings.book import Book
+from mappings.judging import judge
 from settings import Settings
 from webhooks.registry import sources
 from webhooks.signatures import AnyOf, Signature
@@ -208,7 +209,7 @@ class Firm:
         self.clock.moment += timedelta(seconds=60)
         with (
             mock.patch.object(worker, "_read", self._timed("reading", worker._read, _delivery)),
-            mock.patch.object(worker, "judge", self._timed("pricing", worker.judge, _present)),
+            mock.patch.object(worker, "judge", self._timed("pricing", judge, _present)),
             mock.patch.object(worker, "_give_back", self._note_broken),
         ):
             worker.work_off(self.line)

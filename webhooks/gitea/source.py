@@ -94,6 +94,7 @@ class GiteaSource(Source):
         "release.published",
         "time.logged",
     )
+    takes_forms = True
     replay = "the subject and its version: the delivery id is not signed"
     proven = "recorded bodies and the vendor's code, 2026-11-22"
     readers: ClassVar[Mapping[str, Reader]] = {

@@ -163,6 +163,7 @@ class GitHubSource(Source):
         "release.published",
         "deployment.succeeded",
     )
+    takes_forms = True
     replay = "the subject and its version: the delivery id is not signed"
     proven = "recorded bodies and published signatures, 2026-11-22"
     readers: ClassVar[Mapping[str, Reader]] = {
