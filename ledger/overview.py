@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, false, func, or_, select
 
 from .claims import NEVER
 from .events import as_utc_text
@@ -156,7 +156,7 @@ _HELD: Final = {
     ),
     "push": _HeldKind(
         invoice,
-        and_(invoice.c.state.in_(("approved", "pushed")), invoice.c.problem.is_not(None)),
+        and_(invoice.c.state.in_(("draft", "approved", "pushed")), invoice.c.problem.is_not(None)),
         where=lambda row: str(row["connector"]),
         what=lambda row: str(row["reference"]),
         reason=lambda row: row["problem"],
@@ -178,6 +178,11 @@ _HELD: Final = {
 }
 HELD_KINDS: Final = tuple(_HELD)
 """Everything that waits for a person, in the order of the line."""
+
+
+def needs_a_person(table: Table) -> ColumnElement[bool]:
+    """Return the condition under which a row of a table is in the list for people."""
+    return or_(false(), *(kind.condition for kind in _HELD.values() if kind.table is table))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from . import amending
 from .auditlog import note
 from .claims import NEVER, Claim, hold_one, postponed, released
 from .facts import wake
+from .frozen import remember
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
@@ -142,6 +143,7 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
         changed(connection, [row["customer"]], now)
         return False
     connection.execute(update(invoice).where(invoice.c.id == row["id"]).values(is_frozen=True))
+    remember(connection, row["id"])
     return True
 
 
@@ -361,6 +363,7 @@ def take_back(
             **released(now),
         )
     )
+    remember(connection, push.invoice_id)
     wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
     note(
         connection,

@@ -16,12 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from console.current import current_line
 from console.terminal import AS_JSON, print_json
 from console.texts import one_line
-from ledger.audit import INVARIANTS, Anchor, PriceAgain, Violation
-from ledger.audit import audit as audit_ledger
+from ledger.audit import INVARIANTS, Anchor, Audit, PriceAgain, examine
+from ledger.audit.figures import Figures
 from ledger.audit.prices import Price
-from ledger.audit.remote import NAME as REMOTE
 from ledger.audit.remote import (
-    SENTENCE,
+    REMOTE,
     PushedInvoice,
     SeenInvoice,
     differences,
@@ -70,7 +69,7 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
         if not line.database.is_current():
             _could_not_check("database: has another schema - run `flask db upgrade`")
         with line.database.read() as connection:
-            found = audit_ledger(
+            found = examine(
                 connection,
                 line.clock.now(),
                 price_again=_price_again(line),
@@ -84,20 +83,21 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
     unchecked: list[str] = []
     for each in pushed:
         try:
-            found += differences(each, _seen(line, each))
+            found.violations.extend(differences(each, _seen(line, each)))
         except BillhookError as error:
             unchecked.append(f"{each.reference}: {error}")
     if as_json:
         print_json(
             {
-                "violations": [asdict(each) for each in found],
+                "violations": [asdict(each) for each in found.violations],
                 "unchecked": unchecked,
+                "figures": found.figures.as_json(),
                 "audit_log_head": log_head,
             }
         )
     else:
         _print(found, unchecked, log_head, deep=deep)
-    sys.exit(1 if found else COULD_NOT_CHECK if unchecked else 0)
+    sys.exit(1 if found.violations else COULD_NOT_CHECK if unchecked else 0)
 
 
 def _price_again(line: Line) -> PriceAgain:
@@ -126,23 +126,44 @@ def _seen(line: Line, pushed: PushedInvoice) -> SeenInvoice | None:
     )
 
 
-def _print(
-    found: Sequence[Violation], unchecked: Sequence[str], log_head: str, *, deep: bool
-) -> None:
-    sentences = {each.name: each.sentence for each in INVARIANTS} | {REMOTE: SENTENCE}
-    for name, violations in groupby(found, key=lambda each: each.invariant):
-        click.echo(f"Broken: {name} - {sentences[name]}")
+def _print(found: Audit, unchecked: Sequence[str], log_head: str, *, deep: bool) -> None:
+    invariants = {each.name: each for each in (*INVARIANTS, REMOTE)}
+    for name, violations in groupby(found.violations, key=lambda each: each.invariant):
+        click.echo(f"Broken: {name} - {invariants[name].sentence}")
         for each in violations:
             at_risk = ""
             if each.amount_at_risk is not None and each.currency is not None:
                 at_risk = f" [at risk: {Money(each.amount_at_risk, each.currency)}]"
             click.echo(one_line(f"  {each.entity}: {each.detail}{at_risk}"))
+        click.echo(f"  What to do: {invariants[name].remedy}.")
     for told in unchecked:
         click.echo(one_line(f"Could not check {told}"))
-    if not found and not unchecked:
+    if not found.violations and not unchecked:
         remote = ", and the billing systems agree" if deep else ""
         click.echo(f"All {len(INVARIANTS)} promises are kept{remote}.")
+    _print_figures(found.figures)
     click.echo(f"Head of the audit log: {log_head} (keep it elsewhere; check it with --anchor)")
+
+
+def _print_figures(found: Figures) -> None:
+    rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found.rows.items())
+    click.echo(f"Rows looked at: {rows}")
+    standing = found.all
+    parts = {
+        "billed": standing.billed,
+        "drafted": standing.drafted,
+        "held": standing.held,
+        "excluded": standing.excluded,
+        "waiting": found.waiting,
+    }
+    told = " + ".join(f"{_minutes(seconds)} {name}" for name, seconds in parts.items())
+    click.echo(f"Time: {_minutes(found.told)} told = {told}")
+
+
+def _minutes(seconds: int) -> str:
+    """Return seconds as minutes, with the seconds behind a colon where there are any."""
+    sign, rest = ("-" if seconds < 0 else ""), abs(seconds)
+    return f"{sign}{rest // 60:,}" + (f":{rest % 60:02}" if rest % 60 else "") + " min"
 
 
 def _could_not_check(reason: str) -> NoReturn:

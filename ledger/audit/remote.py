@@ -19,10 +19,13 @@ from ..money import Money
 from ..shown import Shown, ShownLine
 from ..shown import differences as shown_differences
 from ..tables import invoice
-from .violations import Violation, stream
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "remote"
-SENTENCE: Final = "a billing system has one invoice for each reference, with our lines and total"
+REMOTE: Final = Invariant(
+    "remote",
+    "a billing system has one invoice for each reference, with our lines and total",
+    "open the named invoice at the billing system beside `flask invoices show`",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,10 @@ def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
 def differences(pushed: PushedInvoice, seen: SeenInvoice | None) -> Iterator[Violation]:
     """Yield what is different at the billing system; `seen` is None if it is not there."""
     for detail in _differences(pushed, seen):
-        yield Violation(
-            NAME,
+        yield REMOTE.broken(
             f"invoice:{pushed.reference}",
             f"{pushed.connector} {detail}",
-            abs(pushed.total.minor),
+            pushed.total.minor,
             pushed.total.currency,
         )
 

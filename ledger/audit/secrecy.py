@@ -1,4 +1,4 @@
-"""Invariant 9: secrets are not in the database: rules name them, tokens are kept as hashes.
+"""Secrets are not in the database: rules name them, tokens are kept as hashes.
 
 Billhook stores no credentials of other systems yet (they come from the environment) and sends
 no reminders yet; what is to be checked about both stands here when they do.
@@ -14,9 +14,13 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from ..tables import api_token, mapping_version
-from .violations import Violation, stream
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "secrets"
+SECRETS: Final = Invariant(
+    "secrets",
+    "no secret is kept in the ledger: rules name them, and of tokens there is a hash",
+    "change the secret at its vendor, name it in the rules as ${NAME}, revoke the token",
+)
 _NAMED: Final = r"[\"']?\$\{[A-Z][A-Z0-9_]*\}[\"']?"
 _WRITTEN: Final = re.compile(
     r"(?:^|[\s{,])(?P<word>(?:[a-z_]+_)?(?:secret|token|key|password))[ \t]*:"
@@ -40,16 +44,15 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
     for row in stream(connection, select(mapping_version.c.version, mapping_version.c.files)):
         for name, text in row["files"].items():
             for line in literal_secrets(text):
-                yield Violation(
-                    NAME,
+                yield SECRETS.broken(
                     f"mapping_version:{row['version'][:12]}",
                     f"{name}:{line}: a secret is written here - name it as ${{NAME}} instead, "
                     "and change the secret",
                 )
     for row in stream(connection, select(api_token.c.id, api_token.c.token_hash)):
         if not _SHA256.fullmatch(row["token_hash"]):
-            yield Violation(
-                NAME, f"api_token:{row['id']}", "is not kept as a SHA-256 hash - revoke it"
+            yield SECRETS.broken(
+                f"api_token:{row['id']}", "is not kept as a SHA-256 hash - revoke it"
             )
 
 

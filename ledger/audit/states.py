@@ -1,4 +1,4 @@
-"""Invariant 7: invoices move along known edges only, and what went out is what was approved.
+"""Invoices move along known edges only, and what went out is what was approved.
 
 The audit log tells each move (`before`, `state`); replaying it must end where the invoice is.
 """
@@ -15,9 +15,19 @@ from sqlalchemy import Connection, case, func, literal, or_, select
 
 from ..approvals import outstanding, who_approved
 from ..tables import approval, audit_entry, invoice
-from .violations import Violation, stream
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "states"
+STATES: Final = Invariant(
+    "states",
+    "no invoice moved along an edge that is not in the table, and the last move in the audit log "
+    "led to where it is",
+    "somebody changed a state by hand: compare the invoice with the audit log and a backup",
+)
+APPROVALS: Final = Invariant(
+    "approvals",
+    "what went out, or is about to, is what was approved, by everybody who had to",
+    "if it is not pushed yet, stop the workers; if it is, show its content to who should approve",
+)
 EDGES: Final[Mapping[str | None, frozenset[str]]] = {
     None: frozenset({"draft", "blocked"}),
     "draft": frozenset({"draft", "blocked", "canceled", "approved", "pushed"}),
@@ -56,16 +66,22 @@ def _moves(connection: Connection) -> Iterator[Violation]:
                 continue
             before, after = row["detail"].get("before"), row["detail"]["state"]
             if before != state or after not in EDGES.get(state, frozenset()):
-                yield _violation(row, entity, f"moved from {state} to {after} (said: {before})")
+                yield _violation(
+                    STATES, row, entity, f"moved from {state} to {after} (said: {before})"
+                )
             state = after
         if row["state"] != state:
-            yield _violation(row, entity, f"is {row['state']}, but its last move led to {state}")
+            yield _violation(
+                STATES, row, entity, f"is {row['state']}, but its last move led to {state}"
+            )
 
 
 def _unlogged(connection: Connection) -> Iterator[Violation]:
     logged = select(audit_entry.c.entity).where(audit_entry.c.action == "invoice.assembled")
     for row in stream(connection, select(invoice).where(_entity.not_in(logged))):
-        yield _violation(row, f"invoice:{row['reference']}", "no audit entry tells its origin")
+        yield _violation(
+            STATES, row, f"invoice:{row['reference']}", "no audit entry tells its origin"
+        )
 
 
 def _unapproved(connection: Connection) -> Iterator[Violation]:
@@ -91,7 +107,9 @@ def _unapproved(connection: Connection) -> Iterator[Violation]:
         )
     )
     for row in stream(connection, query):
-        yield _violation(row, f"invoice:{row['reference']}", "its content is not what was approved")
+        yield _violation(
+            APPROVALS, row, f"invoice:{row['reference']}", "its content is not what was approved"
+        )
     several = select(invoice).where(
         invoice.c.state.in_(("approved", "pushed")), invoice.c.approvers != []
     )
@@ -99,9 +117,8 @@ def _unapproved(connection: Connection) -> Iterator[Violation]:
         revision = row["pushed_revision"] if row["state"] == "pushed" else row["revision"]
         if left := outstanding(row["approvers"], who_approved(connection, row["id"], revision)):
             detail = f"went on, and {', '.join(left)} had not approved it"
-            yield _violation(row, f"invoice:{row['reference']}", detail)
+            yield _violation(APPROVALS, row, f"invoice:{row['reference']}", detail)
 
 
-def _violation(row: Any, entity: str, detail: str) -> Violation:
-    at_risk = None if row["total"] is None else abs(row["total"])
-    return Violation(NAME, entity, detail, at_risk, row["currency"])
+def _violation(invariant: Invariant, row: Any, entity: str, detail: str) -> Violation:
+    return invariant.broken(entity, detail, row["total"], row["currency"])
