@@ -19,7 +19,7 @@ KEPT: Final = (
     *("id", "kind", "subject_id", "event_id", "pool", "adjusts_id", "customer", "project"),
     *("item", "person", "on", "description", "quantity", "unit_price", "currency", "amount"),
     *("seconds", "tax", "rule", "mapping_version", "grouping", "schedule", "period_from"),
-    *("period_to", "steps", "corrects_id"),
+    *("period_to", "steps", "corrects_id", "again"),
 )
 """The columns of a line that never change once it is billed. A new column is not added here: what
 was remembered before it came would not be found again."""

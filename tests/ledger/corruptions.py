@@ -27,7 +27,8 @@ class Corruption:
     invariant: str
     sql: str
     entity: str
-    """The row that is named, as it is or as a query for it (`select ...`)."""
+    """The row that is named, as it is or as a query for it (`select ...`), which is asked before
+    the change, and after it if nothing was there yet."""
     at_risk: tuple[int, str] | None = None
     """The amount that is named with it."""
     also: tuple[str, ...] = ()
@@ -281,6 +282,30 @@ CORRUPTIONS: Final = (
         f"update line_item set state = 'lost' where {line('worklog:9', 'open')}",
         line_id("worklog:9", "open"),
         (24000, "EUR"),
+        also=("billed once", "printing"),
+    ),
+    Corruption(
+        "a released line of an invoice that stands",
+        "places",
+        copied(
+            line("worklog:7", "billed"),
+            state="'released'",
+            corrects_id="id",
+            quantity='-"quantity"',
+            amount="-amount",
+            seconds="-seconds",
+        ),
+        "select 'line_item:' || id from line_item where state = 'released'",
+        (240, "JPY"),
+        also=("billed once", "time"),
+    ),
+    Corruption(
+        "a line that is taken back twice",
+        "corrections",
+        copied(f"id = {_CORRECTION}", again="1"),
+        "select 'line_item:' || corrects_id from line_item where id = " + _CORRECTION,
+        (20000, "EUR"),
+        also=("billed once", "printing", "time"),
     ),
     Corruption(
         "a correction of another line than its own",
@@ -653,6 +678,11 @@ REFUSED: Final = (
     Refused("the same delivery twice", "deliveries", _again("delivery", "id = 1")),
     Refused("the same event twice", "billed once", _again("event", "subject = 'worklog:7'")),
     Refused("two subjects for one thing", "billed once", _again("subject", "name = 'worklog:7'")),
+    Refused(
+        "a line that is taken back by two lines",
+        "corrections",
+        _again("line_item", f"id = {_CORRECTION}"),
+    ),
     Refused(
         "two drafts of one period",
         "places",
