@@ -37,11 +37,8 @@ def plain(name: str) -> ColumnElement[Any]:
 
 def hash_of(lines: Iterable[Sequence[Any]]) -> str | None:
     """Return the hash over lines (`KEPT`, as `plain` gives it), by id; None if there are none."""
-    found = None
-    for line in lines:
-        found = found or hashlib.sha256()
-        found.update(canonical_json(list(line)).encode())
-    return found.hexdigest() if found else None
+    texts = [list(line) for line in lines]
+    return hashlib.sha256(canonical_json(texts).encode()).hexdigest() if texts else None
 
 
 _BILLED: Final = select(*(plain(name) for name in KEPT)).where(line_item.c.state == "billed")

@@ -8,9 +8,10 @@ compared in `remote.py`. `docs/audit.md` lists the invariants with what proves t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
@@ -34,7 +35,7 @@ from . import (
 from .chain import Anchor
 from .figures import Figures, count_all, unbalanced
 from .prices import PriceAgain, SumAgain
-from .violations import Check, Invariant, Violation
+from .violations import NO_LIMIT, Check, Invariant, Violation
 
 __all__ = [
     "INVARIANTS",
@@ -98,6 +99,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     chain.find,
     secrecy.find,
 )
+Task = Callable[[Connection], Iterable[Violation]]
+"""A part of the audit: yields what it finds on a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +133,60 @@ def examine(
     sum_again: SumAgain | None = None,
     anchor: Anchor | None = None,
 ) -> Audit:
-    """Check the whole ledger.
+    """Check the whole ledger, one check after the other.
 
     With `price_again` lines are priced again under their own rules, with `sum_again` pools are
-    summed up again; with `anchor` the audit log is held against it.
+    summed up again; with `anchor` the audit log is held against it. A large ledger is checked by
+    several processes, see `side_by_side.py`.
     """
-    found: list[Iterable[Violation]] = [check(connection, now) for check in CHECKS]
-    if price_again is not None:
-        found.append(prices.priced_again(connection, price_again))
-    if sum_again is not None:
-        found.append(prices.summed_again(connection, sum_again))
-    if anchor is not None:
-        found.append(chain.not_anchored(connection, anchor))
     counted = count_all(connection)
-    found.append(unbalanced(counted))
-    return Audit(_some(found), counted)
+    parts = tasks(now, price_again=price_again, sum_again=sum_again, anchor=anchor)
+    found = (each for part in parts for each in some(part(connection)))
+    return together(found, counted)
 
 
-def _some(found: Iterable[Iterable[Violation]]) -> list[Violation]:
+def tasks(
+    now: datetime,
+    *,
+    price_again: PriceAgain | None = None,
+    sum_again: SumAgain | None = None,
+    anchor: Anchor | None = None,
+    invoices: Sequence[tuple[int, int]] = ((0, NO_LIMIT),),
+    lines: Sequence[tuple[int, int]] = ((0, NO_LIMIT),),
+) -> list[Task]:
+    """Return all that there is to check, the longest first.
+
+    What takes long is divided: printing again by the ids of `invoices`, pricing again by those of
+    `lines`, each a first and a last one.
+    """
+    found: list[Task] = []
+    if price_again is not None:
+        found += [
+            partial(prices.priced_again, price_again=price_again, first=first, last=last)
+            for first, last in lines
+        ]
+    found += [partial(contents.printed_again, first=first, last=last) for first, last in invoices]
+    if sum_again is not None:
+        found.append(partial(prices.summed_again, sum_again=sum_again))
+    found += [partial(check, now=now) for check in CHECKS]
+    if anchor is not None:
+        found.append(partial(chain.not_anchored, anchor=anchor))
+    return found
+
+
+def some(violations: Iterable[Violation]) -> Iterator[Violation]:
+    """Yield at most `MOST_SHOWN` violations of each invariant."""
     kept: Counter[str] = Counter()
+    for each in violations:
+        kept[each.invariant] += 1
+        if kept[each.invariant] <= MOST_SHOWN:
+            yield each
+
+
+def together(found: Iterable[Violation], counted: Figures) -> Audit:
+    """Return the outcome, in the order of `INVARIANTS`, however the tasks came to their end."""
     place = {invariant.name: at for at, invariant in enumerate(INVARIANTS)}
-
-    def named(violations: Iterable[Violation]) -> Iterator[Violation]:
-        # A check names one or a few invariants: when it has said enough of one, it goes on.
-        for each in violations:
-            kept[each.invariant] += 1
-            if kept[each.invariant] <= MOST_SHOWN:
-                yield each
-
-    every = [each for violations in found for each in named(violations)]
-    return sorted(every, key=lambda each: place[each.invariant])
+    every = sorted(
+        (*found, *unbalanced(counted)), key=lambda each: (place[each.invariant], each.entity)
+    )
+    return Audit(list(some(every)), counted)

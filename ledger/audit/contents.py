@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -24,7 +25,7 @@ from ..invoices import draft_from_json
 from ..layouts import layout_from_json
 from ..printing import NumberedLine, print_lines
 from ..tables import customer, invoice, line_item
-from .violations import Invariant, Violation, stream
+from .violations import NO_LIMIT, Invariant, Violation, stream
 
 CONTENTS: Final = Invariant(
     "contents",
@@ -48,7 +49,7 @@ FROZEN: Final = Invariant(
     "no billed line differs from what was billed, by the hash that was taken then",
     "take the line from a backup made after the push; what changed since belongs on a new line",
 )
-_TOGETHER: Final = 200
+_TOGETHER: Final = 50
 """How many invoices are read at once."""
 _corrected_line, _corrected_invoice = line_item.alias("corrected"), invoice.alias("corrected_on")
 _IS_AT_REST: Final = or_(
@@ -64,6 +65,7 @@ _INVOICES: Final = (
         _IS_AT_REST.label("is_at_rest"),
     )
     .outerjoin(customer, customer.c.key == invoice.c.customer)
+    .where(invoice.c.id.between(bindparam("first"), bindparam("last")))
     .order_by(invoice.c.id)
 )
 _LINES: Final = (
@@ -98,7 +100,7 @@ _MIXED: Final = (
 
 
 def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
-    """Yield invoices whose content is not what their lines give, and lines that have changed."""
+    """Yield lines of another currency or customer than their invoice."""
     for row in stream(connection, _MIXED):
         yield ONE_CURRENCY.broken(
             f"line_item:{row['id']}",
@@ -106,7 +108,18 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
             row["amount"],
             row["currency"],
         )
-    rows = connection.execute(_INVOICES, execution_options={"yield_per": _TOGETHER})
+
+
+def printed_again(
+    connection: Connection, first: int = 0, last: int = NO_LIMIT
+) -> Iterator[Violation]:
+    """Yield invoices whose content is not what their lines give, and whose lines have changed.
+
+    `first` and `last` bound their ids.
+    """
+    rows = connection.execute(
+        _INVOICES, {"first": first, "last": last}, execution_options={"yield_per": _TOGETHER}
+    )
     for some in rows.mappings().partitions(_TOGETHER):
         lines = _lines_of(connection, [row["id"] for row in some])
         for row in some:
@@ -155,22 +168,11 @@ def _print(rows: Sequence[Any], content: Mapping[str, Any]) -> list[dict[str, An
     return [line.as_json() for line in print_lines(lines, corrected, layout_from_json(content))]
 
 
-_DECIMAL, _DATE = ("quantity", "unit_price"), ("on", "period_from", "period_to")
-_READ: Final = tuple(
-    (name, position)
-    for name, position in _AT.items()
-    if name not in ("id", "subject_id", "steps", "grouping", *_DECIMAL, *_DATE)
+_AS_PRINTED: Final = itemgetter(
+    # In the order of the fields of a line item; the steps to its amount are not printed.
+    *(_AT[each.name] for each in fields(LineItem))
 )
-
-
-def _line(row: Any) -> LineItem:
-    """Return a line as far as it is printed: the steps to its amount are left out."""
-    values = {name: row[position] for name, position in _READ}
-    for name in _DECIMAL:
-        values[name] = Decimal(row[_AT[name]])
-    for name in _DATE:
-        values[name] = _day(row[_AT[name]])
-    return LineItem(**values, grouping=_grouping(row[_AT["grouping"]]), steps=())
+_PLACE: Final = {each.name: place for place, each in enumerate(fields(LineItem))}
 
 
 @lru_cache(maxsize=10_000)
@@ -181,3 +183,23 @@ def _grouping(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=10_000)
 def _day(text: str) -> date:
     return date.fromisoformat(text)
+
+
+_STEPS: Final = _PLACE["steps"]
+_READERS: Final[tuple[tuple[int, Callable[[str], Any]], ...]] = (
+    (_PLACE["quantity"], Decimal),
+    (_PLACE["unit_price"], Decimal),
+    (_PLACE["on"], _day),
+    (_PLACE["period_from"], _day),
+    (_PLACE["period_to"], _day),
+    (_PLACE["grouping"], _grouping),
+)
+
+
+def _line(row: Any) -> LineItem:
+    """Return a line as far as it is printed."""
+    values = list(_AS_PRINTED(row))
+    for place, read in _READERS:
+        values[place] = read(values[place])
+    values[_STEPS] = ()
+    return LineItem(*values)

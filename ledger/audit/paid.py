@@ -20,6 +20,7 @@ PAID: Final = Invariant(
     "they agree among themselves, and each change is in the audit log",
     "`flask sync` asks the billing system again; what it says then is what holds",
 )
+_ABOUT: Final = "invoice:"
 _AMOUNTS: Final = ("paid", "credited", "refunded", "disputed", "overpaid")
 _WHAT: Final = ("document", "total", *_AMOUNTS, "remaining", "is_settling")
 # Equal snapshots are looked at together.
@@ -79,7 +80,7 @@ _MOVES: Final = (
         audit_entry.c.detail,
         *(invoice.c[name] for name in ("payment", "total", "currency", "reference")),
     )
-    .outerjoin(invoice, literal("invoice:") + invoice.c.reference == audit_entry.c.entity)
+    .outerjoin(invoice, invoice.c.reference == func.substr(audit_entry.c.entity, len(_ABOUT) + 1))
     .where(audit_entry.c.action == "invoice.payment")
     .order_by(audit_entry.c.entity, audit_entry.c.id)
 )
@@ -88,7 +89,7 @@ _UNLOGGED: Final = select(
     invoice.c.reference, invoice.c.payment, invoice.c.total, invoice.c.currency
 ).where(
     invoice.c.payment.is_not(None),
-    (literal("invoice:") + invoice.c.reference).not_in(_LOGGED),
+    (literal(_ABOUT) + invoice.c.reference).not_in(_LOGGED),
 )
 
 

@@ -25,7 +25,7 @@ from ..money import line_amount
 from ..subjects import known_line
 from ..sums import not_summed_up
 from ..tables import customer, delivery, event, fact, line_item, mapping_version, subject
-from .violations import Invariant, Violation, stream
+from .violations import NO_LIMIT, Invariant, Violation, stream
 
 PRICES: Final = Invariant(
     "prices",
@@ -139,8 +139,12 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
         )
 
 
-def priced_again(connection: Connection, price_again: PriceAgain) -> Iterator[Violation]:
+def priced_again(
+    connection: Connection, price_again: PriceAgain, first: int = 0, last: int = NO_LIMIT
+) -> Iterator[Violation]:
     """Yield lines that their own version of the rules prices differently today.
+
+    `first` and `last` bound their ids.
 
     Only lines are priced again of which everything is still there that the rules saw: open
     lines of a priced subject, and billed ones whose event leaves nothing to be filled in
@@ -165,6 +169,7 @@ def priced_again(connection: Connection, price_again: PriceAgain) -> Iterator[Vi
         .join(subject, subject.c.id == line_item.c.subject_id)
         .outerjoin(fact, and_(fact.c.endpoint == event.c.endpoint, fact.c.about == event.c.about))
         .where(
+            line_item.c.id.between(first, last),
             line_item.c.corrects_id.is_(None),
             event.c.kind != "time.total",
             or_(is_present, is_complete),

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, RowMapping
 
 AT_ONCE = 1000
 """Rows that are read at once, so that memory stays flat however long the table is."""
+NO_LIMIT = 2**62
+"""Greater than any id."""
 
 
 @dataclass(frozen=True, slots=True)
