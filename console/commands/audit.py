@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from console.current import current_line
@@ -26,6 +27,11 @@ from ledger.audit.remote import (
     differences,
     pushed_invoices,
 )
+from ledger.audit.side_by_side import (
+    AuditBrokenOffError,
+    examine_side_by_side,
+    processes_for,
+)
 from ledger.auditlog import head
 from ledger.errors import BillhookError
 from ledger.events import Event
@@ -34,6 +40,8 @@ from mappings.judging import judge, sum_up
 
 if TYPE_CHECKING:
     from line import Line
+
+T = TypeVar("T")
 
 COULD_NOT_CHECK = 2
 """The exit code where nothing is known to be wrong, and not everything could be checked."""
@@ -57,8 +65,13 @@ def _anchor(_: click.Context, __: click.Parameter, text: str | None) -> Anchor |
     callback=_anchor,
     help="The head of the audit log as it was noted earlier, outside the database.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    help="How many processes work on it; by itself as many as help, 4 at most.",
+)
 @with_appcontext
-def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
+def audit(as_json: bool, deep: bool, anchor: Anchor | None, processes: int | None) -> None:
     """Check every promise of the ledger.
 
     Exit code 0: all are kept; 1: some are broken, and the rows are named; 2: not everything
@@ -68,18 +81,19 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
     try:
         if not line.database.is_current():
             _could_not_check("database: has another schema - run `flask db upgrade`")
-        with line.database.read() as connection:
-            found = examine(
-                connection,
-                line.clock.now(),
-                price_again=_price_again(line),
-                sum_again=lambda key, version, lines: sum_up(line.book_of(version), key, lines),
-                anchor=anchor,
-            )
-            log_head = "{}:{}".format(*head(connection))
-            pushed = pushed_invoices(connection) if deep else []
+        found, (log_head, pushed) = _examined(
+            line,
+            processes or processes_for(line.database),
+            lambda connection: (
+                "{}:{}".format(*head(connection)),
+                pushed_invoices(connection) if deep else [],
+            ),
+            anchor=anchor,
+        )
     except DBAPIError as error:
         _could_not_check(f"database: cannot be read ({type(error).__name__}) - see DATABASE_URL")
+    except AuditBrokenOffError as error:
+        _could_not_check(str(error))
     unchecked: list[str] = []
     for each in pushed:
         try:
@@ -98,6 +112,22 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None) -> None:
     else:
         _print(found, unchecked, log_head, deep=deep)
     sys.exit(1 if found.violations else COULD_NOT_CHECK if unchecked else 0)
+
+
+def _examined(
+    line: Line, processes: int, also: Callable[[Connection], T], *, anchor: Anchor | None
+) -> tuple[Audit, T]:
+    """Return what the audit finds, and what is read beside it in the same snapshot."""
+    now = line.clock.now()
+    ways: dict[str, Any] = {
+        "price_again": _price_again(line),
+        "sum_again": lambda key, version, lines: sum_up(line.book_of(version), key, lines),
+        "anchor": anchor,
+    }
+    if processes > 1:
+        return examine_side_by_side(line.database, now, processes, also, **ways)
+    with line.database.read() as connection:
+        return examine(connection, now, **ways), also(connection)
 
 
 def _price_again(line: Line) -> PriceAgain:

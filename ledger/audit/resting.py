@@ -38,8 +38,7 @@ RESTING: Final = Invariant(
 )
 ATTEMPTS: Final = Invariant(
     "attempts",
-    f"what fails is set aside for a person after {MOST_ATTEMPTS} attempts that broke, and is not "
-    "tried for ever",
+    "what fails again and again is set aside for a person, and is not tried for ever",
     "stop the workers, look for the row's errors in their log, and open an issue",
 )
 _MOST: Final = 2 * MOST_ATTEMPTS
