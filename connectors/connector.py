@@ -185,6 +185,14 @@ class BillingConnector(ABC):
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         """Return the remote ids that changed since the cursor, and the next cursor."""
 
+    def references(self) -> Iterator[tuple[str, str]]:
+        """Yield our reference and the remote id of every invoice there that carries our mark.
+
+        For the audit: a second invoice under one reference, or one that we have never sent. Raise
+        UnsupportedError where the system cannot list them.
+        """
+        raise UnsupportedError(f"{self.key} does not list what carries our references")
+
     def finalize(self, remote_id: str, *, send: bool, idempotency_key: str) -> RemoteInvoice:
         """Make the draft an open invoice, and have it sent if `send`; only if a policy asks."""
         raise NotImplementedError(f"{self.key} declares abilities.finalize but does not do it")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,6 +154,10 @@ class FileConnector(BillingConnector):
     def invoices_for(self, hint: str) -> list[str]:
         kind, _, reference = hint.partition(":")
         return [reference] if kind == "invoice" and reference else []
+
+    def references(self) -> Iterator[tuple[str, str]]:
+        for path in sorted(self._folder.glob("*.json")):
+            yield path.stem, path.stem
 
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         since = int(cursor or 0)

@@ -6,7 +6,7 @@ the real `stripe` package on our own HTTP port (`transport.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, Final
@@ -381,6 +381,14 @@ class StripeConnector(BillingConnector):
         if kind == "payment" and remote_id:
             return payments.invoices_paid_by(self._api, remote_id)
         raise UnsupportedError(f'stripe: the hint "{hint}" names no invoice and no payment')
+
+    def references(self) -> Iterator[tuple[str, str]]:
+        def listed() -> list[tuple[str, str]]:
+            every = self._api.v1.invoices.list(params={"limit": PAGE}).auto_paging_iter()
+            marked = ((metadata(one).get(REFERENCE), one.id) for one in every)
+            return [(reference, remote_id) for reference, remote_id in marked if reference]
+
+        yield from self._api.read("listing our invoices", listed)
 
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         # Events rather than the list of invoices: an old invoice that is paid today is not

@@ -14,26 +14,21 @@ from flask.cli import with_appcontext
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from auditing import Asked, ask
+from auditing import sent as what_was_sent
 from console.current import current_line
 from console.terminal import AS_JSON, print_json
 from console.texts import one_line
 from ledger.audit import INVARIANTS, Anchor, Audit, PriceAgain, examine
 from ledger.audit.figures import Figures
 from ledger.audit.prices import Price
-from ledger.audit.remote import (
-    REMOTE,
-    PushedInvoice,
-    SeenInvoice,
-    differences,
-    pushed_invoices,
-)
+from ledger.audit.remote import DEEP
 from ledger.audit.side_by_side import (
     AuditBrokenOffError,
     examine_side_by_side,
     processes_for,
 )
 from ledger.auditlog import head
-from ledger.errors import BillhookError
 from ledger.events import Event
 from ledger.money import Money
 from mappings.judging import judge, sum_up
@@ -81,12 +76,12 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None, processes: int | Non
     try:
         if not line.database.is_current():
             _could_not_check("database: has another schema - run `flask db upgrade`")
-        found, (log_head, pushed) = _examined(
+        found, (log_head, sent) = _examined(
             line,
             processes or processes_for(line.database),
             lambda connection: (
                 "{}:{}".format(*head(connection)),
-                pushed_invoices(connection) if deep else [],
+                what_was_sent(connection) if deep else None,
             ),
             anchor=anchor,
         )
@@ -94,12 +89,9 @@ def audit(as_json: bool, deep: bool, anchor: Anchor | None, processes: int | Non
         _could_not_check(f"database: cannot be read ({type(error).__name__}) - see DATABASE_URL")
     except AuditBrokenOffError as error:
         _could_not_check(str(error))
-    unchecked: list[str] = []
-    for each in pushed:
-        try:
-            found.violations.extend(differences(each, _seen(line, each)))
-        except BillhookError as error:
-            unchecked.append(f"{each.reference}: {error}")
+    asked = ask(line, sent) if sent else Asked()
+    found.violations.extend(asked.violations)
+    unchecked = asked.unchecked
     if as_json:
         print_json(
             {
@@ -141,23 +133,8 @@ def _price_again(line: Line) -> PriceAgain:
     return price_again
 
 
-def _seen(line: Line, pushed: PushedInvoice) -> SeenInvoice | None:
-    connector = line.billing(pushed.connector)
-    found = connector.find_invoice(pushed.reference, remote_customer=pushed.remote_customer)
-    if found is None:
-        return None
-    return SeenInvoice(
-        remote_id=found.remote_id,
-        total=Money(found.amounts.total, found.amounts.currency),
-        lines=found.lines,
-        is_complete=found.is_complete,
-        expected=connector.shown(pushed.content).lines,
-        in_order=connector.abilities.keeps_order,
-    )
-
-
 def _print(found: Audit, unchecked: Sequence[str], log_head: str, *, deep: bool) -> None:
-    invariants = {each.name: each for each in (*INVARIANTS, REMOTE)}
+    invariants = {each.name: each for each in (*INVARIANTS, *DEEP)}
     for name, violations in groupby(found.violations, key=lambda each: each.invariant):
         click.echo(f"Broken: {name} - {invariants[name].sentence}")
         for each in violations:

@@ -53,6 +53,10 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
     state = line_item.c.state
     cases: tuple[tuple[ColumnElement[bool], str], ...] = (
         (and_(state == "billed", ~went_out), "is billed, but on no invoice that went out"),
+        (
+            and_(state == "billed", invoice.c.state == "pushed", ~is_frozen),
+            "is billed, but its invoice may still change",
+        ),
         (and_(state == "open", is_frozen), "is open, but on an invoice that went out"),
         (
             and_(state == "withdrawn", line_item.c.invoice_id.is_not(None)),

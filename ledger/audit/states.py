@@ -58,7 +58,7 @@ _LATEST: Final = (
     select(approval.c.invoice_id, func.max(approval.c.id).label("id"))
     .join(invoice, invoice.c.id == approval.c.invoice_id)
     # What was amended and went back to what stands there has later approvals, which are void.
-    .where(or_(_REVISION == approval.c.revision, approval.c.revision.is_(None)))
+    .where(or_(approval.c.revision == _REVISION, approval.c.revision.is_(None)))
     .group_by(approval.c.invoice_id)
     .subquery()
 )
@@ -76,9 +76,7 @@ _UNAPPROVED: Final = (
 )
 _OF_SEVERAL: Final = select(
     *_MONEY, invoice.c.id, _REVISION.label("revision"), invoice.c.approvers
-).where(
-    invoice.c.state.in_(("approved", "pushed")), invoice.c.approvers != []
-)
+).where(invoice.c.state.in_(("approved", "pushed")), invoice.c.approvers != [])
 
 
 def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
