@@ -6,12 +6,12 @@ import resource
 import time
 from typing import Any, Final
 
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
 from console.commands.audit import _price_again
 from ledger.audit.side_by_side import examine_side_by_side, processes_for
 from ledger.auditlog import head
-from ledger.tables import invoice
+from ledger.tables import event, fact, invoice, subject
 from mappings.judging import sum_up
 
 from .bodies import worklog
@@ -84,17 +84,34 @@ def fill(firm: Firm, entries: int) -> None:
     part = min(TEMPLATE, entries)
     firm.store_issues()
     firm.store_worklogs(1, part)
-    firm.run("normalize", "map", "assemble")
+    firm.run("normalize")
+    firm.line.database.write(_say_everything)
+    firm.run("map", "assemble")
     firm.approve_all()
     firm.run("push", "look")
     firm.store({f"again-{number}": _longer(number) for number in range(1, part, _EVERY)})
-    firm.run("normalize", "map", "assemble")
+    firm.run("normalize")
+    firm.line.database.write(_say_everything)
+    firm.run("map", "assemble")
     multiply(firm, entries // part)
     # The file connector names an invoice by its reference, and so does each copy.
     named = update(invoice).where(invoice.c.remote_id.is_not(None))
     named = named.values(remote_id=invoice.c.reference)
     firm.line.database.write(lambda connection: connection.execute(named))
     sign_copies(firm)
+
+
+def _say_everything(connection: Connection) -> None:
+    """Let the events say what Jira tells only about their issues, as most other tools do."""
+    known = select(fact).where(fact.c.endpoint == event.c.endpoint, fact.c.about == event.c.about)
+    filled = {
+        name: known.with_only_columns(fact.c[name]).scalar_subquery()
+        for name in ("project", "item", "title", "labels", "fields")
+    }
+    is_entry = event.c.kind == "time.logged"
+    connection.execute(update(event).where(is_entry, event.c.about.is_not(None)).values(filled))
+    connection.execute(update(event).values(about=None))
+    connection.execute(update(subject).values(about=None))
 
 
 def _longer(number: int) -> dict[str, Any]:

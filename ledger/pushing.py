@@ -363,7 +363,6 @@ def take_back(
             **released(now),
         )
     )
-    remember(connection, push.invoice_id)
     wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
     note(
         connection,

@@ -27,7 +27,7 @@ _FINE: Final = {
     customer: {"waiting", "settled"},
     hint: {"waiting", "followed"},
     report: {"waiting", "told"},
-    invoice: {"draft", "approved", "pushed"},
+    invoice: {"draft", "approved", "pushed", "canceled"},
 }
 """The states of each stage's rows that speak for themselves."""
 _WITH_REASON: Final = {
@@ -36,7 +36,7 @@ _WITH_REASON: Final = {
     subject: {"held", "nothing", "gone", "failed"},
     hint: {"unmatched", "held", "failed"},
     report: {"failed"},
-    invoice: {"blocked", "canceled"},
+    invoice: {"blocked"},
 }
 """The states in which a person must be told why."""
 _NOT_LOOKED_AT: Final = {delivery: {"ignored"}, subject: {"nothing", "gone"}, hint: {"unmatched"}}
@@ -67,8 +67,6 @@ def _unexplained(table: Table) -> Any:
 
 def _unseen(table: Table) -> Any:
     waits_for_people = _WITH_REASON.get(table, set()) - _NOT_LOOKED_AT.get(table, set())
-    if table is invoice:
-        waits_for_people = {"blocked"}
     is_aside = and_(table.c.state.in_(_ASIDE[table]), table.c.next_at >= literal(NEVER))
     shown = needs_a_person(table)
     return select(table.c.id, table.c.state).where(

@@ -13,15 +13,19 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from ledger import auditlog
-from ledger.audit import INVARIANTS, Anchor, audit
+from ledger.audit import INVARIANTS, Anchor, audit, examine
 from ledger.audit.prices import Price
+from ledger.audit.remote import DEEP
 from ledger.audit.secrecy import literal_secrets
+from ledger.audit.side_by_side import AuditBrokenOffError, examine_side_by_side
 from ledger.audit.violations import Violation
 from ledger.corrections import LineItem
 from ledger.events import Event
 from ledger.tables import metadata
 from tests.databases import PostgresDatabases, copy_sqlite
-from tests.ledger.corruptions import CORRUPTIONS, REFUSED, Corruption, Refused, copied, line
+from tests.ledger.corruptions import CORRUPTIONS
+from tests.ledger.planting import Corruption, copied, line
+from tests.ledger.refused import REFUSED, Refused
 from tests.ledger.seed import VERSION, SmallFirm, judge, month_of_work
 
 EARLIER = "'2026-11-02T08:00:00.000000Z'"
@@ -248,3 +252,68 @@ def test_a_named_secret_is_fine(line: str) -> None:
 )
 def test_a_written_secret_is_found(line: str) -> None:
     assert literal_secrets(f"format: 1\n{line}\n") == [2]
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """Return the cells of the rows of a table in `docs/audit.md`, by its head."""
+    page = (Path(__file__).parents[2] / "docs/audit.md").read_text()
+    table = page.partition(f"\n{heading}\n")[2].partition("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+
+
+def test_the_page_lists_every_promise_with_its_remedy_and_what_proves_it() -> None:
+    head = "| promise | what it means | what to do if it is broken | proven by |"
+    assert rows_of(head) == [
+        [
+            f"`{each.name}`",
+            each.sentence,
+            each.remedy,
+            "; ".join(planted.name for planted in CORRUPTIONS if planted.invariant == each.name),
+        ]
+        for each in INVARIANTS
+    ]
+    head = "| promise | what it means | what to do if it is broken |"
+    assert rows_of(head) == [[f"`{each.name}`", each.sentence, each.remedy] for each in DEEP]
+
+
+def test_the_page_lists_what_the_database_refuses() -> None:
+    assert rows_of("| what is refused | what it would break |") == [
+        [each.name, f"`{each.invariant}`"] for each in REFUSED
+    ]
+
+
+def test_names_of_promises_and_corruptions_are_unique() -> None:
+    for names in (
+        [each.name for each in (*INVARIANTS, *DEEP)],
+        [each.name for each in (*CORRUPTIONS, *REFUSED)],
+    ):
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS[::9], ids=lambda each: each.name)
+def test_several_processes_find_what_one_finds(database_url: str, corruption: Corruption) -> None:
+    firm = SmallFirm(database_url)
+    month_of_work(firm)
+    firm.add_token()
+    firm.database.write(lambda connection: connection.exec_driver_sql(corruption.sql))
+    now = firm.now + timedelta(seconds=20)
+    with firm.database.read() as snapshot:
+        alone = examine(snapshot, now, price_again=price_again, sum_again=sum_again)
+    ways = {"price_again": price_again, "sum_again": sum_again}
+    together, head = examine_side_by_side(firm.database, now, 2, auditlog.head, **ways)
+    firm.close()
+    assert (together.violations, together.figures) == (alone.violations, alone.figures)
+    assert corruption.invariant in {each.invariant for each in together.violations}
+    assert head[0] > 0
+
+
+def test_a_process_that_breaks_off_is_told(sqlite_url: str) -> None:
+    firm = SmallFirm(sqlite_url)
+    month_of_work(firm)
+
+    def broken(version: str, event: Event) -> list[Price]:
+        raise ZeroDivisionError
+
+    with pytest.raises(AuditBrokenOffError, match="ZeroDivisionError"):
+        examine_side_by_side(firm.database, firm.now, 2, auditlog.head, price_again=broken)
+    firm.close()
