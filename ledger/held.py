@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    false,
     func,
     literal,
     null,
@@ -443,6 +444,12 @@ class PassedOver:
             "count": self.count,
             "last_at": as_utc_text(self.last_at),
         }
+
+
+def needs_a_person(table: Table) -> ColumnElement[bool]:
+    """Return the condition under which a row of a table is in the list, whatever the time is."""
+    kinds = {name: kind for name, kind in _kinds(NEVER).items() if name != "approval"}
+    return or_(false(), *(kind.condition for kind in kinds.values() if kind.table is table))
 
 
 def count_held(connection: Connection, now: datetime) -> dict[str, Count]:

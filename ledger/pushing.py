@@ -21,6 +21,7 @@ from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
 from .facts import wake
+from .frozen import remember
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
@@ -160,6 +161,7 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
         changed(connection, [row["customer"]], now)
         return False
     connection.execute(update(invoice).where(invoice.c.id == row["id"]).values(is_frozen=True))
+    remember(connection, row["id"])
     return True
 
 

@@ -1,4 +1,4 @@
-"""Invariant 3: nothing is billed twice. A line is on one invoice, and a billed one never changes.
+"""Nothing is billed twice. A line is on one invoice, and a billed one never changes.
 
 A line names its invoice in one column, so it cannot be on two; what can go wrong is that it
 stands on none, on a wrong one, or is taken back twice or not exactly.
@@ -14,9 +14,24 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_,
 
 from ..handwork import UNDONE
 from ..tables import customer, draft_edit, invoice, line_item, subject
-from .violations import Violation, stream
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "billed once"
+BILLED_ONCE: Final = Invariant(
+    "billed once",
+    "each fact stands on one line for each of its payers, what is taken back left out",
+    "push nothing of the named customer; a line too many that is billed is credited by hand",
+)
+PLACES: Final = Invariant(
+    "places",
+    "each open line is on the one draft of its customer, each billed one on an invoice that went "
+    "out, and what is withdrawn on none",
+    "run a worker, which assembles the customer again; if it stays, push nothing of that customer",
+)
+CORRECTIONS: Final = Invariant(
+    "corrections",
+    "what changes after billing is a new line that takes the old one back exactly, and once",
+    "block the draft that the named line is on: a person compares it with what was billed",
+)
 _original, _void = line_item.alias("original"), line_item.alias("void")
 _IS_VOID: Final = exists(
     select(_void.c.id).where(_void.c.corrects_id == line_item.c.id, _void.c.state == "released")
@@ -39,6 +54,10 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
     state = line_item.c.state
     cases: tuple[tuple[ColumnElement[bool], str], ...] = (
         (and_(state == "billed", ~went_out), "is billed, but on no invoice that went out"),
+        (
+            and_(state == "billed", invoice.c.state == "pushed", ~is_frozen),
+            "is billed, but its invoice may still change",
+        ),
         (and_(state == "open", is_frozen), "is open, but on an invoice that went out"),
         (
             and_(state == "withdrawn", line_item.c.invoice_id.is_not(None)),
@@ -62,7 +81,7 @@ def _misplaced(connection: Connection) -> Iterator[Violation]:
         .where(or_(*(condition for condition, _ in cases)))
     )
     for row in stream(connection, query):
-        yield _violation(row, row["wrong"])
+        yield _violation(PLACES, row, row["wrong"])
 
 
 def _left_out(connection: Connection) -> Iterator[Violation]:
@@ -86,7 +105,7 @@ def _left_out(connection: Connection) -> Iterator[Violation]:
         )
     )
     for row in stream(connection, query):
-        yield _violation(row, "is open, but on no draft of its customer")
+        yield _violation(PLACES, row, "is open, but on no draft of its customer")
 
 
 def _taken_back_twice(connection: Connection) -> Iterator[Violation]:
@@ -103,7 +122,7 @@ def _taken_back_twice(connection: Connection) -> Iterator[Violation]:
         .having(count > 1)
     )
     for row in stream(connection, query):
-        yield _violation(row, f"is taken back {row['count']} times")
+        yield _violation(CORRECTIONS, row, f"is taken back {row['count']} times")
 
 
 def _not_mirrored(connection: Connection) -> Iterator[Violation]:
@@ -126,12 +145,15 @@ def _not_mirrored(connection: Connection) -> Iterator[Violation]:
         wrong += [name for name in negated if row[name] != -row[f"original_{name}"]]
         if wrong:
             yield _violation(
-                row, f"takes back line_item:{row['corrects_id']} with another {', '.join(wrong)}"
+                CORRECTIONS,
+                row,
+                f"takes back line_item:{row['corrects_id']} with another {', '.join(wrong)}",
             )
         # An invoice that the billing system refused opens its lines again; the subject is
         # mapped anew then, so this is at rest only when it does not wait.
         if row["original_state"] != "billed" and row["subject_state"] != "waiting":
             yield _violation(
+                CORRECTIONS,
                 row,
                 f"takes back line_item:{row['corrects_id']}, which is {row['original_state']}",
             )
@@ -190,12 +212,10 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
         )
     )
     for row in stream(connection, query):
-        amount = None if row["amount"] is None else abs(int(row["amount"]))
-        yield Violation(
-            NAME,
+        yield BILLED_ONCE.broken(
             f"subject:{row['id']}",
             f"stands on {int(row['standing'])} lines",
-            amount,
+            row["amount"],
             row["currency"],
         )
 
@@ -203,7 +223,5 @@ def _billed_twice(connection: Connection) -> Iterator[Violation]:
 _LINE: Final = (line_item.c.id, line_item.c.amount, line_item.c.currency)
 
 
-def _violation(row: Any, detail: str) -> Violation:
-    return Violation(
-        NAME, f"line_item:{row['id']}", detail, abs(int(row["amount"])), row["currency"]
-    )
+def _violation(invariant: Invariant, row: Any, detail: str) -> Violation:
+    return invariant.broken(f"line_item:{row['id']}", detail, row["amount"], row["currency"])

@@ -1,4 +1,4 @@
-"""Invariant 6: every change at a billing system was written down first, none is left in doubt."""
+"""Every change at a billing system was written down first, none is left in doubt."""
 
 from __future__ import annotations
 
@@ -11,9 +11,25 @@ from sqlalchemy import Connection, String, and_, cast, func, literal, not_, or_,
 from ..claims import NEVER
 from ..events import as_utc_text
 from ..tables import intent, invoice
-from .violations import Violation, stream
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "intents"
+INTENTS: Final = Invariant(
+    "intents",
+    "every change at a billing system was written down before it was tried, with the content "
+    "that was meant",
+    "look for the reference at the billing system; if the invoice is there twice, void one",
+)
+DOUBTS: Final = Invariant(
+    "doubts",
+    "no change stays uncertain without a look-up to come, or longer than a day without a person "
+    "who knows of it",
+    "look for the reference at the billing system, then run `flask invoices push REFERENCE`",
+)
+REMOTE_IDS: Final = Invariant(
+    "remote ids",
+    "no two invoices of ours are one invoice at the billing system",
+    "compare both with the billing system: one of them was never created there",
+)
 CREATE: Final = "create"
 """The operation that makes a draft at the billing system."""
 UPDATE: Final = "update"
@@ -22,6 +38,8 @@ CREDIT: Final = "credit"
 """The operation that issues a credit note there."""
 LONGEST_DOUBT: Final = timedelta(minutes=15)
 """How long a change may be uncertain before somebody or something must be about to look."""
+LONGEST_UNTOLD: Final = timedelta(hours=24)
+"""How long a change may be uncertain before a person must know of it."""
 _STATES: Final = ("intended", "sent", "uncertain", "confirmed", "refused", "absent")
 
 
@@ -55,13 +73,16 @@ def _without_intent(connection: Connection) -> Iterator[Violation]:
     )
     for row in stream(connection, query):
         yield _violation(
-            row, f"is {row['state']}, but no confirmed intent to create just this content is there"
+            INTENTS,
+            row,
+            f"is {row['state']}, but no confirmed intent to create just this content is there",
         )
 
 
 def _in_doubt(connection: Connection, now: datetime) -> Iterator[Violation]:
     is_tried_again = and_(invoice.c.state == "approved", invoice.c.next_at < NEVER)
     is_a_persons_task = and_(invoice.c.state == "approved", invoice.c.problem.is_not(None))
+    is_in_doubt = intent.c.state.in_(("sent", "uncertain"))
     query = (
         select(
             invoice,
@@ -74,18 +95,24 @@ def _in_doubt(connection: Connection, now: datetime) -> Iterator[Violation]:
             or_(
                 intent.c.state.not_in(_STATES),
                 and_(
-                    intent.c.state.in_(("sent", "uncertain")),
+                    is_in_doubt,
                     intent.c.changed_at < now - LONGEST_DOUBT,
                     not_(or_(is_tried_again, is_a_persons_task)),
+                ),
+                and_(
+                    is_in_doubt,
+                    intent.c.changed_at < now - LONGEST_UNTOLD,
+                    not_(is_a_persons_task),
                 ),
             )
         )
     )
     for row in stream(connection, query):
         yield _violation(
+            DOUBTS,
             row,
             f'its {row["operation"]} is "{row["intent_state"]}" since '
-            f"{as_utc_text(row['changed_at'])}, and neither a next attempt nor a person's task",
+            f"{as_utc_text(row['changed_at'])}, and no next attempt or no person's task",
         )
 
 
@@ -106,11 +133,9 @@ def _remote_twice(connection: Connection) -> Iterator[Violation]:
     )
     for row in stream(connection, query):
         yield _violation(
-            row, f"and {row['other']} are both {row['remote_id']} at {row['connector']}"
+            REMOTE_IDS, row, f"and {row['other']} are both {row['remote_id']} at {row['connector']}"
         )
 
 
-def _violation(row: Any, detail: str) -> Violation:
-    return Violation(
-        NAME, f"invoice:{row['reference']}", detail, abs(row["total"]), row["currency"]
-    )
+def _violation(invariant: Invariant, row: Any, detail: str) -> Violation:
+    return invariant.broken(f"invoice:{row['reference']}", detail, row["total"], row["currency"])

@@ -1,6 +1,6 @@
 """Whatever stops is in one list, with reason, age and amount at risk, and its command goes on.
 
-The states are those that the audit knows (`ledger/audit/resting.py`, `states.py`): a state that is
+The states are those that the audit knows (`ledger/audit/reasons.py`, `states.py`): a state that is
 added there has to be in the list, or be named here as one that needs nobody.
 """
 
@@ -20,7 +20,7 @@ from sqlalchemy import Table, update
 import clock
 from app import create_app
 from ledger import held, tables
-from ledger.audit import resting, states
+from ledger.audit import reasons, states
 from ledger.claims import MOST_ATTEMPTS, NEVER
 from ledger.money import Money
 from tests.journeys.house import issue, worklog
@@ -34,13 +34,13 @@ NEEDS_NOBODY = {
     (tables.invoice, "approved"),
     (tables.invoice, "pushed"),
     (tables.invoice, "canceled"),
-    *((table, state) for table, fine in resting._FINE.items() for state in fine),
+    *((table, state) for table, fine in reasons._FINE.items() for state in fine),
 } - {(tables.fact, "unknown")}
 """States that speak for themselves: nothing is lost if nobody ever looks at them."""
 STATES = sorted(
     {
-        *((table, state) for table, fine in resting._FINE.items() for state in fine),
-        *((table, state) for table, told in resting._WITH_REASON.items() for state in told),
+        *((table, state) for table, fine in reasons._FINE.items() for state in fine),
+        *((table, state) for table, told in reasons._WITH_REASON.items() for state in told),
         *((tables.invoice, state) for state in states.EDGES if state is not None),
     },
     key=lambda pair: (pair[0].name, pair[1]),
