@@ -44,10 +44,15 @@ class Claim:
         return bool(self.ids)
 
 
+def in_state(table: Table, state: str | tuple[str, ...]) -> Any:
+    """Return the condition that a row is in (one of) these states."""
+    return table.c.state == state if isinstance(state, str) else table.c.state.in_(state)
+
+
 def waits(table: Table, state: str | tuple[str, ...], now: datetime) -> Any:
     """Return the condition under which a row, in (one of) these states, may be claimed now."""
     return and_(
-        table.c.state == state if isinstance(state, str) else table.c.state.in_(state),
+        in_state(table, state),
         table.c.next_at <= now,
         or_(table.c.lease_until.is_(None), table.c.lease_until < now),
     )
