@@ -469,16 +469,21 @@ def list_held(
     `after` is the key of the last one seen; raise ValueError if it is none. `kinds` may also name
     what was passed over. With a customer only what is about one customer's money is listed.
     """
-    wanted, after_id = list(kinds or HELD_KINDS), 0
+    wanted, reached, after_id = list(kinds or HELD_KINDS), "", 0
     if after is not None:
-        name, _, number = after.partition(":")
-        after_id = int(number)
-        wanted = wanted[wanted.index(name) :]
+        reached, _, number = after.partition(":")
+        after_id, start = int(number), ALL_KINDS.index(reached)
+        wanted = [name for name in wanted if ALL_KINDS.index(name) >= start]
     found: list[Held] = []
     for name in wanted:
-        limited = limit - len(found)
-        found += first_held(connection, name, limited, now, after_id=after_id, customer=customer)
-        after_id = 0
+        found += first_held(
+            connection,
+            name,
+            limit - len(found),
+            now,
+            after_id=after_id if name == reached else 0,
+            customer=customer,
+        )
         if len(found) == limit:
             break
     return found

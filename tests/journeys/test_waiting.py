@@ -171,15 +171,21 @@ def test_a_held_entry_says_since_when_and_keeps_its_age_while_it_is_judged_again
     assert {row["since_at"] for row in firm.rows(tables.subject)} == {None}
 
 
-def test_what_was_drafted_of_a_held_entry_is_the_amount_at_risk(firm: Office) -> None:
-    firm.tell(worklog(1, seconds=7200, version=2, kind="worklog_updated", account="acc-zoe"))
-    (each,) = waits(firm, "subject")
-    assert each.at_risk == "?"
+def test_what_stands_on_drafts_is_at_risk_where_one_amount_can_be_named(firm: Office) -> None:
     firm.line.database.write(
         lambda connection: connection.execute(update(tables.customer).values(state="failed"))
     )
     (each,) = waits(firm, "customer")
     assert each.at_risk == Money(12000, "EUR")
+    firm.line.database.write(
+        lambda connection: connection.execute(update(tables.subject).values(state="failed"))
+    )
+    (each,) = waits(firm, "subject")
+    assert each.at_risk == Money(12000, "EUR")
+    firm.tell(worklog(1, seconds=7200, version=2, kind="worklog_updated", account="acc-zoe"))
+    # Nobody knows yet what it is worth now.
+    (each,) = waits(firm, "subject")
+    assert each.at_risk is None
 
 
 def test_a_single_held_entry_is_priced_again_by_its_number(firm: Office) -> None:
