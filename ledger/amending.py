@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold_one, released
+from .claims import Claim, hold_one, needing, released
 from .corrections import LineItem
 from .errors import BillhookError
 from .events import as_utc_text
@@ -149,9 +149,7 @@ def hand_back(
         .values(state="withdrawn", invoice_id=None, billed_revision=None)
     )
     connection.execute(
-        update(line_item)
-        .where(added)
-        .values(state="open", invoice_id=None, billed_revision=None)
+        update(line_item).where(added).values(state="open", invoice_id=None, billed_revision=None)
     )
     connection.execute(
         update(intent)
@@ -233,6 +231,7 @@ def conflict(
             reasons=[reason_of({**row, "conflict": found})],
             revision=row["revision"] + 1,
             problem=None,
+            **needing(invoice, now, is_needed=True),
             **released(now),
         )
     )

@@ -22,6 +22,7 @@ from app import create_app
 from ledger import held, tables
 from ledger.audit import resting, states
 from ledger.claims import MOST_ATTEMPTS, NEVER
+from ledger.held_kinds import PASSED_OVER, Kind, kinds_of
 from ledger.money import Money
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import JIRA_ASKED, Office, open_office
@@ -147,8 +148,8 @@ def test_every_state_that_needs_a_person_is_in_the_list_and_its_command_goes_on(
         assert row["state"] != state
 
 
-def every_kind(office: Office) -> dict[str, held.Kind]:
-    return held._kinds(office.clock.now()) | held.PASSED_OVER
+def every_kind(office: Office) -> dict[str, Kind]:
+    return kinds_of(office.clock.now()) | PASSED_OVER
 
 
 def test_a_held_entry_says_since_when_and_keeps_its_age_while_it_is_judged_again(
@@ -286,3 +287,22 @@ def test_the_command_lists_pages_and_filters(firm: Office) -> None:
     assert {each["kind"] for each in only["held"]} == {"subject", "approval"}
     assert run(firm, "flask waiting --customer beta").output == "Nothing waits for a person.\n"
     assert run(firm, "flask waiting --after nothing").exit_code == 2
+
+
+def test_a_draft_that_somebody_changed_at_the_billing_system_waits_for_a_decision(
+    firm: Office,
+) -> None:
+    found = {"theirs": {}, "differences": ["another text"], "seen_at": "", "kept": None}
+    told = {"state": "blocked", "conflict": found, "reasons": ["somebody has changed it"]}
+    firm.line.database.write(
+        lambda connection: connection.execute(update(tables.invoice).values(**told))
+    )
+    (each,) = waits(firm, "conflict", "invoice")
+    assert (each.kind, each.at_risk) == ("conflict", Money(12000, "EUR"))
+    assert each.go_on == f"flask invoices resolve {OCTOBER} --keep theirs"
+    decided = {**found, "kept": "ours"}
+    firm.line.database.write(
+        lambda connection: connection.execute(update(tables.invoice).values(conflict=decided))
+    )
+    (each,) = waits(firm, "conflict", "invoice")
+    assert each.kind == "invoice"
