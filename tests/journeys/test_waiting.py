@@ -292,7 +292,12 @@ def test_the_command_lists_pages_and_filters(firm: Office) -> None:
 def test_a_draft_that_somebody_changed_at_the_billing_system_waits_for_a_decision(
     firm: Office,
 ) -> None:
-    found = {"theirs": {}, "differences": ["another text"], "seen_at": "", "kept": None}
+    found: dict[str, Any] = {
+        "theirs": {},
+        "differences": ["another text"],
+        "seen_at": "",
+        "kept": None,
+    }
     told = {"state": "blocked", "conflict": found, "reasons": ["somebody has changed it"]}
     firm.line.database.write(
         lambda connection: connection.execute(update(tables.invoice).values(**told))
