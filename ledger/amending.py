@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold_one, released
+from .claims import Claim, hold_one, needing, released
 from .corrections import LineItem
 from .errors import BillhookError
 from .events import as_utc_text
@@ -233,6 +233,7 @@ def conflict(
             reasons=[reason_of({**row, "conflict": found})],
             revision=row["revision"] + 1,
             problem=None,
+            **needing(invoice, now, is_needed=True),
             **released(now),
         )
     )

@@ -3,7 +3,7 @@
 A claim is one conditional UPDATE that writes a fresh token into the rows. Whoever finishes
 must still hold that token (the fence); otherwise the lease ran out and somebody else has
 the rows. Attempts are counted when work begins, so that a row that kills its worker is
-set aside in the end (decision 0034).
+set aside in the end (decision 0039).
 """
 
 from __future__ import annotations

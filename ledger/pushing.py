@@ -442,7 +442,10 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
         .values(
             problem=None,
             next_at=now,
-            sync_at=case((invoice.c.state == "pushed", literal(now, invoice.c.sync_at.type))),
+            sync_at=case(
+                (invoice.c.state == "pushed", literal(now, invoice.c.sync_at.type)),
+                else_=invoice.c.sync_at,
+            ),
             **AFRESH,
         )
     )
