@@ -79,10 +79,7 @@ def _ask_one(
 ) -> None:
     listed: dict[str, list[str]] | None = None
     try:
-        marked: dict[str, list[str]] = {}
-        for one in connector.made_since(EVER):
-            marked.setdefault(str(one.reference), []).append(one.remote_id)
-        listed = marked
+        listed = _listed(connector)
     except UnsupportedError:
         # Then each is looked for by its reference, and strangers stay unseen.
         pass
@@ -102,6 +99,13 @@ def _ask_one(
             found.violations += _strangers(connector, name, listed, known)
         except BillhookError as error:
             found.unchecked.append(f"{name}: {error}")
+
+
+def _listed(connector: BillingConnector) -> dict[str, list[str]]:
+    listed: dict[str, list[str]] = {}
+    for one in connector.made_since(EVER):
+        listed.setdefault(str(one.reference), []).append(one.remote_id)
+    return listed
 
 
 def _looked_up(

@@ -168,14 +168,14 @@ def tasks(
     found += [partial(contents.printed_again, first=first, last=last) for first, last in invoices]
     if sum_again is not None:
         found.append(partial(prices.summed_again, sum_again=sum_again))
-    found += [partial(_check, check, now) for check in CHECKS]
+    found += [_at(check, now) for check in CHECKS]
     if anchor is not None:
         found.append(partial(chain.not_anchored, anchor=anchor))
     return found
 
 
-def _check(check: Check, now: datetime, connection: Connection) -> Iterator[Violation]:
-    return check(connection, now)
+def _at(check: Check, now: datetime) -> Task:
+    return lambda connection: check(connection, now)
 
 
 def some(violations: Iterable[Violation]) -> Iterator[Violation]:

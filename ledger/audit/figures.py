@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal, select, union_all
 
 from ..tables import audit_entry, delivery, event, invoice, line_item, mapping_version, subject
 from .balances import JUDGED, TIME
@@ -19,7 +19,12 @@ from .violations import Violation
 NOBODY: Final = ""
 """The customer of what no customer takes."""
 _COUNTED: Final = (delivery, event, subject, line_item, invoice, audit_entry, mapping_version)
-_COUNTS: Final = tuple((table.name, select(func.count()).select_from(table)) for table in _COUNTED)
+_COUNTS: Final = union_all(
+    *(
+        select(literal(table.name).label("name"), func.count().label("rows")).select_from(table)
+        for table in _COUNTED
+    )
+)
 _ON_LINES: Final = (
     select(
         line_item.c.customer,
@@ -105,7 +110,7 @@ class Figures:
 
 def count_all(connection: Connection) -> Figures:
     """Count the whole ledger."""
-    rows = {name: int(connection.scalar(query) or 0) for name, query in _COUNTS}
+    rows = {str(row.name): int(row.rows) for row in connection.execute(_COUNTS)}
     found = Figures(rows, told=0, waiting=-int(connection.scalar(_BEFORE) or 0))
     for row in connection.execute(_ON_LINES):
         standing = found.customers.setdefault(row.customer, Standing())

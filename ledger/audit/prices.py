@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from ..corrections import LineItem
 from ..deliveries import event_from_row
@@ -166,32 +166,8 @@ def priced_again(
     from facts, for those may have changed since. What takes a line back mirrors it, and a
     cumulative time is billed by its change; both have their own checks.
     """
-    is_present = and_(
-        line_item.c.state == "open",
-        subject.c.state == "priced",
-        subject.c.event_id == line_item.c.event_id,
-    )
-    is_complete = and_(line_item.c.state == "billed", event.c.about.is_(None))
-    query = (
-        select(
-            event,
-            *(line_item.c[name].label(f"line_{name}") for name in ("id", "mapping_version")),
-            *(line_item.c[name].label(f"line_{name}") for name in Price.__dataclass_fields__),
-            fact.c.state.label("fact_state"),
-            *(fact.c[name].label(f"fact_{name}") for name in _FACT),
-        )
-        .join(event, event.c.id == line_item.c.event_id)
-        .join(subject, subject.c.id == line_item.c.subject_id)
-        .outerjoin(fact, and_(fact.c.endpoint == event.c.endpoint, fact.c.about == event.c.about))
-        .where(
-            line_item.c.id.between(first, last),
-            line_item.c.corrects_id.is_(None),
-            event.c.kind != "time.total",
-            or_(is_present, is_complete),
-        )
-    )
     unreadable: set[str] = set()
-    for row in stream(connection, query):
+    for row in stream(connection, _priced_again_query(), {"first": first, "last": last}):
         line = Price(**{name: row[f"line_{name}"] for name in Price.__dataclass_fields__})
         version = row["line_mapping_version"]
         try:
@@ -211,6 +187,34 @@ def priced_again(
                 line.amount - (other.amount if other else 0),
                 line.currency,
             )
+
+
+@cache
+def _priced_again_query() -> Any:
+    is_present = and_(
+        line_item.c.state == "open",
+        subject.c.state == "priced",
+        subject.c.event_id == line_item.c.event_id,
+    )
+    is_complete = and_(line_item.c.state == "billed", event.c.about.is_(None))
+    return (
+        select(
+            event,
+            *(line_item.c[name].label(f"line_{name}") for name in ("id", "mapping_version")),
+            *(line_item.c[name].label(f"line_{name}") for name in Price.__dataclass_fields__),
+            fact.c.state.label("fact_state"),
+            *(fact.c[name].label(f"fact_{name}") for name in _FACT),
+        )
+        .join(event, event.c.id == line_item.c.event_id)
+        .join(subject, subject.c.id == line_item.c.subject_id)
+        .outerjoin(fact, and_(fact.c.endpoint == event.c.endpoint, fact.c.about == event.c.about))
+        .where(
+            line_item.c.id.between(bindparam("first"), bindparam("last")),
+            line_item.c.corrects_id.is_(None),
+            event.c.kind != "time.total",
+            or_(is_present, is_complete),
+        )
+    )
 
 
 def summed_again(connection: Connection, sum_again: SumAgain) -> Iterator[Violation]:

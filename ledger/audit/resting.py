@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, bindparam, or_, select, type_coerce
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from ..approvals import by_rule
 from ..claims import LEASE_SECONDS, MOST_ATTEMPTS, waits
@@ -24,7 +34,7 @@ from ..tables import (
     report,
     subject,
 )
-from .violations import Invariant, Violation, stream
+from .violations import Invariant, Violation, named, stream
 
 LONGEST_REST: Final = timedelta(seconds=30)
 """How long after its time a row may wait for a worker to take it."""
@@ -66,37 +76,37 @@ _STAGES: Final[tuple[_Stage, ...]] = (
 
 
 def _resting(
-    table: Table, state: str | tuple[str, ...], only: Callable[[datetime], Any] | None
+    stage: str,
+    table: Table,
+    state: str | tuple[str, ...],
+    only: Callable[[datetime], Any] | None,
 ) -> Any:
     """Return the query for rows that could have been claimed before a moment and wait still."""
     before: Any = _BEFORE
     conditions = [waits(table, state, before), *([] if only is None else [only(before)])]
-    return select(table.c.id).where(*conditions)
+    return select(literal(stage).label("stage"), *named(table)).where(*conditions)
 
 
-_LYING: Final = tuple(
-    (stage, table.name, _resting(table, state, only)) for stage, table, state, only in _STAGES
-)
-_HELD: Final = tuple(
-    (
-        table.name,
-        select(table.c.id, table.c.lease_until).where(
+# Each is one statement: of a small ledger, going to and fro would take the most time.
+_LYING: Final = union_all(*(_resting(*stage) for stage in _STAGES))
+_HELD: Final = union_all(
+    *(
+        select(*named(table), table.c.lease_until).where(
             or_(
                 table.c.lease_until > _LATEST,
                 and_(table.c.lease_token.is_not(None), table.c.lease_until.is_(None)),
             )
-        ),
+        )
+        for table in _LEASED
     )
-    for table in _LEASED
 )
-_TRIED: Final = tuple(
-    (
-        table.name,
-        select(table.c.id, table.c.attempts).where(
+_TRIED: Final = union_all(
+    *(
+        select(*named(table), table.c.attempts).where(
             or_(and_(table.c.state == "waiting", table.c.attempts > _MOST), table.c.attempts < 0)
-        ),
+        )
+        for table in _BOUNDED
     )
-    for table in _BOUNDED
 )
 
 
@@ -104,22 +114,19 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:
     """Yield rows that nobody takes, that somebody holds too long, or that are tried for ever."""
     yield from left_lying(connection, now)
     latest = now + timedelta(seconds=LEASE_SECONDS) + CLOCKS_APART
-    for table, query in _HELD:
-        for row in stream(connection, query, {"latest": latest}):
-            until = as_utc_text(row["lease_until"]) if row["lease_until"] else "for ever"
-            yield RESTING.broken(f"{table}:{row['id']}", f"is held by a worker until {until}")
-    for table, query in _TRIED:
-        for row in stream(connection, query):
-            detail = f"has been tried {row['attempts']} times and is not set aside"
-            yield ATTEMPTS.broken(f"{table}:{row['id']}", detail)
+    for row in stream(connection, _HELD, {"latest": latest}):
+        until = as_utc_text(row["lease_until"]) if row["lease_until"] else "for ever"
+        yield RESTING.broken(f"{row['table']}:{row['id']}", f"is held by a worker until {until}")
+    for row in stream(connection, _TRIED):
+        detail = f"has been tried {row['attempts']} times and is not set aside"
+        yield ATTEMPTS.broken(f"{row['table']}:{row['id']}", detail)
 
 
 def left_lying(connection: Connection, now: datetime) -> Iterator[Violation]:
     """Yield rows that have waited for a worker longer than `LONGEST_REST`."""
-    for stage, table, query in _LYING:
-        for row in stream(connection, query, {"before": now - LONGEST_REST}):
-            yield RESTING.broken(
-                f"{table}:{row['id']}",
-                f"waits for {stage} longer than {LONGEST_REST.seconds} s, and no worker has "
-                "taken it",
-            )
+    for row in stream(connection, _LYING, {"before": now - LONGEST_REST}):
+        yield RESTING.broken(
+            f"{row['table']}:{row['id']}",
+            f"waits for {row['stage']} longer than {LONGEST_REST.seconds} s, and no worker has "
+            "taken it",
+        )

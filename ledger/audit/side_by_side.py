@@ -7,6 +7,7 @@ takes the next one when it has finished.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -118,6 +119,9 @@ def _helper(database: Database, parts: Sequence[Task]) -> Iterator[Pipe]:
 def _help(database: Database, parts: Sequence[Task], pipe: Pipe) -> None:
     """Carry out parts until nobody asks for one any more. Runs in a process of its own."""
     database.forget_connections()
+    # Hardly anything refers to itself here, and looking for it costs a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(100_000)
     try:
         name = pipe.recv()
         with database.read() as connection:

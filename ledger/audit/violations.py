@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, literal
 
 AT_ONCE = 1000
 """Rows that are read at once, so that memory stays flat however long the table is."""
@@ -54,6 +54,11 @@ class Invariant:
 
 Check = Callable[[Connection, datetime], Iterator[Violation]]
 """Yields the rows that break an invariant, or one of several that are looked at together."""
+
+
+def named(table: Table) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns that name a row where those of several tables come together."""
+    return literal(table.name).label("table"), table.c.id
 
 
 def stream(
