@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache, partial
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
@@ -168,7 +169,7 @@ def priced_again(
     """
     unreadable: set[str] = set()
     for row in stream(connection, _priced_again_query(), {"first": first, "last": last}):
-        line = Price(**{name: row[f"line_{name}"] for name in Price.__dataclass_fields__})
+        line = Price(*_AS_PRICE(row))
         version = row["line_mapping_version"]
         try:
             again = price_again(version, _seen_by_rules(row))
@@ -187,6 +188,9 @@ def priced_again(
                 line.amount - (other.amount if other else 0),
                 line.currency,
             )
+
+
+_AS_PRICE: Final = itemgetter(*(f"line_{name}" for name in Price.__dataclass_fields__))
 
 
 @cache

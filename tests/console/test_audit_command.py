@@ -199,6 +199,38 @@ def test_a_database_that_cannot_be_read_exits_2(
     assert (result.exit_code, "DATABASE_URL" in result.output) == (2, True)
 
 
+def test_what_is_left_out_on_request_is_told(firm: SmallFirm, command_line: FlaskCliRunner) -> None:
+    change(firm, "update event set person = 'ana' where subject = 'worklog:3'")
+    result = command_line.invoke(args=["audit", "--no-prices"])
+    assert (result.exit_code, result.output.splitlines()[0]) == (
+        0,
+        "27 promises are kept; not looked at: priced again.",
+    )
+    told = json.loads(command_line.invoke(args=["audit", "--no-prices", "--json"]).stdout)
+    assert told["left_out"] == ["priced again"]
+
+
+def test_several_processes_say_the_same(firm: SmallFirm, command_line: FlaskCliRunner) -> None:
+    change(firm, "update invoice set total = total + 1 where reference = 'acme-2026-10'")
+    one, two = (command_line.invoke(args=["audit", "--processes", number]) for number in "12")
+    assert (one.exit_code, one.output) == (two.exit_code, two.output) == (1, one.output)
+
+
+def test_the_page_shows_the_json_as_it_is(command_line: FlaskCliRunner) -> None:
+    page = (Path(__file__).parents[2] / "docs/audit.md").read_text()
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    told = json.loads(command_line.invoke(args=["audit", "--json"]).stdout)
+
+    def keys(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: keys(each) for name, each in value.items()}
+        return "something"
+
+    assert keys(told) == keys(shown)
+    (customer, *_) = told["figures"]["customers"]
+    assert keys(customer) == keys(shown["figures"]["customers"][0])
+
+
 def test_deep_finds_the_billing_system_in_agreement(
     firm: SmallFirm, command_line: FlaskCliRunner, folder: Path
 ) -> None:
