@@ -26,7 +26,7 @@ _PASSED_OVER: Final = (
         and_(
             *(
                 _later.c[name] == invoice.c[name]
-                for name in ("customer", "currency", "schedule", "period_from")
+                for name in ("customer", "currency", "kind", "schedule", "period_from")
             ),
             _later.c.sequence > invoice.c.sequence,
             _later.c.is_frozen,

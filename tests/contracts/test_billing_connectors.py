@@ -56,6 +56,17 @@ def test_an_unknown_reference_finds_nothing(connector: BillingConnector) -> None
     assert connector.find_invoice("acme-2", remote_customer=None) is None
 
 
+def test_what_carries_our_mark_is_listed(connector: BillingConnector) -> None:
+    push(connector, DRAFT)
+    try:
+        listed = list(connector.references())
+    except UnsupportedError:
+        pytest.skip("this system cannot list them")
+    found = connector.find_invoice(DRAFT.reference, remote_customer=None)
+    assert found is not None
+    assert listed == [(DRAFT.reference, found.remote_id)]
+
+
 def test_a_customer_is_found_again(connector: BillingConnector) -> None:
     first = connector.resolve_customer(DRAFT, idempotency_key="key-1")
     assert connector.resolve_customer(DRAFT, idempotency_key="key-2") == first
