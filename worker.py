@@ -15,10 +15,10 @@ import sys
 import threading
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, exists, literal, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
 import logs
@@ -353,19 +353,37 @@ STAGES: Final = (
 
 def waiting(connection: Connection, stage: Stage, now: datetime) -> bool:
     """Return whether anything could be claimed for a stage now."""
-    condition = waits(stage.table, stage.state, now)
-    if stage.only is not None:
-        condition &= stage.only(now)
-    return (
-        connection.execute(select(stage.table.c.id).where(condition).limit(1)).first() is not None
-    )
+    query = select(stage.table.c.id).where(_can_be_claimed(stage, now)).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def busy_stages(line: Line) -> list[Stage]:
     """Return the stages for which rows wait, in the order of the line."""
-    now = line.clock.now()
     with line.database.read() as connection:
-        return [stage for stage in STAGES if waiting(connection, stage, now)]
+        busy = set(connection.scalars(_look(), {"now": line.clock.now()}))
+    return [stage for stage in STAGES if stage.name in busy]
+
+
+@cache
+def _look() -> Any:
+    """Return the query for the names of the stages that have work.
+
+    It is one statement and made once, because an idle worker asks it ten times a second.
+    """
+    now: Any = bindparam("now", type_=tables.UtcDateTime())
+    return union_all(
+        *(
+            select(literal(stage.name)).where(
+                exists(select(stage.table.c.id).where(_can_be_claimed(stage, now)))
+            )
+            for stage in STAGES
+        )
+    )
+
+
+def _can_be_claimed(stage: Stage, now: datetime) -> Any:
+    condition = waits(stage.table, stage.state, now)
+    return condition if stage.only is None else condition & stage.only(now)
 
 
 def run(line: Line, stage: Stage) -> int:

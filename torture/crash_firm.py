@@ -465,6 +465,18 @@ def _template() -> bytes:
     return content
 
 
+class Changes:
+    """Tells whether a connection has written anything since it was last asked."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection, self._seen = connection, connection.total_changes
+
+    def __call__(self) -> bool:
+        """Return whether it has."""
+        before, self._seen = self._seen, self._connection.total_changes
+        return before != self._seen
+
+
 @cache
 def _shared() -> tuple[sqlite3.Connection, Engine]:
     """Return the one connection in memory of this process, and the engine on it.
@@ -491,4 +503,5 @@ def _database(effects: Effects) -> CountedDatabase:
     connection.deserialize(_template())
     made = CountedDatabase.__new__(CountedDatabase)
     made.url, made.engine, made.effects = "sqlite://", engine, effects
+    made.has_changed = Changes(connection)
     return made
