@@ -13,7 +13,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any, Final
 
@@ -351,14 +351,8 @@ STAGES: Final = (
 """The line, in order."""
 
 
-def waiting(connection: Connection, stage: Stage, now: datetime) -> bool:
-    """Return whether anything could be claimed for a stage now."""
-    query = select(stage.table.c.id).where(_can_be_claimed(stage, now)).limit(1)
-    return connection.execute(query).first() is not None
-
-
 def busy_stages(line: Line) -> list[Stage]:
-    """Return the stages for which rows wait, in the order of the line."""
+    """Return the stages for which rows wait that could be claimed now, in the order of the line."""
     with line.database.read() as connection:
         busy = set(connection.scalars(_look(), {"now": line.clock.now()}))
     return [stage for stage in STAGES if stage.name in busy]
@@ -366,24 +360,14 @@ def busy_stages(line: Line) -> list[Stage]:
 
 @cache
 def _look() -> Any:
-    """Return the query for the names of the stages that have work.
-
-    It is one statement and made once, because an idle worker asks it ten times a second.
-    """
+    # One statement, made once: an idle worker asks it ten times a second.
     now: Any = bindparam("now", type_=tables.UtcDateTime())
-    return union_all(
-        *(
-            select(literal(stage.name)).where(
-                exists(select(stage.table.c.id).where(_can_be_claimed(stage, now)))
-            )
-            for stage in STAGES
-        )
-    )
-
-
-def _can_be_claimed(stage: Stage, now: datetime) -> Any:
-    condition = waits(stage.table, stage.state, now)
-    return condition if stage.only is None else condition & stage.only(now)
+    looks = []
+    for stage in STAGES:
+        rows = select(stage.table.c.id).where(waits(stage.table, stage.state, now))
+        rows = rows if stage.only is None else rows.where(stage.only(now))
+        looks.append(select(literal(stage.name)).where(exists(rows)))
+    return union_all(*looks)
 
 
 def run(line: Line, stage: Stage) -> int:
