@@ -18,7 +18,7 @@ from functools import cache, partial
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, bindparam, exists, literal, select, union_all
+from sqlalchemy import Connection, bindparam, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
 import logs
@@ -46,7 +46,6 @@ from ledger.claims import (
     claim,
     give_back,
     hand_back,
-    waits,
 )
 from ledger.database import is_away
 from ledger.doorbell import RedisDoorbell, listen
@@ -366,12 +365,7 @@ def busy_stages(line: Line) -> list[Stage]:
 def _look() -> Any:
     # One statement, made once: an idle worker asks it ten times a second.
     now: Any = bindparam("now", type_=tables.UtcDateTime())
-    looks = []
-    for stage in STAGES:
-        rows = select(stage.table.c.id).where(waits(stage.table, stage.state, now))
-        rows = rows if stage.only is None else rows.where(stage.only(now))
-        looks.append(select(literal(stage.name)).where(exists(rows)))
-    return union_all(*looks)
+    return union_all(*(stage.has_work(now) for stage in STAGES))
 
 
 def run(line: Line, stage: Stage) -> int:

@@ -149,9 +149,7 @@ def hand_back(
         .values(state="withdrawn", invoice_id=None, billed_revision=None)
     )
     connection.execute(
-        update(line_item)
-        .where(added)
-        .values(state="open", invoice_id=None, billed_revision=None)
+        update(line_item).where(added).values(state="open", invoice_id=None, billed_revision=None)
     )
     connection.execute(
         update(intent)

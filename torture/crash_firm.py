@@ -308,8 +308,8 @@ class Firm:
     def decide(self) -> None:
         """Let what somebody else has made of a draft stand, as a person does who was asked."""
         with self.line.database.read() as connection:
-            query = select(tables.invoice.c.reference).where(tables.invoice.c.conflict.is_not(None))
-            asked = list(connection.scalars(query))
+            rows = connection.execute(select(tables.invoice)).mappings().all()
+        asked = [row["reference"] for row in rows if amending.is_undecided(row)]
         for reference in asked:
             decide = partial(amending.resolve, reference=reference, keep="theirs", actor="mia")
             self.line.database.write(partial(decide, now=self.time.now()))
