@@ -392,6 +392,15 @@ def take_back(
             **released(now),
         )
     )
+    # What was still open of this revision is over. Of an amended draft something may have come.
+    in_doubt = intent.c.state.in_(("sent", "uncertain"))
+    of_this = intent.c.operation.endswith(f":{push.revision}")
+    over = "absent" if push.before is None else "refused"
+    connection.execute(
+        update(intent)
+        .where(intent.c.invoice_id == push.invoice_id, of_this, in_doubt)
+        .values(state=over, reason=problem, changed_at=now)
+    )
     wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
     note(
         connection,
