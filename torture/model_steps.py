@@ -62,8 +62,9 @@ class Steps:
         """Return all steps."""
         world, people = self._world, self._world.people
         anywhere = frozenset(STATES)
-        on_lines = anywhere - {"no line"}
-        for_phases = anywhere - {"held", "blocked"}
+        # What was void or deleted is on another draft at once, unless it is gone.
+        on_lines = anywhere - {"no line", "void", "deleted"}
+        for_phases = on_lines - {"held", "blocked"} | {"no line"}
         entry = (ENTRIES,)
         one = partial(Step, can_hit=on_lines)
         wherever = partial(Step, can_hit=anywhere)
