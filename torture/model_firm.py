@@ -84,7 +84,11 @@ class MemoryDatabase(databases.Database):
         self.raw.execute("PRAGMA foreign_keys=ON")
         self._effects = effects
         self.engine = create_engine(
-            "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
+            "sqlite://",
+            creator=lambda: self.raw,
+            poolclass=StaticPool,
+            hide_parameters=True,
+            query_cache_size=5000,
         )
         event.listen(self.engine, "begin", databases._begin_sqlite)
 
