@@ -21,6 +21,7 @@ from flask import Flask
 from sqlalchemy import bindparam, create_engine, event, select
 from sqlalchemy.pool import StaticPool
 
+import recovery
 import worker
 from connectors.http import Http, Request, Response
 from connectors.stripe.stand_in import StripeStandIn
@@ -232,6 +233,12 @@ class Firm:
         self.stripe.happen(what, remote_id, amount)
         if what == "delete":
             self.deleted.add(remote_id)
+
+    def recover(self) -> list[str]:
+        """Compare a restored copy with the systems around it; return why it cannot push yet."""
+        with _quickly():
+            recovered = recovery.recover(self.line, actor="mia")
+        return [*recovered.strays, *recovered.problems]
 
     def post(self, endpoint: str, body: bytes, delivery_id: str) -> int:
         """Post a signed delivery; return the status of the answer."""

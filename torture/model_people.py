@@ -88,6 +88,7 @@ class People:
 
     def _do(self, change: Callable[..., object], *given: Any, **named: Any) -> None:
         firm = self._world.firm
+        self._world.forget_copy()
         with suppress(BillhookError):
             firm.database.write(
                 lambda connection: change(connection, *given, **named, now=firm.clock.now())

@@ -134,6 +134,14 @@ class Steps:
             one("time passes", (len(WAITS),), world.pass_time, self._everywhere),
             one("restart", (), world.firm.restart, self._everywhere),
             one("crash", (24,), world.crash, self._everywhere),
+            one("back up", (), world.copies.back_up, self._everywhere),
+            Step(
+                "put the copy back",
+                (),
+                world.copies.put_back,
+                lambda: self._everywhere() if world.copies.can_be_put_back() else [],
+                on_lines - {"conflict", "frozen", "approved"},
+            ),
             Step(
                 "trouble at Stripe",
                 (len(FAULTS) + 1,),
