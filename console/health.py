@@ -22,7 +22,8 @@ from ledger.doorbell import RedisDoorbell
 from ledger.errors import BillhookError
 from ledger.events import as_utc_text
 from ledger.heartbeats import beat, last_beat
-from ledger.overview import count_by_state, count_held, refused, waiting
+from ledger.held import count_held
+from ledger.overview import count_by_state, refused, waiting
 from ledger.tables import delivery, invoice
 
 from .bearer import NoTokenError, bearer_token
@@ -154,6 +155,11 @@ class Numbers(Collector):
             labels=["stage"],
         )
         held = GaugeMetricFamily("billhook_held", "Things that wait for a person.", labels=["kind"])
+        held_age = GaugeMetricFamily(
+            "billhook_oldest_held_seconds",
+            "For how long the oldest thing of a kind has waited for a person.",
+            labels=["kind"],
+        )
         refusals = CounterMetricFamily(
             "billhook_refused_deliveries",
             "Deliveries that were turned away.",
@@ -175,14 +181,16 @@ class Numbers(Collector):
             for stage in waiting(connection, now):
                 rows.add_metric([stage.stage], stage.rows)
                 age.add_metric([stage.stage], stage.age_seconds(now))
-            for kind, count in count_held(connection).items():
-                held.add_metric([kind], count)
+            for kind, found in count_held(connection, now).items():
+                held.add_metric([kind], found.count)
+                oldest_at = found.oldest_at or now
+                held_age.add_metric([kind], max(0, (now - oldest_at).total_seconds()))
             for each in refused(connection):
                 refusals.add_metric([each.endpoint, each.reason], each.count)
             for table, family in states.items():
                 for state, count in count_by_state(connection, table).items():
                     family.add_metric([state], count)
-        yield from (rows, age, clock, held, refusals, *states.values())
+        yield from (rows, age, clock, held, held_age, refusals, *states.values())
 
 
 @blueprint.errorhandler(SQLAlchemyError)

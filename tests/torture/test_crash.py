@@ -54,12 +54,12 @@ def test_a_schedule_names_its_points_by_number_or_by_what_they_are() -> None:
 def test_keys_that_change_and_no_look_up_are_found() -> None:
     schedule = "push:POST /v1/invoices#1/lost_after"
     assert played(schedule).broken == []
-    keys = mock.Mock()
-    keys.return_value.hexdigest = lambda: secrets.token_hex(32)
+    digest = mock.Mock()
+    digest.hexdigest = lambda: secrets.token_hex(32)
     with (
         mock.patch.object(StripeConnector, "find_invoice", return_value=None),
         mock.patch.object(pushing, "needs_new_key", return_value=True),
-        mock.patch("ledger.pushing.hashlib.sha256", keys),
+        mock.patch("ledger.pushing.hashlib", mock.Mock(sha256=lambda _: digest)),
     ):
         assert "billed twice: acme-2026-10" in played(schedule).broken
 

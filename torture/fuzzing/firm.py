@@ -33,6 +33,7 @@ from line import Line
 from mappings.book import Book
 from mappings.judging import judge
 from settings import Settings
+from stages import Stage
 from webhooks.registry import sources
 from webhooks.signatures import AnyOf, Signature
 from webhooks.source import Source
@@ -233,7 +234,7 @@ class Firm:
 
         return timed
 
-    def _note_broken(self, line: Line, stage: worker.Stage, claimed: Any, error: Exception) -> None:
+    def _note_broken(self, line: Line, stage: Stage, claimed: Any, error: Exception) -> None:
         self.broken.append(
             f"{stage.name} of {list(claimed.ids)[:5]}: {type(error).__name__}: {error}"
         )
