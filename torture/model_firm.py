@@ -192,6 +192,8 @@ class Firm:
         self.outside.site = InProcessHttp(self.stripe)
         self.deleted: set[str] = set()
         """What was deleted at Stripe, by its id there."""
+        self.touched: set[str] = set()
+        """What somebody has changed at Stripe itself, by its id there."""
         self.approved: set[str] = set()
         """The contents that a person has approved, as they were shown."""
         for path in (self.folder / "out").glob("*"):

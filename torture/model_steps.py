@@ -13,15 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .model_ledger import STATES, SYSTEM_STATES
-from .model_people import EDITED, EDITS
+from .model_people import ALL, EDITED, EDITS
 from .model_truth import PROJECTS, Entry
 
 if TYPE_CHECKING:
     from .model_world import World
 
 ENTRIES: Final = 6
-ALL: Final = 3
-"""The choice that means: all of them."""
 ISSUES: Final = 3
 PHASES: Final = 2
 SECONDS: Final = (900, 2700, 3000, 5400)

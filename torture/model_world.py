@@ -22,8 +22,8 @@ from .model_checks import Broken, check_all_heard, check_always, check_at_rest, 
 from .model_copies import Copies
 from .model_firm import Firm
 from .model_ledger import Ledger
-from .model_people import People
-from .model_steps import ALL, DAYS, FAULTS, LASTING, MOST_CRASHES, SECONDS, WAITS, Steps
+from .model_people import ALL, People
+from .model_steps import DAYS, FAULTS, LASTING, MOST_CRASHES, SECONDS, WAITS, Steps
 from .model_truth import PROJECTS, Entry, Issue, Phase, Told, Truth
 
 
@@ -142,6 +142,19 @@ class World:
         """People have done something that a copy made before does not know."""
         if self.copies.last:
             self.copies.last.is_outdated = True
+
+    def placed(self) -> list[tuple[int, int]]:
+        """Return each entry that is there and has a line on an invoice, with that invoice's id."""
+        found = []
+        for number in self.truth.entries:
+            own = self.ledger.placed(f"worklog:{number}")
+            if own and self._of_tool(number):
+                found.append((number, own[-1]))
+        return found
+
+    def _of_tool(self, number: int) -> bool:
+        present = self.of(Entry, number - 1)
+        return present is not None and present.is_there
 
     # Tools.
 
