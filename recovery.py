@@ -40,13 +40,16 @@ class Recovered:
 def recover(line: Line, *, actor: str, tell: Callable[[str], None] = lambda _: None) -> Recovered:
     """Find out what a copy has forgotten; let pushing go on if everything could be asked.
 
-    What tools told since the copy is asked for first, so that drafts are what they were when they
-    went out. It may be run again at any time, and goes on where something was missing.
+    What tools told since the copy is asked for first, and what became of the invoices that it
+    knows, so that drafts are what they were when they went out. It may be run again at any time,
+    and goes on where something was missing.
     """
     with line.database.read() as connection:
         copied_at = restoring.waiting_since(connection)
     if copied_at is None:
         return Recovered()
+    # One that was void or deleted since has set its work free: it may stand on another by now.
+    line.database.write(lambda connection: look_at_all(connection, line.clock.now()))
     problems = _ask_tools(line, tell)
     taken_over = 0
     book = line.book()
@@ -63,9 +66,7 @@ def recover(line: Line, *, actor: str, tell: Callable[[str], None] = lambda _: N
         recovered = Recovered(taken_over, restoring.unsettled(connection), problems)
     if recovered.is_over:
         line.database.write(lambda connection: restoring.end(connection, actor, line.clock.now()))
-        line.database.write(lambda connection: look_at_all(connection, line.clock.now()))
-        for stage in ("push", "look"):
-            line.doorbell.ring(stage)
+        line.doorbell.ring("push")
     return recovered
 
 

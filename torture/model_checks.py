@@ -71,16 +71,17 @@ def check_audit(firm: Firm) -> None:
 
 
 def _billed_stays(before: Ledger, now: Ledger) -> None:
-    """A billed line never changes, unless the push that billed it was refused as a whole."""
+    """A billed line never changes, unless the push that billed it came to nothing as a whole."""
     present = {line["id"]: line for line in now.lines}
     for line in before.lines:
-        if line["state"] == "open":
+        if line["state"] == "open" or present.get(line["id"]) == line:
             continue
         row = now.invoices[line["invoice_id"]]
-        is_refused = not row["is_frozen"] and line["billed_revision"] != row["pushed_revision"]
-        if present.get(line["id"]) != line and not is_refused:
-            same = present.get(line["id"])
-            raise Broken(f"line {line['id']} was billed, and changed from {line} to {same}")
+        is_over = row["state"] == "pushed" or not row["is_frozen"]
+        if is_over and (line["billed_revision"] or 0) > (row["pushed_revision"] or 0):
+            continue
+        same = present.get(line["id"])
+        raise Broken(f"line {line['id']} was billed, and changed from {line} to {same}")
 
 
 def _billed_once(now: Ledger) -> None:

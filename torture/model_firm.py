@@ -21,6 +21,7 @@ from flask import Flask
 from sqlalchemy import bindparam, create_engine, event, select
 from sqlalchemy.pool import StaticPool
 
+import recovery
 import worker
 from connectors.http import Http, Request, Response
 from connectors.stripe.stand_in import StripeStandIn
@@ -84,7 +85,11 @@ class MemoryDatabase(databases.Database):
         self.raw.execute("PRAGMA foreign_keys=ON")
         self._effects = effects
         self.engine = create_engine(
-            "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
+            "sqlite://",
+            creator=lambda: self.raw,
+            poolclass=StaticPool,
+            hide_parameters=True,
+            query_cache_size=5000,
         )
         event.listen(self.engine, "begin", databases._begin_sqlite)
 
@@ -187,6 +192,8 @@ class Firm:
         self.outside.site = InProcessHttp(self.stripe)
         self.deleted: set[str] = set()
         """What was deleted at Stripe, by its id there."""
+        self.touched: set[str] = set()
+        """What somebody has changed at Stripe itself, by its id there."""
         self.approved: set[str] = set()
         """The contents that a person has approved, as they were shown."""
         for path in (self.folder / "out").glob("*"):
@@ -228,6 +235,12 @@ class Firm:
         self.stripe.happen(what, remote_id, amount)
         if what == "delete":
             self.deleted.add(remote_id)
+
+    def recover(self) -> list[str]:
+        """Compare a restored copy with the systems around it; return why it cannot push yet."""
+        with _quickly():
+            recovered = recovery.recover(self.line, actor="mia")
+        return [*recovered.strays, *recovered.problems]
 
     def post(self, endpoint: str, body: bytes, delivery_id: str) -> int:
         """Post a signed delivery; return the status of the answer."""

@@ -66,9 +66,13 @@ class Ledger:
         found = self.subjects.get(name)
         if found is not None and found["state"] == "held":
             return "held"
-        own = [line for line in self.lines_of(name) if line["corrects_id"] is None]
-        placed = [line["invoice_id"] for line in own if line["invoice_id"] is not None]
+        placed = self.placed(name)
         return self.state_of_invoice(placed[-1]) if placed else "no line"
+
+    def placed(self, name: str) -> list[int]:
+        """Return the invoices on which a piece of work was billed or drafted, the last one last."""
+        own = [line for line in self.lines_of(name) if line["corrects_id"] is None]
+        return [line["invoice_id"] for line in own if line["invoice_id"] is not None]
 
     def state_of_invoice(self, invoice_id: int) -> str:
         """Return which of `STATES` the lines of an invoice are in, or "just pushed"."""

@@ -16,6 +16,8 @@ from ledger.errors import BillhookError
 if TYPE_CHECKING:
     from .model_world import World
 
+ALL: Final = 3
+"""The choice that means: all of them."""
 EDITED: Final = frozenset({"draft", "blocked", "approved", "amended"})
 """The states of a draft that a person edits."""
 _WANTED: Final[dict[str, Callable[[int], edits.Wanted]]] = {
@@ -74,12 +76,28 @@ class People:
             for line in book.table("lines")[row["remote_id"]]["data"][:1]:
                 line["description"] = f"{line['description']}, as agreed"
                 book.emit("invoice.updated", book.invoice(row["remote_id"]))
+                self._world.firm.touched.add(row["remote_id"])
 
     def conflicts(self) -> list[dict[str, Any]]:
         """Return the invoices that somebody has to decide about."""
         ledger = self._world.ledger
         found = ledger.invoices.values()
         return [row for row in found if ledger.state_of_invoice(row["id"]) == "conflict"]
+
+    def towards_conflict(self) -> tuple[str, tuple[int, ...]] | None:
+        """Return the step that brings a conflict nearer; None if none does now."""
+        ledger, firm = self._world.ledger, self._world.firm
+        touched = {
+            row["id"]: ledger.state_of_invoice(row["id"])
+            for row in ledger.invoices.values()
+            if row["remote_id"] in firm.touched
+        }
+        if "amended" in touched.values():
+            return "approve", (ALL,)
+        for number, invoice_id in self._world.placed():
+            if touched.get(invoice_id) == "draft there":
+                return "more time", (number - 1,)
+        return ("change there", (0,)) if self._world.remote("change there") else None
 
     def decide(self, keep: str, which: int) -> None:
         """Decide a conflict."""
@@ -88,6 +106,7 @@ class People:
 
     def _do(self, change: Callable[..., object], *given: Any, **named: Any) -> None:
         firm = self._world.firm
+        self._world.forget_copy()
         with suppress(BillhookError):
             firm.database.write(
                 lambda connection: change(connection, *given, **named, now=firm.clock.now())

@@ -13,15 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .model_ledger import STATES, SYSTEM_STATES
-from .model_people import EDITED, EDITS
+from .model_people import ALL, EDITED, EDITS
 from .model_truth import PROJECTS, Entry
 
 if TYPE_CHECKING:
     from .model_world import World
 
 ENTRIES: Final = 6
-ALL: Final = 3
-"""The choice that means: all of them."""
 ISSUES: Final = 3
 PHASES: Final = 2
 SECONDS: Final = (900, 2700, 3000, 5400)
@@ -62,8 +60,9 @@ class Steps:
         """Return all steps."""
         world, people = self._world, self._world.people
         anywhere = frozenset(STATES)
-        on_lines = anywhere - {"no line"}
-        for_phases = anywhere - {"held", "blocked"}
+        # What was void or deleted is on another draft at once, unless it is gone.
+        on_lines = anywhere - {"no line", "void", "deleted"}
+        for_phases = on_lines - {"held", "blocked"} | {"no line"}
         entry = (ENTRIES,)
         one = partial(Step, can_hit=on_lines)
         wherever = partial(Step, can_hit=anywhere)
@@ -133,6 +132,14 @@ class Steps:
             one("time passes", (len(WAITS),), world.pass_time, self._everywhere),
             one("restart", (), world.firm.restart, self._everywhere),
             one("crash", (24,), world.crash, self._everywhere),
+            one("back up", (), world.copies.back_up, self._everywhere),
+            Step(
+                "put the copy back",
+                (),
+                world.copies.put_back,
+                lambda: self._everywhere() if world.copies.can_be_put_back() else [],
+                on_lines - {"conflict", "frozen", "approved"},
+            ),
             Step(
                 "trouble at Stripe",
                 (len(FAULTS) + 1,),

@@ -5,6 +5,7 @@ A step that makes no sense just now does nothing. After each the ledger is held 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,10 +19,11 @@ from ledger.sync import look_at_all
 
 from .model_bodies import as_bytes, body_of
 from .model_checks import Broken, check_all_heard, check_always, check_at_rest, check_audit
+from .model_copies import Copies
 from .model_firm import Firm
 from .model_ledger import Ledger
-from .model_people import People
-from .model_steps import ALL, DAYS, FAULTS, LASTING, MOST_CRASHES, SECONDS, WAITS, Steps
+from .model_people import ALL, People
+from .model_steps import DAYS, FAULTS, LASTING, MOST_CRASHES, SECONDS, WAITS, Steps
 from .model_truth import PROJECTS, Entry, Issue, Phase, Told, Truth
 
 
@@ -54,6 +56,7 @@ class World:
         """How many processes have died since one has worked to the end."""
         self.ledger = Ledger.read(firm.database.raw)
         self.people = People(self)
+        self.copies = Copies(self)
         every = Steps(self).every()
         self.steps = {step.name: step for step in every}
         assert len(self.steps) == len(every), "two steps have the same name"
@@ -128,6 +131,31 @@ class World:
         check_all_heard(self.firm)
         check_audit(self.firm)
 
+    def go_back(self, kept: sqlite3.Connection, truth: Truth) -> None:
+        """Go on with an older ledger, in a new process."""
+        self.firm.database.restore(kept)
+        self.firm.restart()
+        self.truth = truth
+        self.ledger = Ledger.read(kept)
+
+    def forget_copy(self) -> None:
+        """People have done something that a copy made before does not know."""
+        if self.copies.last:
+            self.copies.last.is_outdated = True
+
+    def placed(self) -> list[tuple[int, int]]:
+        """Return each entry that is there and has a line on an invoice, with that invoice's id."""
+        found = []
+        for number in self.truth.entries:
+            own = self.ledger.placed(f"worklog:{number}")
+            if own and self._of_tool(number):
+                found.append((number, own[-1]))
+        return found
+
+    def _of_tool(self, number: int) -> bool:
+        present = self.of(Entry, number - 1)
+        return present is not None and present.is_there
+
     # Tools.
 
     def of(self, kind: type[Told], number: int) -> Any:
@@ -149,6 +177,8 @@ class World:
         if status != 202:
             raise Broken(f"a signed delivery was answered {status}")
         self.truth.hear(delivery.number, delivery.told)
+        if self.copies.last:
+            self.copies.last.told.append(delivery)
         sent = self.sent.setdefault((type(delivery.told), delivery.number), [])
         if delivery not in sent:
             sent.append(delivery)
@@ -234,6 +264,7 @@ class World:
             for number in self.truth.entries
             if self.ledger.unchanged_since_billed(f"worklog:{number}")
         }
+        self.forget_copy()
         self.firm.activate(which)
         self.truth.price_again(which, kept)
 

@@ -66,7 +66,7 @@ MUTANTS: Final = (
         "no fencing",
         planted.no_fencing,
         _CRASH,
-        partial(schedule, "chunks-worst", "Pusher._confirm#1", "stall"),
+        partial(schedule, "chunks-worst", "Attempt._mark_sent#2", "stall_after"),
     ),
     Mutant(
         "random key",
@@ -199,11 +199,11 @@ def _play(mutant: Mutant, is_planted: bool, there: Any) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     seen: list[str] = []
     error = None
-    with mutant.plant() if is_planted else nullcontext():
-        try:
+    try:
+        with mutant.plant() if is_planted else nullcontext():
             seen = mutant.hunt()
-        except Exception as problem:
-            error = f"{type(problem).__name__}: {problem}"
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
     there.send((seen, error))
 
 

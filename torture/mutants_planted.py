@@ -16,10 +16,10 @@ from itertools import count
 from typing import Any, Final
 from unittest import mock
 
-from sqlalchemy import Connection, Table, UniqueConstraint, and_, select, true, update
+from sqlalchemy import Connection, Table, UniqueConstraint, and_, true, update
 
-from connectors.push import Pusher
-from ledger import assembly, claims, deliveries, money, pushing, tables, tokens
+from connectors.attempt import Attempt
+from ledger import claims, deliveries, drafts, money, pushing, tables, tokens
 from ledger import database as databases
 from ledger.claims import LEASE_SECONDS, Claim
 from ledger.events import Event
@@ -71,10 +71,12 @@ def acknowledged_before_commit() -> Planted:
 def no_sweeper() -> Planted:
     """What a dead process held is never free again."""
 
-    def waits(table: Table, state: str, now: datetime) -> Any:
-        return and_(table.c.state == state, table.c.next_at <= now, table.c.lease_until.is_(None))
+    waits = claims.waits
 
-    return instead_of(claims.waits, waits)
+    def waits_unheld(table: Table, state: str | tuple[str, ...], now: datetime) -> Any:
+        return and_(waits(table, state, now), table.c.lease_until.is_(None))
+
+    return instead_of(waits, waits_unheld)
 
 
 @contextmanager
@@ -95,12 +97,12 @@ def no_fencing() -> Iterator[None]:
 
 def random_key() -> Planted:
     """Each attempt has another idempotency key."""
-    carry_out = Pusher._carry_out
+    carry_out = Attempt.carry_out
 
-    def carried_out(self: Pusher, intended: Intent, call: Callable[[str], Any]) -> Any:
+    def carried_out(self: Attempt, intended: Intent, call: Callable[[str], Any]) -> Any:
         return carry_out(self, intended, lambda _: call(secrets.token_hex(16)))
 
-    return mock.patch.object(Pusher, "_carry_out", carried_out)
+    return mock.patch.object(Attempt, "carry_out", carried_out)
 
 
 def no_look_up() -> Planted:
@@ -115,7 +117,7 @@ def key_renewed_at_once() -> Planted:
 
 def no_quiet_period() -> Planted:
     """One look that finds nothing proves that nothing will come."""
-    return mock.patch.object(pushing, "QUIET", timedelta(0))
+    return instead_of(pushing.settles_in, lambda *_: 0)
 
 
 def arrival_order() -> Planted:
@@ -185,10 +187,9 @@ def draft_key_not_unique() -> Iterator[None]:
     invoice.constraints |= kept
 
 
-@contextmanager
-def approval_of_anything() -> Iterator[None]:
+def approval_of_anything() -> Planted:
     """An approval holds for whatever the draft becomes afterwards."""
-    change = assembly._change
+    change = drafts.change
 
     def changed(
         connection: Connection, known: Any, draft: Any, state: str, values: Any, now: datetime
@@ -200,12 +201,10 @@ def approval_of_anything() -> Iterator[None]:
         connection.execute(
             update(invoice).where(invoice.c.id == known["id"]).values(state="approved", next_at=now)
         )
-        hashed = select(invoice.c.content_hash).where(invoice.c.id == known["id"])
         connection.execute(
             update(approval)
             .where(approval.c.invoice_id == known["id"])
-            .values(content_hash=hashed.scalar_subquery(), revision=known["revision"] + 1)
+            .values(content_hash=draft.content_hash(), revision=known["revision"] + 1)
         )
 
-    with mock.patch.object(assembly, "_change", changed):
-        yield
+    return instead_of(change, changed)

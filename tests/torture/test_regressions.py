@@ -54,3 +54,16 @@ def test_a_discount_on_a_draft_that_was_finalized_there_stands_nowhere(world: Wo
     query = "SELECT state FROM draft_edit"
     assert world.firm.database.raw.execute(query).fetchall() == [("without effect",)]
     world.end()
+
+
+def test_a_restored_copy_hears_first_what_was_deleted_and_so_billed_again(world: World) -> None:
+    # The copy still takes a deleted invoice for one that stands. Its work went out on another
+    # since, which the copy can only recognize once it has looked.
+    world.play("phase ends", 0)
+    world.play("approve", 3)
+    world.play("delete", 0, work=False)
+    world.play("back up", work=False)
+    world.play("hear", 3)
+    world.play("approve", 3)
+    world.play("put the copy back")
+    world.end()
