@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -50,6 +51,7 @@ from torture.chaos.truth import Truth
 from torture.chaos.workload import CHANGES, OTHERS, Workload
 from webhooks.registry import sources
 
+ROOT = Path(__file__).parent.parent.parent
 JIRA = "https://jira.storm.example"
 SECRET = "only-the-tests-of-the-storm-know-this"
 
@@ -196,7 +198,11 @@ def _repeat_line(_: SmallStorm, connection: Connection) -> None:
 
 
 def _take_back_push(_: SmallStorm, connection: Connection) -> None:
-    connection.execute(update(invoice).where(invoice.c.state == "pushed").values(state="draft"))
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.state == "pushed")
+        .values(state="draft", pushed_content=None)
+    )
 
 
 def _bill_twice(storm: SmallStorm, _: Connection) -> None:
@@ -353,6 +359,16 @@ def test_a_claim_tells_which_process_has_made_it() -> None:
 def test_a_wait_that_the_product_no_longer_has_is_not_shortened_in_silence() -> None:
     with pytest.raises(AttributeError):
         scaled.override(claims, "LEASE_MINUTES", 1)
+
+
+def test_the_programs_of_the_storm_are_those_of_the_product_with_shorter_waits() -> None:
+    told = (
+        "import torture.chaos.programs, stages, worker as w; print(stages.LEASE_SECONDS, w.OUTAGE)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == [str(scaled.LEASE_SECONDS), "0:00:06"]
 
 
 def test_the_clock_of_the_storm_is_wrong_by_what_its_file_says(tmp_path: Path) -> None:
