@@ -4,7 +4,8 @@
 - `firm.py`, `workload.py`, `truth.py`: the work that is done, and what it must come to
 - `sender.py`, `person.py`, `admin.py`: who posts, approves and pays, and changes rules
 - `nemesis.py`: what strikes; `watch.py`: who has work, and how soon it is taken up again
-- `play.py`: one storm, `storms.py`: those of a run; `judge.py`: its verdict; `coverage.py`: whether enough was tried
+- `play.py`: one storm, `storms.py`: those of a run; `judge.py`: the verdict; `coverage.py`: whether
+  enough was tried
 """
 
 from __future__ import annotations
