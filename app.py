@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import structlog
-from flask import Flask
+from flask import Flask, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 import logs
@@ -49,7 +49,14 @@ def create_app(line: Line | None = None, environ: Mapping[str, str] | None = Non
     app.register_blueprint(views.blueprint)
     app.register_blueprint(health.blueprint)
     api.register(app)
+    app.after_request(_never_guessed)
     return app
+
+
+def _never_guessed(response: Response) -> Response:
+    """Have every answer taken for what it says it is: a handshake echoes what a stranger sent."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def create_web() -> Flask:

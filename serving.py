@@ -98,6 +98,8 @@ class _Body:
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads, and a deadline for each request."""
 
+    wsgi: Any
+
     def init_process(self) -> None:
         """Start the watch in the process that serves, then serve."""
         self.deadlines = Deadlines(READ_SECONDS)

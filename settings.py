@@ -54,6 +54,8 @@ class Settings:
     """Keys that were `secret_key` before: they open what was sealed with them, and sign nothing."""
     base_url: str | None
     """Without a slash at its end."""
+    security_contact: str | None
+    """Where people report a weakness: `mailto:` or `https://`."""
     log_level: str
     allow_private: bool
     max_body: int
@@ -148,6 +150,13 @@ def _base_url(text: str) -> str:
     if parts.scheme in ("https", "http") and parts.hostname and is_plain:
         return text.rstrip("/")
     raise ValueError("is not the address of a web site - write https://billhook.example.com")
+
+
+def _contact(text: str) -> str:
+    is_known = text.startswith(("mailto:", "https://")) and text.isascii() and text.isprintable()
+    if is_known and " " not in text and len(text) < 250:
+        return text
+    raise ValueError("is no contact - write mailto:security@example.com or an https:// address")
 
 
 def _split(text: str) -> SplitResult:
@@ -267,6 +276,13 @@ SETTINGS: Final = (
         None,
         "The public address of this installation, used in links that people get.",
         _base_url,
+    ),
+    Setting(
+        "BILLHOOK_SECURITY_CONTACT",
+        "security_contact",
+        None,
+        "Where people report a weakness, for `/.well-known/security.txt`: `mailto:` or `https://`.",
+        _contact,
     ),
     Setting(
         "BILLHOOK_LOG_LEVEL",

@@ -104,7 +104,9 @@ def poll(line: Line, claimed: Claim) -> None:
     log.warning("not_polled", endpoint=due.endpoint, what=due.what, reason=problem)
     next_at = line.clock.now() + timedelta(seconds=seconds)
     line.database.write(
-        lambda connection: polls.not_answered(connection, claimed, problem, next_at)
+        lambda connection: polls.not_answered(
+            connection, claimed, problem, next_at, line.clock.now()
+        )
     )
 
 
@@ -269,7 +271,7 @@ def follow(line: Line, claimed: Claim) -> None:
                 tool = str(line.tool(hint.endpoint))
                 store(connection, tool, things[hint.id], now)
         sync.follow(connection, claimed, invoices, line.clock.now())
-        sync.end_hints(connection, claimed, things, held)
+        sync.end_hints(connection, claimed, things, held, line.clock.now())
 
     line.database.write(record)
 
@@ -313,7 +315,9 @@ def report(line: Line, claimed: Claim) -> None:
                 lambda connection: sync.told(connection, claimed, due.content, place)
             )
             return
-    line.database.write(lambda connection: sync.not_told(connection, claimed, problem))
+    line.database.write(
+        lambda connection: sync.not_told(connection, claimed, problem, line.clock.now())
+    )
 
 
 POLL: Final = Stage("poll", poll, tables.poll, only=polls.due, hopeless={})

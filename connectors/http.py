@@ -153,7 +153,7 @@ def _public_socket(connection: HTTPConnection) -> socket.socket:
     except OSError as error:
         raise TransientError(f"{host}: the name cannot be resolved") from error
     for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
+        if not is_public(str(address[0])):
             raise PermanentError(
                 f"{host}: is a private address - if it is meant, write private_address: yes for a "
                 "tool in workspace.yaml, or set BILLHOOK_ALLOW_PRIVATE=yes for everything"
@@ -170,6 +170,27 @@ def _public_socket(connection: HTTPConnection) -> socket.socket:
             continue
         return public
     raise TransientError(f"{host}: cannot connect")
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address may be called: public itself and in what it carries.
+
+    An IPv6 address can have an IPv4 one inside, which a gateway on the way unpacks.
+
+    >>> is_public("93.184.216.34"), is_public("64:ff9b::7f00:1")
+    (True, False)
+    """
+    outer = ipaddress.ip_address(address.partition("%")[0])
+    inner: list[ipaddress.IPv4Address | None] = []
+    if isinstance(outer, ipaddress.IPv6Address):
+        inner = [outer.ipv4_mapped, outer.sixtofour, *(outer.teredo or ())]
+        if outer in _NAT64:
+            inner.append(ipaddress.IPv4Address(outer.packed[-4:]))
+    every = [outer, *(each for each in inner if each is not None)]
+    return all(each.is_global and not each.is_multicast for each in every)
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class _PublicHttp(HTTPConnection):

@@ -23,8 +23,8 @@ from ledger.approvals import ApprovalError, approve
 from ledger.database import is_unavailable
 from ledger.edits import Discount, EditError, HoldBack, NewOrder, NewText, Wanted, make, undo
 from ledger.errors import BillhookError
+from ledger.held import count_held, list_held, passed_over
 from ledger.listings import find_invoice, list_events, list_invoices, list_lines
-from ledger.overview import count_held, list_held
 
 from . import shapes
 from .bearer import NoTokenError, bearer_token
@@ -233,22 +233,24 @@ def _wanted(said: shapes.NewEdit) -> Wanted:
 @blueprint.get("/held")
 @spec.validate(resp=_answers(shapes.HeldThings), operation_id="listHeld")
 def held(query: shapes.HeldAsked) -> shapes.HeldThings:
-    """List what waits for a person, with the reasons."""
-    with current_line().database.read() as connection:
-        counts = count_held(connection)
-        found = list_held(connection, after=query.after, limit=query.limit)
+    """List what waits for a person: why, since when, how much is at risk, and how it goes on."""
+    line = current_line()
+    now = line.clock.now()
+    with line.database.read() as connection:
+        counts = count_held(connection, now)
+        found = list_held(
+            connection,
+            now,
+            after=query.after,
+            limit=query.limit,
+            kinds=() if query.kind is None else (query.kind,),
+            customer=query.customer,
+        )
+        summed_up = passed_over(connection, now)
     return shapes.HeldThings(
-        counts=counts,
-        held=[
-            shapes.Held(
-                key=each.key,
-                kind=each.kind,
-                where=each.where,
-                what=each.what,
-                reason=each.reason,
-            )
-            for each in found
-        ],
+        counts={name: each.count for name, each in counts.items()},
+        held=[shapes.Held.model_validate(each.as_json(now)) for each in found],
+        passed_over=[shapes.PassedOver.model_validate(each.as_json()) for each in summed_up],
         next=found[-1].key if len(found) == query.limit else None,
     )
 
@@ -297,6 +299,7 @@ def _http_error(error: HTTPException) -> Any:
     told = _problem("request", error.name.lower(), f"see {PREFIX}/openapi.json")
     response.set_data(jsonify(told).get_data())
     response.content_type = "application/json"
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -7,6 +7,7 @@ for, so that it does not matter how many processes there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, Response, current_app, jsonify
@@ -19,8 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from ledger.database import is_unavailable
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import BillhookError
+from ledger.events import as_utc_text
 from ledger.heartbeats import beat, last_beat
-from ledger.overview import count_by_state, count_held, refused, waiting
+from ledger.held import count_held
+from ledger.overview import count_by_state, refused, waiting
 from ledger.tables import delivery, invoice
 
 from .bearer import NoTokenError, bearer_token
@@ -32,15 +35,35 @@ if TYPE_CHECKING:
 
     from line import Line
 
+SECURITY_LIFE: Final = timedelta(days=180)
+"""How long what security.txt says holds, from the moment of asking."""
+
 blueprint = Blueprint("health", __name__)
 RETRY_AFTER: Final = "5"
 """Seconds until somebody who heard that the database is away may ask again."""
+
+
+@blueprint.after_request
+def _never_kept(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
     """Answer as long as the process does; nothing is looked at."""
     return Response("alive\n", mimetype="text/plain")
+
+
+@blueprint.get("/.well-known/security.txt")
+def security() -> Response:
+    """Say whom to tell about a weakness, as RFC 9116 has it; 404 if nobody is named."""
+    line = current_line()
+    contact = line.settings.security_contact
+    if contact is None:
+        return Response("Nobody is named.\n", 404, mimetype="text/plain")
+    until = as_utc_text(line.clock.now() + SECURITY_LIFE)
+    return Response(f"Contact: {contact}\nExpires: {until}\n", mimetype="text/plain")
 
 
 @blueprint.get("/readyz")
@@ -54,7 +77,6 @@ def readyz() -> Response:
     if wrong:
         response.status_code = 503
         response.headers["Retry-After"] = RETRY_AFTER
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 
@@ -133,6 +155,11 @@ class Numbers(Collector):
             labels=["stage"],
         )
         held = GaugeMetricFamily("billhook_held", "Things that wait for a person.", labels=["kind"])
+        held_age = GaugeMetricFamily(
+            "billhook_oldest_held_seconds",
+            "For how long the oldest thing of a kind has waited for a person.",
+            labels=["kind"],
+        )
         refusals = CounterMetricFamily(
             "billhook_refused_deliveries",
             "Deliveries that were turned away.",
@@ -154,14 +181,16 @@ class Numbers(Collector):
             for stage in waiting(connection, now):
                 rows.add_metric([stage.stage], stage.rows)
                 age.add_metric([stage.stage], stage.age_seconds(now))
-            for kind, count in count_held(connection).items():
-                held.add_metric([kind], count)
+            for kind, found in count_held(connection, now).items():
+                held.add_metric([kind], found.count)
+                oldest_at = found.oldest_at or now
+                held_age.add_metric([kind], max(0, (now - oldest_at).total_seconds()))
             for each in refused(connection):
                 refusals.add_metric([each.endpoint, each.reason], each.count)
             for table, family in states.items():
                 for state, count in count_by_state(connection, table).items():
                     family.add_metric([state], count)
-        yield from (rows, age, clock, held, refusals, *states.values())
+        yield from (rows, age, clock, held, held_age, refusals, *states.values())
 
 
 @blueprint.errorhandler(SQLAlchemyError)

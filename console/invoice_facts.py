@@ -9,6 +9,7 @@ from typing import Any
 def invoice_facts(found: Mapping[str, Any]) -> dict[str, str | None]:
     """Return each fact of an invoice by its name; what nobody has said is empty or None."""
     return {
+        "credit note for": found["credits"],
         "customer": f"{found['customer_name']} ({found['customer']}), {found['billing_email']}",
         "legal name": found["legal_name"],
         "address": _address(found["address"]),

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ledger.edits import MOST_TEXT
+from ledger.held import ALL_KINDS
 from ledger.listings import MOST
-from ledger.overview import HELD_KINDS
 
 BIGGEST_ID = 2**63 - 1
 _NUMBER = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
@@ -28,13 +28,17 @@ _After = Annotated[
     Field(ge=0, le=BIGGEST_ID),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": BIGGEST_ID}),
 ]
-_HELD_KEY = f"^({'|'.join(HELD_KINDS)}):[0-9]{{1,18}}$"
+_HELD_KEY = f"^({'|'.join(ALL_KINDS)}):[0-9]{{1,18}}$"
 _HeldKey = Annotated[
     str | None,
     Field(pattern=_HELD_KEY),
     WithJsonSchema({"type": "string", "pattern": _HELD_KEY}),
 ]
 
+_KIND = f"^({'|'.join(ALL_KINDS)})$"
+_Kind = Annotated[
+    str | None, Field(pattern=_KIND), WithJsonSchema({"type": "string", "pattern": _KIND})
+]
 _LineNumber = Annotated[int, Field(ge=1, le=100_000)]
 _Decimal = Annotated[
     Decimal, Field(gt=0, max_digits=18), WithJsonSchema({"type": "string", "pattern": _NUMBER})
@@ -87,8 +91,13 @@ class InvoicesAsked(_Page):
 
 
 class HeldAsked(_Asked):
-    """Which page of the held things; `after` is the key of the last one that was seen."""
+    """Which page of the held things; `after` is the key of the last one that was seen.
 
+    With `customer` only what is about one customer's money.
+    """
+
+    kind: _Kind = None
+    customer: _Word = None
     after: _HeldKey = None
     limit: Annotated[int, Field(ge=1, le=MOST)] = 50
 
@@ -187,11 +196,16 @@ class Line(BaseModel):
 
 
 class Invoice(BaseModel):
-    """An invoice: `state` is ours, `payment` is what the billing system reports."""
+    """An invoice: `state` is ours, `payment` is what the billing system reports.
+
+    `kind` is invoice or credit note; a credit note `credits` an invoice, and is below zero.
+    """
 
     id: int
     reference: str
     customer: str
+    kind: str
+    credits: str | None
     state: str
     payment: str | None
     is_overdue: bool
@@ -353,13 +367,27 @@ class WholeInvoice(Invoice):
 
 
 class Held(BaseModel):
-    """One thing that waits for a person, with the reason."""
+    """One thing that waits for a person: why, since when, how much, and the way to go on."""
 
     key: str
     kind: str
     where: str
     what: str
     reason: str
+    since: str | None
+    age_seconds: int | None
+    at_risk: Money | None
+    go_on: str
+
+
+class PassedOver(BaseModel):
+    """How many things were passed over on purpose at one endpoint, for one reason."""
+
+    kind: str
+    where: str
+    reason: str
+    count: int
+    last_at: str
 
 
 class Events(BaseModel):
@@ -388,6 +416,7 @@ class HeldThings(BaseModel):
 
     counts: dict[str, int]
     held: list[Held]
+    passed_over: list[PassedOver]
     next: str | None
 
 

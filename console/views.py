@@ -23,26 +23,29 @@ from ledger.access import (
 )
 from ledger.database import is_unavailable
 from ledger.events import as_utc_text
-from ledger.listings import find_invoice, find_timesheet, list_invoices
-from ledger.overview import (
+from ledger.held import (
     HELD_KINDS,
-    Refused,
-    Waiting,
+    SUMMED_UP_DAYS,
+    Count,
+    Held,
     count_held,
     first_held,
-    recent_deliveries,
-    refused,
-    waiting,
+    list_held,
+    passed_over,
 )
+from ledger.listings import find_invoice, find_timesheet, list_invoices
+from ledger.overview import Refused, Waiting, recent_deliveries, refused, waiting
 from ledger.timesheets import as_csv
 
 from .current import current_line
 from .invoice_facts import invoice_facts
-from .texts import clipped
+from .texts import age_text, clipped
 
 COOKIE: Final = "billhook_session"
 SHOWN: Final = 20
 """The most rows of one kind on the page."""
+PAGE: Final = 100
+"""The most rows on a page of the whole list."""
 REFUSED_DAYS: Final = 7
 POLICY: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -52,11 +55,11 @@ POLICY: Final = {
     "Cache-Control": "no-store",
 }
 BOXES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
-    ("normalize", ("normalize", "enrich"), ("delivery",)),
+    ("normalize", ("normalize", "enrich"), ("delivery", "fact")),
     ("map", ("map",), ("subject",)),
     ("assemble", ("assemble",), ("customer", "invoice")),
-    ("approve", ("approve",), ()),
-    ("push", ("push",), ("push",)),
+    ("approve", ("approve",), ("approval",)),
+    ("push", ("push",), ("push", "restore", "stray")),
     ("sync back", ("follow", "look", "report"), ("hint", "report")),
 )
 """The boxes of the line behind receiving: name, the stages in it, and what is held there."""
@@ -82,6 +85,21 @@ class Box:
     held: int = 0
 
 
+@blueprint.before_request
+def _only_from_here() -> Response | None:
+    """Turn away what another site has a browser send: it may neither sign in nor out.
+
+    Browsers say so themselves in this header. `Origin` says nothing here, because pages with our
+    Referrer-Policy send "null"; a client that sends neither is no browser, and has no cookie.
+    https://fetch.spec.whatwg.org/#origin-header
+    """
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if request.method in ("GET", "HEAD", "OPTIONS") or site in ("same-origin", "none"):
+        return None
+    problem = "this came from another site - open Billhook yourself and do it there"
+    return make_response(render_template("welcome.html", problem=problem), 403)
+
+
 @blueprint.after_request
 def _guard(response: Response) -> Response:
     response.headers.update(POLICY)
@@ -96,7 +114,7 @@ def overview() -> Response:
     if not is_session(line.settings.secret_key, request.cookies.get(COOKIE), now):
         return make_response(render_template("welcome.html", problem=None), 401)
     with line.database.read() as connection:
-        counts = count_held(connection)
+        counts = count_held(connection, now)
         deliveries = recent_deliveries(connection, SHOWN)
         turned_away = refused(connection, (now - timedelta(days=REFUSED_DAYS)).date())
         page = render_template(
@@ -105,13 +123,52 @@ def overview() -> Response:
             boxes=_boxes(waiting(connection, now), counts, deliveries, turned_away, now),
             invoices=list_invoices(connection, limit=SHOWN, newest_first=True),
             counts=counts,
-            held=[each for kind in HELD_KINDS for each in first_held(connection, kind, SHOWN)],
+            held=[
+                _shown(each, now)
+                for kind in HELD_KINDS
+                for each in first_held(connection, kind, SHOWN, now)
+            ],
+            passed_over=passed_over(connection, now),
+            summed_up_days=SUMMED_UP_DAYS,
             turned_away=turned_away,
             deliveries=deliveries,
             shown=SHOWN,
             refused_days=REFUSED_DAYS,
         )
     return make_response(page)
+
+
+@blueprint.get("/waiting")
+def everything_that_waits() -> Response:
+    """Show a page of what waits for a person, to people who are signed in."""
+    line = current_line()
+    now = line.clock.now()
+    if not is_session(line.settings.secret_key, request.cookies.get(COOKIE), now):
+        return make_response(render_template("welcome.html", problem=None), 401)
+    after = request.args.get("after")
+    try:
+        with line.database.read() as connection:
+            found = list_held(connection, now, after=after, limit=PAGE)
+    except ValueError:
+        problem = "there is no such place in the list"
+        return make_response(render_template("welcome.html", problem=problem), 404)
+    held = [_shown(each, now) for each in found]
+    goes_on = found[-1].key if len(found) == PAGE else None
+    return make_response(render_template("waiting.html", held=held, goes_on=goes_on))
+
+
+def _shown(each: Held, now: datetime) -> dict[str, object]:
+    """Return one thing that waits, as the pages show it."""
+    age = None if each.since is None else age_text(max(timedelta(), now - each.since))
+    return {
+        "kind": each.kind,
+        "where": each.where,
+        "what": each.what,
+        "reason": each.reason,
+        "age": age,
+        "at_risk": each.at_risk,
+        "go_on": each.go_on,
+    }
 
 
 @blueprint.get("/invoices/<reference>/timesheet.csv")
@@ -152,7 +209,7 @@ def invoice(reference: str) -> Response:
 
 def _boxes(
     stages: Sequence[Waiting],
-    counts: Mapping[str, int],
+    counts: Mapping[str, Count],
     deliveries: Sequence[Mapping[str, object]],
     turned_away: Sequence[Refused],
     now: datetime,
@@ -163,7 +220,7 @@ def _boxes(
         rows = sum(by_name[stage].rows for stage in inside)
         seconds = max(by_name[stage].age_seconds(now) for stage in inside)
         note = f"waiting, oldest {age_text(timedelta(seconds=seconds))}" if rows else "waiting"
-        boxes.append(Box(name, str(rows), note, rows > 0, sum(counts[kind] for kind in held)))
+        boxes.append(Box(name, str(rows), note, rows > 0, sum(counts[kind].count for kind in held)))
     return boxes
 
 
@@ -177,19 +234,6 @@ def _receive_box(deliveries: Sequence[Mapping[str, object]], now: datetime) -> B
 def _verify_box(turned_away: Sequence[Refused]) -> Box:
     count = sum(each.count for each in turned_away)
     return Box("verify", str(count), f"refused in {REFUSED_DAYS} days", count > 0)
-
-
-def age_text(age: timedelta) -> str:
-    """Return an age in its largest whole unit.
-
-    >>> age_text(timedelta(seconds=59)), age_text(timedelta(hours=5)), age_text(timedelta(days=3))
-    ('59 s', '5 h', '3 d')
-    """
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 @blueprint.get("/signin")

@@ -21,16 +21,21 @@ from .claims import Claim, hold_one, released
 from .corrections import LineItem
 from .errors import BillhookError
 from .events import as_utc_text
+from .handwork import IDLE
 from .homes import Home, Period
 from .invoices import draft_from_json
 from .printing import NumberedLine, numbered
 from .shown import Shown
 from .subjects import changed
-from .tables import approval, intent, invoice, line_item
+from .tables import approval, draft_edit, intent, invoice, line_item
 
 IS_AMENDABLE: Final = and_(
     invoice.c.state == "pushed",
-    invoice.c.payment == "draft",
+    or_(
+        invoice.c.payment == "draft",
+        # Nobody has looked at it yet: the push does, before it changes anything there.
+        and_(invoice.c.payment.is_(None), invoice.c.after_push == "draft"),
+    ),
     invoice.c.kind == "invoice",
     invoice.c.pushed_content.is_not(None),
     invoice.c.released_at.is_(None),
@@ -119,14 +124,33 @@ def hand_back(
     actor: str = "billhook",
     conflict: Mapping[str, Any] | None = None,
 ) -> None:
-    """Let an amended invoice be again what stands there; what was added looks for another draft."""
-    added = or_(
-        line_item.c.state == "open",
-        and_(line_item.c.state == "billed", line_item.c.billed_revision > row["pushed_revision"]),
+    """Let an amended invoice be again what stands there; what was added looks for another draft.
+
+    But a discount by hand was given on this one: it stands nowhere then, and its edit says so.
+    """
+    added = and_(
+        line_item.c.invoice_id == row["id"],
+        or_(
+            line_item.c.state == "open",
+            and_(
+                line_item.c.state == "billed", line_item.c.billed_revision > row["pushed_revision"]
+            ),
+        ),
+    )
+    discounts = and_(added, line_item.c.kind == "discount")
+    connection.execute(
+        update(draft_edit)
+        .where(draft_edit.c.id.in_(select(line_item.c.edit_id).where(discounts)))
+        .values(state=IDLE)
     )
     connection.execute(
         update(line_item)
-        .where(line_item.c.invoice_id == row["id"], added)
+        .where(discounts)
+        .values(state="withdrawn", invoice_id=None, billed_revision=None)
+    )
+    connection.execute(
+        update(line_item)
+        .where(added)
         .values(state="open", invoice_id=None, billed_revision=None)
     )
     connection.execute(

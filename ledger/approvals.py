@@ -146,7 +146,14 @@ def _sign(
     connection.execute(
         update(invoice)
         .where(invoice.c.id == invoice_id)
-        .values(state="approved", next_at=now, lease_token=None, lease_until=None, problem=None)
+        .values(
+            state="approved",
+            next_at=now,
+            lease_token=None,
+            lease_until=None,
+            problem=None,
+            since_at=None,
+        )
     )
     moved = {"before": "draft", "state": "approved"}
     _tell(connection, reference, name, content_hash, now, "approved", **moved)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from . import amending, crediting, releasing
-from .claims import Claim, hold_one, released
+from .claims import Claim, hold_one, needing, released
 from .drafts import NOTHING_LEFT, Checked, back_to_pushed, change, contents, save
 from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
@@ -116,7 +116,12 @@ def assemble(connection: Connection, claimed: Claim, terms: Terms | None, now: d
     connection.execute(
         update(customer)
         .where(customer.c.id == customer_id)
-        .values(state="settled", reason=reason, **released())
+        .values(
+            state="settled",
+            reason=reason,
+            **needing(customer, now, is_needed=reason is not None),
+            **released(),
+        )
     )
 
 

@@ -126,6 +126,11 @@ def since(table: Table, now: datetime) -> Any:
     return func.coalesce(table.c.since_at, literal(now, table.c.since_at.type))
 
 
+def needing(table: Table, now: datetime, *, is_needed: bool) -> dict[str, Any]:
+    """Return the column that says since when a row needs a person, for use in an UPDATE."""
+    return {"since_at": since(table, now) if is_needed else None}
+
+
 def hold(connection: Connection, claimed: Claim) -> list[int]:
     """Lock the claimed rows for this transaction and return those that are still ours."""
     query = select(claimed.table.c.id).where(

@@ -94,10 +94,10 @@ def notes_for(
     ).all()
     columns = [column.name for column in _credited.c]
     credited = {row[0]: dict(zip(columns, row[1:], strict=True)) for row in found}
-    every = {row["id"]: row for row in credited.values()}
+    every: dict[int, Mapping[str, Any]] = {row["id"]: row for row in credited.values()}
     missing = {row["credits_id"] for row in drafts} - every.keys()
-    for row in connection.execute(select(invoice).where(invoice.c.id.in_(missing))).mappings():
-        every[row["id"]] = dict(row)
+    query = select(invoice).where(invoice.c.id.in_(missing))
+    every |= {each["id"]: dict(each) for each in connection.execute(query).mappings()}
     for row in drafts:
         home = _home(every[row["credits_id"]], row["sequence"])
         notes.drafts[home], notes.credits[home] = row, every[row["credits_id"]]

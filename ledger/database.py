@@ -6,9 +6,10 @@ transaction sees no lost update, a commit is durable when it returns, foreign ke
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -127,7 +128,7 @@ def insert_for(connection: Connection, table: Any) -> Any:
 
 def upgrade(url: str) -> None:
     """Apply all migrations; create the folder of a SQLite file if it is missing."""
-    _make_folder(url)
+    _make_place(url)
     command.upgrade(_alembic(url), "head")
 
 
@@ -159,10 +160,15 @@ def _alembic(url: str) -> Config:
     return config
 
 
-def _make_folder(url: str) -> None:
+def _make_place(url: str) -> None:
+    """Make the folder and the empty file of an SQLite database that is not there yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(str(parsed.database))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Nobody else on the machine may read it; SQLite gives its other files the same mode.
+        with suppress(OSError):  # SQLite itself says what is wrong.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _engine(url: str, busy_seconds: int) -> Engine:
@@ -183,7 +189,7 @@ def _engine(url: str, busy_seconds: int) -> Engine:
                 "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
             },
         )
-    _make_folder(url)
+    _make_place(url)
     engine = create_engine(
         url,
         hide_parameters=True,

@@ -108,7 +108,7 @@ def record(
         connection.execute(
             update(delivery)
             .where(delivery.c.id.in_(ids))
-            .values(state=state, reason=reason, events=events, **released())
+            .values(state=state, reason=reason, events=events, since_at=None, **released())
         )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from .amending import EVERYTHING_TAKEN_BACK, as_pushed
 from .auditlog import note
-from .claims import AFRESH
+from .claims import AFRESH, needing
 from .crediting import CREDIT_NOTE
 from .errors import StaleClaimError
 from .homes import Home
@@ -88,7 +88,7 @@ def save(
                 revision=1,
                 created_at=now,
                 next_at=now + QUIET,
-                attempts=0,
+                since_at=now if state == "blocked" else None,
                 is_overdue=False,
                 **values,
             )
@@ -145,6 +145,7 @@ def change(
     """
     revision = known["revision"] + 1
     moves = {"problem": None, **AFRESH, "next_at": now + QUIET, "is_frozen": False}
+    moves |= needing(invoice, now, is_needed=state == "blocked")
     _update(connection, known, {"state": state, "revision": revision, **moves, **values})
     _tell(connection, draft, known["state"], state, revision, now)
 

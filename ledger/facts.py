@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, or_, select, update
 
-from .claims import AFRESH, Claim, hold, postponed, released
+from .claims import AFRESH, Claim, hold, needing, postponed, released
 from .database import insert_for
 from .events import Fact, canonical_json
 from .tables import fact, subject
@@ -75,7 +75,12 @@ def answer(
         connection.execute(
             update(fact)
             .where(fact.c.id == each.wanted.id)
-            .values(state="unknown" if is_over else "wanted", reason=each.problem, **values)
+            .values(
+                state="unknown" if is_over else "wanted",
+                reason=each.problem,
+                **needing(fact, now, is_needed=is_over),
+                **values,
+            )
         )
     if untold:
         named = [(each.wanted.endpoint, each.wanted.about) for each in untold]
@@ -109,6 +114,7 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
                     *("state", "version", "digest", "project", "item", "title"),
                     *("person", "person_name", "billable", "labels", "fields"),
                     *("reason", "attempts", "unended", "lease_token", "lease_until"),
+                    "since_at",
                 )
             },
             where=or_(
@@ -136,6 +142,7 @@ def learn(connection: Connection, facts: Iterable[tuple[str, Fact]], now: dateti
                 **AFRESH,
                 "lease_token": None,
                 "lease_until": None,
+                "since_at": None,
                 "next_at": now,
             }
             for (endpoint, about), told in fresh.items()

@@ -274,6 +274,8 @@ def invoice_json(row: RowMapping) -> dict[str, Any]:
         "id": row["id"],
         "reference": row["reference"],
         "customer": row["customer"],
+        "kind": row["kind"],
+        "credits": row["content"].get("credits"),
         "state": row["state"],
         "payment": row["payment"],
         "is_overdue": row["is_overdue"],

@@ -1,30 +1,25 @@
-"""How the line stands: what waits at each stage, what is held for a person, what came in last.
+"""How the line stands: what waits at each stage, what was turned away, what came in last.
 
-Read-only; the overview page, `GET /api/v1/held` and `/metrics` show it.
+Read-only; the overview page and `/metrics` show it. What waits for a person is in `held.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func, select
+from sqlalchemy import Connection, Table, and_, func, select
 
 from .claims import NEVER
 from .events import as_utc_text
-from .handwork import STANDING, UNDONE
-from .sums import HELD, HELD_OVER_A_CAP
 from .sync import STANDS_THERE
 from .tables import (
     customer,
     delivery,
-    draft_edit,
     fact,
     hint,
     invoice,
-    line_item,
     poll,
     refusal,
     report,
@@ -87,176 +82,6 @@ def _waiting(connection: Connection, stage: str, now: datetime) -> Waiting:
         select(func.count().label("rows"), func.min(moment).label("oldest_at")).where(condition)
     ).one()
     return Waiting(stage, row.rows, row.oldest_at)
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldKind:
-    """One kind of thing that waits for a person, and how to tell of it."""
-
-    table: Table
-    condition: ColumnElement[bool]
-    where: Callable[[RowMapping], str]
-    what: Callable[[RowMapping], str]
-    reason: Callable[[RowMapping], str | None]
-
-
-_KEPT_BACK: Final = (
-    select(func.min(line_item.c.id))
-    .where(
-        # The first condition lets the index be used that only lines in a pool are in.
-        line_item.c.pool != "",
-        line_item.c.pool.startswith(HELD),
-        line_item.c.state != "withdrawn",
-    )
-    .group_by(line_item.c.customer, line_item.c.pool)
-    .having(func.sum(line_item.c.amount) != 0)
-)
-"""The first line of each pool of which something is held back, billed or not."""
-
-_HELD: Final = {
-    "poll": _HeldKind(
-        poll,
-        and_(poll.c.state == "waiting", poll.c.reason.is_not(None)),
-        where=lambda row: str(row["endpoint"]),
-        what=lambda row: f"missed {row['what']} are not asked for",
-        reason=lambda row: row["reason"],
-    ),
-    "delivery": _HeldKind(
-        delivery,
-        delivery.c.state.in_(("unsupported", "unreadable", "failed")),
-        where=lambda row: str(row["endpoint"]),
-        what=lambda row: f"delivery {row['id']}",
-        reason=lambda row: row["reason"],
-    ),
-    "subject": _HeldKind(
-        subject,
-        subject.c.state.in_(("held", "failed")),
-        where=lambda row: str(row["endpoint"]),
-        what=lambda row: str(row["name"]),
-        reason=lambda row: row["reason"],
-    ),
-    "customer": _HeldKind(
-        customer,
-        customer.c.reason.is_not(None),
-        where=lambda row: str(row["key"]),
-        what=lambda _: "its drafts are not assembled",
-        reason=lambda row: row["reason"],
-    ),
-    "invoice": _HeldKind(
-        invoice,
-        invoice.c.state == "blocked",
-        where=lambda row: str(row["customer"]),
-        what=lambda row: str(row["reference"]),
-        reason=lambda row: "; ".join(row["reasons"]),
-    ),
-    "line": _HeldKind(
-        draft_edit,
-        and_(draft_edit.c.kind == "hold", draft_edit.c.state != UNDONE),
-        where=lambda row: str(row["customer"]),
-        what=lambda row: str(row["said"]),
-        reason=lambda row: (
-            f"held back by {row['made_by']} at {as_utc_text(row['made_at'])}"
-            + ("" if row["state"] == STANDING else ", and its line is gone")
-            + f" - let it go with `flask invoices edit {row['value']['on']} --let-go {row['id']}`"
-        ),
-    ),
-    "agreement": _HeldKind(
-        line_item,
-        line_item.c.id.in_(_KEPT_BACK),
-        where=lambda row: str(row["customer"]),
-        what=lambda row: str(row["pool"]).removeprefix(HELD),
-        reason=lambda _: HELD_OVER_A_CAP,
-    ),
-    "push": _HeldKind(
-        invoice,
-        and_(invoice.c.state.in_(("approved", "pushed")), invoice.c.problem.is_not(None)),
-        where=lambda row: str(row["connector"]),
-        what=lambda row: str(row["reference"]),
-        reason=lambda row: row["problem"],
-    ),
-    "hint": _HeldKind(
-        hint,
-        hint.c.state.in_(("held", "failed")),
-        where=lambda row: str(row["endpoint"]),
-        what=lambda row: str(row["subject"]),
-        reason=lambda row: row["reason"],
-    ),
-    "report": _HeldKind(
-        report,
-        report.c.state == "failed",
-        where=lambda row: str(row["endpoint"]),
-        what=lambda row: str(row["marker"]),
-        reason=lambda row: row["reason"],
-    ),
-}
-HELD_KINDS: Final = tuple(_HELD)
-"""Everything that waits for a person, in the order of the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One thing that waits for a person."""
-
-    kind: str
-    id: int
-    where: str
-    """The endpoint, customer or connector."""
-    what: str
-    reason: str
-    """What is wrong and what to do."""
-
-    @property
-    def key(self) -> str:
-        """Return its place in the list: give it as `after` to go on behind it."""
-        return f"{self.kind}:{self.id}"
-
-
-def count_held(connection: Connection) -> dict[str, int]:
-    """Return how many things of each kind wait for a person."""
-    return {
-        name: connection.scalar(select(func.count()).where(kind.condition)) or 0
-        for name, kind in _HELD.items()
-    }
-
-
-def list_held(connection: Connection, *, after: str | None, limit: int) -> list[Held]:
-    """Return a page of what waits for a person, kind by kind.
-
-    `after` is the key of the last one seen; raise ValueError if it is none.
-    """
-    kinds, after_id = list(HELD_KINDS), 0
-    if after is not None:
-        name, _, number = after.partition(":")
-        after_id = int(number)
-        kinds = kinds[kinds.index(name) :]
-    found: list[Held] = []
-    for name in kinds:
-        found += first_held(connection, name, limit - len(found), after_id=after_id)
-        after_id = 0
-        if len(found) == limit:
-            break
-    return found
-
-
-def first_held(connection: Connection, name: str, limit: int, *, after_id: int = 0) -> list[Held]:
-    """Return the first things of one kind that wait for a person."""
-    kind = _HELD[name]
-    rows = connection.execute(
-        select(kind.table)
-        .where(kind.condition, kind.table.c.id > after_id)
-        .order_by(kind.table.c.id)
-        .limit(limit)
-    ).mappings()
-    return [
-        Held(
-            name,
-            row["id"],
-            kind.where(row),
-            kind.what(row),
-            kind.reason(row) or "no reason was written down",
-        )
-        for row in rows
-    ]
 
 
 def recent_deliveries(connection: Connection, limit: int = 20) -> list[dict[str, Any]]:

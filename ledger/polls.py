@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, select, update
 
-from .claims import AFRESH, Claim, hold_one, released
+from .claims import AFRESH, Claim, hold_one, needing, released
 from .database import insert_for
 from .tables import poll
 
@@ -59,7 +59,7 @@ def expect(connection: Connection, wanted: Collection[tuple[str, str]], now: dat
         if row.state != state:
             values: dict[str, Any] = {"state": state, **released(now)}
             if state == "off":
-                values["reason"] = None
+                values |= {"reason": None, "since_at": None}
             connection.execute(update(poll).where(poll.c.id == row.id).values(values))
 
 
@@ -117,16 +117,19 @@ def answered(
             found=poll.c.found + found,
             polled_at=now,
             reason=problem,
+            **needing(poll, now, is_needed=problem is not None),
             **released(next_at),
         )
     )
 
 
-def not_answered(connection: Connection, claimed: Claim, problem: str, next_at: datetime) -> None:
+def not_answered(
+    connection: Connection, claimed: Claim, problem: str, next_at: datetime, now: datetime
+) -> None:
     """End a claim without an answer: the tool is asked again, and people see why it was not."""
     poll_id = hold_one(connection, claimed)
     # The attempts go on counting, so that a tool that is away is asked less and less often.
-    values = {**released(next_at), "reason": problem}
+    values = {**released(next_at), "reason": problem, **needing(poll, now, is_needed=True)}
     del values["attempts"]
     connection.execute(update(poll).where(poll.c.id == poll_id).values(values))
 

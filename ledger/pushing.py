@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, exists, insert, or_, select, update
+from sqlalchemy import Connection, case, exists, insert, literal, or_, select, update
 
 from . import amending
 from .auditlog import note
-from .claims import AFRESH, NEVER, Claim, hold_one, postponed, released
+from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
 from .facts import wake
 from .invoices import InvoiceDraft, draft_from_json
@@ -320,6 +320,7 @@ def finish(
         .values(
             pushed_content=invoice.c.content,
             pushed_revision=push.revision,
+            since_at=None,
             **values,
             **released(now),
         )
@@ -352,7 +353,9 @@ def stop(
     if wait_seconds is None:
         values["next_at"] = NEVER
     connection.execute(
-        update(invoice).where(invoice.c.id == push.invoice_id).values(problem=problem, **values)
+        update(invoice)
+        .where(invoice.c.id == push.invoice_id)
+        .values(problem=problem, **needing(invoice, now, is_needed=True), **values)
     )
     note(
         connection,
@@ -383,6 +386,7 @@ def take_back(
             reasons=[problem],
             remote_id=None if push.before is None else push.remote_id,
             revision=push.revision + 1,
+            **needing(invoice, now, is_needed=True),
             **released(now),
         )
     )
@@ -423,11 +427,22 @@ def _changed_meanwhile(invoice_id: int) -> Any:
 
 
 def try_again(connection: Connection, reference: str, actor: str, now: datetime) -> bool:
-    """Set an approved invoice going again that had stopped; return False if there is none."""
+    """Set an invoice going again that had stopped; return False if there is none.
+
+    One that is approved is pushed, one that is pushed is looked at, a draft is judged again.
+    """
     done = connection.execute(
         update(invoice)
-        .where(invoice.c.reference == reference, invoice.c.state == "approved")
-        .values(problem=None, next_at=now, **AFRESH)
+        .where(
+            invoice.c.reference == reference,
+            invoice.c.state.in_(("draft", "approved", "pushed")),
+        )
+        .values(
+            problem=None,
+            next_at=now,
+            sync_at=case((invoice.c.state == "pushed", literal(now, invoice.c.sync_at.type))),
+            **AFRESH,
+        )
     )
     if done.rowcount == 1:
         note(

@@ -27,6 +27,10 @@ class UnknownDeliveryError(BillhookError):
     """A delivery to replay is not there; nothing was replayed."""
 
 
+class UnknownSubjectError(BillhookError):
+    """A subject to price again is not there or is billed; nothing was priced again."""
+
+
 def replay(connection: Connection, ids: Iterable[int], *, actor: str, now: datetime) -> int:
     """Have deliveries read again; return how many there are.
 
@@ -61,6 +65,23 @@ def replay(connection: Connection, ids: Iterable[int], *, actor: str, now: datet
 def remap_held(connection: Connection, *, actor: str, now: datetime) -> int:
     """Have everything priced again that is held; return how many subjects that are."""
     return _remap(connection, HELD, "held", actor, now)
+
+
+def remap_some(connection: Connection, ids: Iterable[int], *, actor: str, now: datetime) -> int:
+    """Have single subjects priced again, by id; return how many there are.
+
+    Raise UnknownSubjectError if one is not there, or is billed: nothing is priced again then.
+    """
+    wanted = sorted(set(ids))
+    which = and_(subject.c.id.in_(wanted), or_(HELD, UNBILLED))
+    found = set(connection.scalars(select(subject.c.id).where(which)))
+    if missing := [each for each in wanted if each not in found]:
+        names = ", ".join(str(each) for each in missing[:5])
+        raise UnknownSubjectError(
+            f"subjects: {names} cannot be priced again: not there, or billed already - "
+            "see `flask waiting --kind subject`"
+        )
+    return _remap(connection, which, " ".join(map(str, wanted)), actor, now)
 
 
 def remap_customer(connection: Connection, key: str, *, actor: str, now: datetime) -> int:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from .claims import AFRESH, Claim, hold, released
+from .claims import AFRESH, Claim, hold, needing, released
 from .corrections import BILLED, KnownLine, LineItem, Plan, plan, plan_beside, plan_held, standing
 from .database import insert_for
 from .deliveries import event_from_row
@@ -107,10 +107,22 @@ def reprice(
         connection.execute(
             update(subject)
             .where(subject.c.id.in_(alike))
-            .values(dict(zip(_JUDGED, values, strict=True)) | released())
+            .values(
+                {
+                    **dict(zip(_JUDGED, values, strict=True)),
+                    **needing(subject, now, is_needed=values[0] == "held"),
+                    **released(),
+                }
+            )
         )
     changed(connection, touched, now)
     return len(ids)
+
+
+def is_known(connection: Connection, key: str) -> bool:
+    """Return whether a customer has ever had anything to bill."""
+    query = select(customer.c.id).where(customer.c.key == key)
+    return connection.execute(query).first() is not None
 
 
 def changed(connection: Connection, customers: Iterable[str], now: datetime) -> None:

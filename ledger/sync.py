@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
 from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
-from .claims import AFRESH, Claim, hold, hold_one, released
+from .claims import AFRESH, Claim, hold, hold_one, needing, released
 from .database import insert_for
 from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of
@@ -75,6 +75,7 @@ def follow(
             .values(
                 state="followed" if ours else "unmatched",
                 reason=None if ours else "it is about no invoice of ours",
+                since_at=None,
                 **released(),
             )
         )
@@ -85,6 +86,7 @@ def end_hints(
     claimed: Claim,
     looked_up: Collection[int],
     held: Mapping[int, str],
+    now: datetime,
 ) -> None:
     """End the claim of hints at things in project tools; `held` says why some were not asked."""
     for hint_id in hold(connection, claimed):
@@ -95,22 +97,40 @@ def end_hints(
                 .values(
                     state="held" if hint_id in held else "followed",
                     reason=held.get(hint_id),
+                    **needing(hint, now, is_needed=hint_id in held),
                     **released(),
                 )
             )
 
 
-def ask_held(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
+def ask_held(
+    connection: Connection,
+    endpoints: Collection[str],
+    now: datetime,
+    *,
+    also_unmatched: bool = False,
+) -> int:
     """Have these endpoints' tools asked about what could not be looked up; return how much.
 
-    That is held for want of a token, has failed, or waits because the tool was away for long.
+    That is held for want of a token, has failed, or waits because the tool was away for long;
+    also what was about no invoice of ours, if that is wanted.
     """
-    is_left = or_(hint.c.state.in_(("held", "failed")), hint.c.since_at.is_not(None))
+    states = ("held", "failed", "unmatched") if also_unmatched else ("held", "failed")
+    is_left = or_(hint.c.state.in_(states), hint.c.since_at.is_not(None))
     return connection.execute(
         update(hint)
         .where(is_left, hint.c.endpoint.in_(endpoints))
         .values(state="waiting", reason=None, **released(now))
     ).rowcount
+
+
+def tell_again(connection: Connection, endpoints: Collection[str] | None, now: datetime) -> int:
+    """Have tools told what they could not be told, all of them if none is named."""
+    is_left = or_(report.c.state == "failed", report.c.since_at.is_not(None))
+    statement = update(report).where(is_left).values(state="waiting", **released(now))
+    if endpoints is not None:
+        statement = statement.where(report.c.endpoint.in_(endpoints))
+    return connection.execute(statement).rowcount
 
 
 def due(now: datetime) -> Any:
@@ -233,6 +253,7 @@ def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: dateti
             # What corrects it goes onto it while it is a draft there, and elsewhere afterwards.
             changed(connection, [row["customer"]], now)
         values["problem"] = _released(connection, row, last, word, now)
+        values |= needing(invoice, now, is_needed=values["problem"] is not None)
     connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
     return changed_to
 
@@ -364,7 +385,7 @@ def told(connection: Connection, claimed: Claim, content: Any, place: str) -> No
     connection.execute(
         update(report)
         .where(report.c.id == report_id)
-        .values(place=place, reason=None, **released())
+        .values(place=place, reason=None, since_at=None, **released())
     )
     connection.execute(
         update(report)
@@ -373,11 +394,16 @@ def told(connection: Connection, claimed: Claim, content: Any, place: str) -> No
     )
 
 
-def not_told(connection: Connection, claimed: Claim, reason: str) -> None:
+def not_told(connection: Connection, claimed: Claim, reason: str, now: datetime) -> None:
     """End a claim: the tool cannot be told, and a person sees why."""
     report_id = hold_one(connection, claimed)
     connection.execute(
         update(report)
         .where(report.c.id == report_id)
-        .values(state="failed", reason=reason, **released())
+        .values(
+            state="failed",
+            reason=reason,
+            **needing(report, now, is_needed=True),
+            **released(),
+        )
     )

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from .columns import CanonicalJson as CanonicalJson
 from .columns import ExactDecimal as ExactDecimal
-from .columns import Id
+from .columns import Id as Id
 from .columns import UtcDateTime as UtcDateTime
 from .columns import metadata as metadata
 from .installation import api_token as api_token

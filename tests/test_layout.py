@@ -36,6 +36,8 @@ MAY_IMPORT = {
 SOCKETS = {"socket", "http.client", "urllib.request", "urllib3", "smtplib", "ftplib", "asyncio"}
 DANGEROUS_IMPORTS = {"pickle", "marshal", "shelve", "dill"}
 DANGEROUS_NAMES = {"eval", "exec", "compile", "Markup", "unsafe_load", "full_load", "SpawnWorker"}
+BUILT = {"ledger/database.py"}
+"""Where a statement holds a constant of the same file: a PRAGMA cannot be bound."""
 FORBIDDEN_STEMS = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 MOST_LINES = 500
 
@@ -122,6 +124,24 @@ def test_nothing_runs_code_that_came_as_data() -> None:
                     "compile"
                 }:
                     wrong.append(f"{_at(path, node.lineno)} calls {called.attr}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_statement_is_put_together_from_texts() -> None:
+    """SQL has bound parameters. The one address of a copy is ATTACHed by its own quoting."""
+    calls = {"text", "exec_driver_sql", "execute", "literal_column", "executescript"}
+    wrong = []
+    for path in _sources(*PARTS_OF_THE_LINE, *MODULES, "console"):
+        for node in ast.walk(_tree(path)):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            first = node.args[0]
+            is_built = isinstance(first, ast.JoinedStr | ast.BinOp) or (
+                isinstance(first, ast.Call) and getattr(first.func, "attr", "") == "format"
+            )
+            if name in calls and is_built and _at(path, node.lineno).partition(":")[0] not in BUILT:
+                wrong.append(f"{_at(path, node.lineno)} {name}")
     assert not wrong, "\n".join(wrong)
 
 

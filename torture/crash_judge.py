@@ -36,8 +36,8 @@ def judged(firm: Firm, calm: State | None) -> list[str]:
     with firm.database.read() as connection:
         violations = audit(connection, firm.time.now())
         broken += [f"audit: {each.invariant}: {each}" for each in violations]
-        hashes = select(_delivery.endpoint, _delivery.body_hash)
-        stored = {tuple(row) for row in connection.execute(hashes)}
+        rows = connection.execute(select(_delivery.endpoint, _delivery.body_hash))
+        stored = {(row.endpoint, row.body_hash) for row in rows}
     lost = [each for each in firm.acknowledged if each not in stored]
     broken += [f"acknowledged and not stored: {endpoint} {body}" for endpoint, body in lost]
     here = state_of(firm)

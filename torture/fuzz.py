@@ -3,7 +3,9 @@
 Every source in turn: one of its own recorded deliveries is spoiled in its structure or in its bytes
 (`torture/fuzzing/mutations.py`), signed, posted through the real application and worked on by the
 line. No answer may be a 5xx, no delivery may cost 250 ms of CPU at any step, each ends in a known
-state with its reason, no stage breaks, and the audit finds nothing.
+state with its reason, no stage breaks, and the audit finds nothing. For a third of the time,
+atheris looks for bodies that reach further (`torture/fuzzing/guided.py`). It is no dependency,
+because it has wheels for Linux alone: `.venv/bin/pip install atheris==3.0.0` where there are some.
 
 `python -m torture.fuzz --seconds 60 --seed 7` runs it alone. A failure names the seed and the
 number of the delivery, and `--only NUMBER` posts that one again.
@@ -22,6 +24,7 @@ from random import Random
 from typing import Final
 
 import logs
+from torture.fuzzing import guided
 from torture.fuzzing.firm import Example, Firm, examples, new_firm
 from torture.fuzzing.mutations import TEXTS, spoiled
 from torture.results import LayerResult
@@ -29,6 +32,8 @@ from webhooks.registry import sources
 
 TOGETHER: Final = 150
 """How many deliveries are posted before the line works on them and is judged."""
+GUIDED_SHARE: Final = 0.3
+"""How much of the time goes to fuzzing that is guided by what it reaches."""
 ROUNDS: Final = 6
 """After how many times `TOGETHER` a new, empty firm takes over."""
 
@@ -36,11 +41,17 @@ ROUNDS: Final = 6
 def run(budget_seconds: float, seed: int) -> LayerResult:
     """Post for so long; return how much of what was sent and everything that went wrong."""
     logs.set_up("CRITICAL")
+    guided_figure: int | str = "atheris is not installed"
+    failures: list[str] = []
+    if guided.is_available():
+        with _folder() as folder:
+            share = budget_seconds * GUIDED_SHARE
+            guided_figure, failures = guided.run_apart(Path(folder), share, seed)
+        budget_seconds -= share
     ends = time.monotonic() + budget_seconds
     every = [example for source in sources().values() for example in examples(source)]
     statuses: Counter[int] = Counter()
     states: Counter[str] = Counter()
-    failures: list[str] = []
     most: dict[str, float] = {}
     number = 0
     while time.monotonic() < ends and len(failures) < 20:
@@ -64,6 +75,7 @@ def run(budget_seconds: float, seed: int) -> LayerResult:
             firm.close()
     figures: dict[str, int | float | str] = {
         "deliveries": number,
+        "bodies read, guided": guided_figure,
         "sources": len(sources()),
         "accepted": statuses[202] + statuses[200],
         "refused": sum(count for status, count in statuses.items() if 400 <= status < 500),

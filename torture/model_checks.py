@@ -71,14 +71,15 @@ def check_audit(firm: Firm) -> None:
 
 
 def _billed_stays(before: Ledger, now: Ledger) -> None:
-    """A billed line never changes, unless its invoice was refused as a whole."""
+    """A billed line never changes, unless the push that billed it was refused as a whole."""
     present = {line["id"]: line for line in now.lines}
     for line in before.lines:
         if line["state"] == "open":
             continue
-        same = present.get(line["id"])
-        is_refused = not now.invoices[line["invoice_id"]]["is_frozen"]
-        if same != line and not is_refused:
+        row = now.invoices[line["invoice_id"]]
+        is_refused = not row["is_frozen"] and line["billed_revision"] != row["pushed_revision"]
+        if present.get(line["id"]) != line and not is_refused:
+            same = present.get(line["id"])
             raise Broken(f"line {line['id']} was billed, and changed from {line} to {same}")
 
 
@@ -88,7 +89,7 @@ def _billed_once(now: Ledger) -> None:
     standing: dict[int, int] = {}
     for line in now.lines:
         is_billed = line["state"] == "billed" and line["corrects_id"] is None
-        if not is_billed or line["id"] in taken_back:
+        if not is_billed or line["subject_id"] is None or line["id"] in taken_back:
             continue
         other = standing.setdefault(line["subject_id"], line["id"])
         if other != line["id"]:
@@ -108,9 +109,8 @@ def _one_at_stripe(firm: Firm) -> None:
 def _as_approved(now: Ledger, firm: Firm) -> None:
     """What goes out by hand is what a person has seen and approved, to the last letter."""
     for row in now.invoices.values():
-        if row["customer"] not in BY_HAND or row["state"] != "pushed":
-            continue
-        if firm.approved.get(row["reference"]) != row["content"]:
+        content = row["pushed_content"]
+        if row["customer"] in BY_HAND and content and content not in firm.approved:
             raise Broken(f"{row['reference']} went out, and nobody has approved it as it is")
 
 
@@ -166,45 +166,67 @@ def _money(now: Ledger, truth: Truth, customer: str) -> None:
         if truth.payer(number) == "held" and (row := now.subjects.get(f"worklog:{number}"))
     }
     ours = [line for line in now.lines if line["customer"] == customer]
-    kept = sum(line["amount"] for line in ours if line["subject_id"] in held)
-    owed = truth.owed(customer) + kept
-    on_lines = sum(line["amount"] for line in ours)
+    work = [line for line in ours if line["kind"] != "discount"]
+    owed = truth.owed(customer) + sum(each["amount"] for each in work if each["subject_id"] in held)
+    on_lines = sum(line["amount"] for line in work)
     if on_lines != owed:
         raise Broken(f"{customer} owes {owed}, and its lines come to {on_lines}")
+    # A person has taken this off, or keeps it back for a later invoice.
+    discounts = sum(line["amount"] for line in ours if line["kind"] == "discount")
+    kept_back = sum(each["amount"] for each in work if each["edit_id"] and each["state"] == "open")
     loose = sum(line["amount"] for line in ours if line["invoice_id"] is None)
     invoiced = sum(
         row["net"]
         for row in now.invoices.values()
         if row["customer"] == customer and row["state"] != "canceled" and row["released_at"] is None
     )
-    if loose != 0 or invoiced != owed:
-        raise Broken(f"{customer} owes {owed}, and its invoices come to {invoiced}")
+    if loose != kept_back or invoiced != owed + discounts - kept_back:
+        raise Broken(
+            f"{customer} owes {owed}, less {discounts} taken off and {kept_back} kept back, and "
+            f"its invoices come to {invoiced}"
+        )
 
 
 def _same_at_stripe(now: Ledger, firm: Firm) -> None:
     """Stripe holds just what was pushed: each invoice with our lines, and no other one."""
     there = {row["metadata"]["billhook_reference"]: row for row in _at_stripe(firm)}
-    known = {row["reference"]: row for row in now.invoices.values() if row["is_frozen"]}
+    known = {
+        row["reference"]: row
+        for row in now.invoices.values()
+        if row["is_frozen"] or row["pushed_content"]
+    }
     for reference in there:
         if reference not in known:
             raise Broken(f"Stripe holds {reference}, and the ledger says that it never went out")
     for reference, row in known.items():
-        if row["connector"] != "stripe" or row["state"] != "pushed":
+        if row["connector"] != "stripe" or not _is_settled(row):
             continue
+        lines = _lines_of(row)
         if reference not in there:
-            if row["remote_id"] not in firm.deleted:
+            if lines and row["remote_id"] not in firm.deleted:
                 raise Broken(f"{reference} was pushed, and Stripe does not hold it")
             continue
         remote = firm.stripe.book.invoice(there[reference]["id"])
-        printed = sorted(line["amount"] for line in json.loads(row["content"])["lines"])
+        printed = sorted(line["amount"] for line in lines)
         sent = sorted(line["amount"] for line in remote["lines"]["data"])
         if (remote["id"], printed) != (row["remote_id"], sent):
             raise Broken(f"{reference} has lines {printed} here and {sent} at Stripe")
     written = {path.stem for path in (firm.folder / "out").glob("*.json")}
     for reference, row in known.items():
-        if row["connector"] == "files" and row["state"] == "pushed":
-            if reference not in written:
+        if row["connector"] == "files":
+            if _is_settled(row) and reference not in written and _lines_of(row):
                 raise Broken(f"{reference} was pushed, and there is no file of it")
             written.discard(reference)
     if unknown := written - set(known):
         raise Broken(f"there is a file of {min(unknown)}, and it never went out")
+
+
+def _is_settled(row: dict[str, Any]) -> bool:
+    """Return whether it is known what stands there of an invoice: no push is under way."""
+    return bool(row["pushed_content"]) and (row["state"] == "pushed" or not row["is_frozen"])
+
+
+def _lines_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of an invoice as they were pushed last."""
+    lines: list[dict[str, Any]] = json.loads(row["pushed_content"])["lines"]
+    return lines

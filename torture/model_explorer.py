@@ -28,6 +28,8 @@ ROADS: Final = {
     "approved": ("approve", "log"),
     "frozen": ("trouble at Stripe", "approve", "log"),
     "draft there": ("approve", "log"),
+    "amended": ("more time", "approve", "log"),
+    "conflict": ("change there", "approve", "log"),
     "open": ("finalize", "approve", "log"),
     "paid": ("pay", "finalize", "approve", "log"),
     "went back": ("dispute", "write_off", "pay", "finalize", "approve", "log"),

@@ -35,6 +35,7 @@ from ledger.inbox import Inbox
 from line import Line
 from mappings.book import Book
 from settings import Settings
+from stages import Stage
 from webhooks.receiver import receiver
 
 from .model_rules import SECRET, START, STRIPE_KEY, rules_of
@@ -186,8 +187,8 @@ class Firm:
         self.outside.site = InProcessHttp(self.stripe)
         self.deleted: set[str] = set()
         """What was deleted at Stripe, by its id there."""
-        self.approved: dict[str, str] = {}
-        """The content of each draft that a person has approved, as it was shown."""
+        self.approved: set[str] = set()
+        """The contents that a person has approved, as they were shown."""
         for path in (self.folder / "out").glob("*"):
             path.unlink()
         self.effects.until_crash = None
@@ -285,7 +286,7 @@ class Firm:
                     now=self.clock.now(),
                 )
             )
-            self.approved[reference] = content
+            self.approved.add(content)
 
 
 @contextmanager
@@ -302,7 +303,7 @@ def _quickly() -> Iterator[None]:
         yield
 
 
-def _busy_stages(line: Line) -> list[worker.Stage]:
+def _busy_stages(line: Line) -> list[Stage]:
     now = {"now": line.clock.now()}
     with line.database.read() as connection:
         return [
@@ -312,7 +313,7 @@ def _busy_stages(line: Line) -> list[worker.Stage]:
         ]
 
 
-def _look(stage: worker.Stage) -> Any:
+def _look(stage: Stage) -> Any:
     if stage.name not in _LOOKS:
         _LOOKS[stage.name] = _statement(stage)
     return _LOOKS[stage.name]
@@ -321,7 +322,7 @@ def _look(stage: worker.Stage) -> Any:
 _LOOKS: Final[dict[str, Any]] = {}
 
 
-def _statement(stage: worker.Stage) -> Any:
+def _statement(stage: Stage) -> Any:
     now: Any = bindparam("now", type_=UtcDateTime())
     condition = waits(stage.table, stage.state, now)
     if stage.only is not None:

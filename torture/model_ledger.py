@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,15 +22,17 @@ SYSTEM_STATES: Final = {
 }
 """The payment words, as far as it matters to what comes afterwards."""
 STATES: Final = (
-    *("no line", "held", "draft", "blocked", "approved", "frozen"),
+    *("no line", "held", "draft", "blocked", "approved", "frozen", "amended", "conflict"),
     *dict.fromkeys(SYSTEM_STATES.values()),
 )
 """Where the newest line of a piece of work can stand, and stands often enough."""
 _TABLES: Final = {
     "subject": "id, name, kind, state, customer, seconds, held_seconds, excluded_seconds",
-    "line_item": "id, subject_id, customer, amount, seconds, corrects_id, state, invoice_id",
+    "line_item": "id, subject_id, kind, customer, amount, seconds, corrects_id, state, invoice_id, "
+    "billed_revision, edit_id",
     "invoice": "id, reference, customer, state, is_frozen, content_hash, payment, remote_id, "
-    "connector, net, total, problem, content, released_at",
+    "connector, net, total, problem, content, pushed_content, pushed_revision, conflict, "
+    "released_at",
 }
 
 
@@ -70,6 +73,10 @@ class Ledger:
     def state_of_invoice(self, invoice_id: int) -> str:
         """Return which of `STATES` the lines of an invoice are in, or "just pushed"."""
         row = self.invoices[invoice_id]
+        if row["conflict"] and json.loads(row["conflict"])["kept"] is None:
+            return "conflict"
+        if row["state"] != "pushed" and row["pushed_content"] and not row["is_frozen"]:
+            return "amended"
         if row["state"] != "pushed":
             return "frozen" if row["is_frozen"] else str(row["state"])
         return SYSTEM_STATES.get(row["payment"], "just pushed")

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .model_ledger import STATES, SYSTEM_STATES
+from .model_people import EDITED, EDITS
 from .model_truth import PROJECTS, Entry
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Steps:
 
     def every(self) -> list[Step]:
         """Return all steps."""
-        world = self._world
+        world, people = self._world, self._world.people
         anywhere = frozenset(STATES)
         on_lines = anywhere - {"no line"}
         for_phases = anywhere - {"held", "blocked"}
@@ -99,6 +100,28 @@ class Steps:
             ),
             one("rates change", (3,), world.change_rates, self._everywhere),
             one("remap", (), world.firm.remap, self._everywhere),
+            *(
+                Step(what, (3, 2), partial(people.edit, what), self._editable, EDITED)
+                for what in EDITS
+            ),
+            Step("undo an edit", (4,), people.undo, self._edited, EDITED),
+            Step(
+                "change there",
+                (3,),
+                people.change_there,
+                partial(self._can, "change there"),
+                frozenset({"draft there", "amended"}),
+            ),
+            *(
+                Step(
+                    f"keep {whose}",
+                    (2,),
+                    partial(people.decide, whose),
+                    self._in_conflict,
+                    frozenset({"conflict"}),
+                )
+                for whose in ("ours", "theirs")
+            ),
             Step("approve", (ALL + 1,), world.approve, self._approvable, frozenset({"draft"})),
             *(
                 Step(what, (3,), partial(world.happen, what), partial(self._can, what), states)
@@ -152,6 +175,17 @@ class Steps:
     def _approvable(self, which: int) -> list[str]:
         return ["draft"] if self._world.drafts()[which % ALL :] else []
 
+    def _editable(self, which: int, _: int) -> list[str]:
+        found = self._world.people.editable()[which : which + 1]
+        return [self._world.ledger.state_of_invoice(row["id"]) for row in found]
+
+    def _edited(self, which: int) -> list[str]:
+        found = self._world.people.edited()[which : which + 1]
+        return [self._world.ledger.state_of_invoice(invoice) for _, invoice in found]
+
+    def _in_conflict(self, which: int) -> list[str]:
+        return ["conflict" for _ in self._world.people.conflicts()[which : which + 1]]
+
     def _at_system(self, *_: int) -> list[str]:
         found = self._world.ledger.invoices
         return sorted({self._world.ledger.state_of_invoice(each) for each in found} & _AT_SYSTEM)
@@ -169,7 +203,7 @@ class Steps:
 
 
 _WHERE: Final = {
-    **dict.fromkeys(("finalize", "delete"), frozenset({"draft there"})),
+    **dict.fromkeys(("finalize", "delete"), frozenset({"draft there", "amended"})),
     **dict.fromkeys(("pay", "pay in part", "void", "write_off"), frozenset({"open"})),
     **dict.fromkeys(("refund", "refund in part"), frozenset({"paid", "went back"})),
     "dispute": frozenset({"paid"}),

@@ -20,6 +20,7 @@ from .model_bodies import as_bytes, body_of
 from .model_checks import Broken, check_all_heard, check_always, check_at_rest, check_audit
 from .model_firm import Firm
 from .model_ledger import Ledger
+from .model_people import People
 from .model_steps import ALL, DAYS, FAULTS, LASTING, MOST_CRASHES, SECONDS, WAITS, Steps
 from .model_truth import PROJECTS, Entry, Issue, Phase, Told, Truth
 
@@ -52,6 +53,7 @@ class World:
         self.crashes = 0
         """How many processes have died since one has worked to the end."""
         self.ledger = Ledger.read(firm.database.raw)
+        self.people = People(self)
         every = Steps(self).every()
         self.steps = {step.name: step for step in every}
         assert len(self.steps) == len(every), "two steps have the same name"
@@ -310,8 +312,7 @@ class World:
 
 
 _STATUS: Final = {
-    "finalize": ("draft",),
-    "delete": ("draft",),
+    **dict.fromkeys(("finalize", "delete", "change there"), ("draft",)),
     **dict.fromkeys(("pay", "pay in part", "void", "write_off"), ("open",)),
     **dict.fromkeys(("refund", "refund in part", "dispute", "win_dispute"), ("paid", "open")),
     "credit": ("open", "paid"),

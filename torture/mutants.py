@@ -54,7 +54,7 @@ MUTANTS: Final = (
         "2xx before commit",
         planted.acknowledged_before_commit,
         _CRASH,
-        partial(schedule, "receive", "Inbox._write#2", "commit_fails"),
+        partial(schedule, "receive", "Inbox._store#2", "commit_fails"),
     ),
     Mutant(
         "no sweeper",

@@ -46,7 +46,10 @@ WORKERS: Final = 6
 def schedule(scenario: str, point: str, fault: str) -> list[str]:
     """Play a scenario of the crash points with one fault: a process, a database or a reply lost."""
     with quick():
-        return list(replay(scenario, [(point, fault)], lambda _: None).broken)
+        played = replay(scenario, [(point, fault)], lambda _: None)
+    if not played.blows:
+        raise LookupError(f"no {fault} at {point} in the scenario {scenario}")
+    return list(played.broken)
 
 
 def run_of(*moves: Sequence[str | int | bool]) -> list[str]:

@@ -98,10 +98,7 @@ class FileConnector(BillingConnector):
         if found is None:
             self._write_all(draft)
         elif found.content_hash() != draft.content_hash():
-            raise PermanentError(
-                f"file: {draft.reference}.json is there with other content - compare it with the "
-                "draft; move it away to write it anew"
-            )
+            raise _other_content(draft)
         return self._remote(draft)
 
     def complete_draft(
@@ -132,6 +129,9 @@ class FileConnector(BillingConnector):
         self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
     ) -> RemoteCredit:
         self._fits(draft)
+        found = self._read(draft.reference)
+        if found is not None and found.content_hash() != draft.content_hash():
+            raise _other_content(draft)
         self._write_all(draft)
         return self._remote_credit(draft)
 
@@ -321,6 +321,13 @@ def _safe(reference: str) -> str:
             f'file: "{reference}" cannot be a file name - use letters, digits, ".", "_" and "-"'
         )
     return reference
+
+
+def _other_content(draft: InvoiceDraft) -> PermanentError:
+    return PermanentError(
+        f"file: {draft.reference}.json is there with other content - compare it with the draft; "
+        "move it away to write it anew"
+    )
 
 
 def _spoiled(path: Path) -> PermanentError:

@@ -16,10 +16,12 @@ from .rules import rules
 from .secrets import secrets
 from .sources import sources
 from .upkeep import db, sync
+from .waiting import waiting
 
 COMMANDS: tuple[click.Command, ...] = (
     sources,
     rules,
+    waiting,
     events,
     invoices,
     sync,

@@ -13,6 +13,7 @@ from console.current import current_line, person_at_the_keyboard
 from console.plans import Shown, print_plan, print_plan_json, progress_bar
 from console.terminal import AS_JSON, print_json, print_table, without_traceback
 from console.texts import one_line
+from ledger import tables
 from ledger.listings import MOST, list_events
 from ledger.reopening import KEEP, TAKE_BACK
 from ledger.replay import (
@@ -22,6 +23,7 @@ from ledger.replay import (
     remap_customer,
     remap_held,
     remap_since,
+    remap_some,
     unbilled_of,
     unbilled_since,
 )
@@ -89,6 +91,7 @@ def replay(ids: tuple[int, ...], as_json: bool) -> None:
 
 
 @events.command()
+@click.argument("ids", metavar="[ID]...", type=click.IntRange(1, 2**63 - 1), nargs=-1)
 @click.option("--held", "is_held", is_flag=True, help="What is held (if nothing else is said).")
 @click.option("--customer", metavar="KEY", help="A customer's work that is not billed.")
 @click.option("--all", "is_all", is_flag=True, help="All work that is not billed.")
@@ -103,6 +106,7 @@ def replay(ids: tuple[int, ...], as_json: bool) -> None:
 @with_appcontext
 @without_traceback
 def remap(
+    ids: tuple[int, ...],
     is_held: bool,
     customer: str | None,
     is_all: bool,
@@ -110,12 +114,17 @@ def remap(
     is_planned: bool,
     as_json: bool,
 ) -> None:
-    """Price what is not billed again, by the rules that are active now."""
-    if is_held + is_all + (customer is not None) + (since is not None) > 1:
-        raise click.UsageError("say only one of --held, --customer, --all and --since")
+    """Price what is not billed again, by the rules that are active now.
+
+    IDs are single subjects as `flask waiting` numbers them.
+    """
+    if bool(ids) + is_held + is_all + (customer is not None) + (since is not None) > 1:
+        raise click.UsageError("say only one of IDs, --held, --customer, --all and --since")
     line = current_line()
     actor = person_at_the_keyboard()
-    if customer is not None:
+    if ids:
+        act = Act(_by(remap_some, actor, ids), tables.subject.c.id.in_(ids))
+    elif customer is not None:
         act = Act(_by(remap_customer, actor, customer), unbilled_of(customer))
     elif since is not None:
         act = Act(_by(remap_since, actor, since.date()), unbilled_since(since.date()))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy import Connection
 
 from console.commands.edits import edit
 from console.current import current_line, person_at_the_keyboard
@@ -18,10 +19,11 @@ from ledger.amending import KEEP
 from ledger.amending import resolve as resolve_conflict
 from ledger.approvals import approve as approve_draft
 from ledger.explain import explain as explained
+from ledger.held import list_held
 from ledger.listings import MOST, find_invoice, find_timesheet, list_invoices
 from ledger.pushing import try_again
 from ledger.restoring import settle as settle_stray
-from ledger.subjects import changed
+from ledger.subjects import changed, is_known
 from ledger.timesheets import as_csv
 
 _STATES = ("draft", "blocked", "approved", "pushed", "canceled")
@@ -203,34 +205,80 @@ def approve(reference: str, name: str | None, content_hash: str | None, as_json:
 
 
 @invoices.command()
-@click.argument("reference")
+@click.argument("reference", required=False)
+@click.option("--customer", metavar="KEY", help="Everything of a customer that has stopped.")
 @AS_JSON
 @with_appcontext
 @without_traceback
-def push(reference: str, as_json: bool) -> None:
-    """Push an approved invoice again that had stopped, or assemble a refused one again."""
+def retry(reference: str | None, customer: str | None, as_json: bool) -> None:
+    """Have an invoice go on that had stopped: it is assembled, pushed or looked at again.
+
+    `push` is another name for it.
+    """
+    if (reference is None) == (customer is None):
+        raise click.UsageError("name one REFERENCE, or a customer with --customer")
+    if customer is not None:
+        told = _retry_customer(customer)
+    else:
+        told = _retry(str(reference))
+    if as_json:
+        named = {"customer": customer} if reference is None else {"reference": reference}
+        print_json({**named, "told": told})
+    else:
+        click.echo(one_line(f"{reference or customer}: {told}"))
+
+
+invoices.add_command(retry, "push")
+
+
+def _retry(reference: str) -> str:
     line = current_line()
-    found, now = _found(reference), line.clock.now()
-    actor = person_at_the_keyboard()
-    if found["state"] == "draft":
-        fail(f"{reference}: is a draft - approve it first: `flask invoices approve {reference}`")
-    if found["state"] == "canceled":
+    found, now, actor = _found(reference), line.clock.now(), person_at_the_keyboard()
+    state = found["state"]
+    if state == "canceled":
         fail(f"{reference}: is canceled, nothing is left to bill")
-    if found["state"] == "blocked":
+    if state == "draft" and not found["problem"]:
+        fail(f"{reference}: is a draft - approve it first: `flask invoices approve {reference}`")
+    if state == "pushed" and not found["problem"]:
+        return f"is at {found['connector']} already, nothing is to be done"
+    if state in ("blocked", "draft"):
         line.database.write(lambda connection: changed(connection, [found["customer"]], now))
         line.doorbell.ring("assemble")
-        told = "is assembled again; if nothing blocks it then, approve it"
-    elif found["state"] == "pushed":
-        told = f"is at {found['connector']} already, nothing is to be done"
-    elif line.database.write(lambda connection: try_again(connection, reference, actor, now)):
-        line.doorbell.ring("push")
-        told = "is pushed again"
-    else:
+    if state == "blocked":
+        return "is assembled again; if nothing blocks it then, approve it"
+    if not line.database.write(lambda connection: try_again(connection, reference, actor, now)):
         fail(f"{reference}: has changed just now - look at it: `flask invoices show {reference}`")
-    if as_json:
-        print_json({"reference": reference, "told": told})
-    else:
-        click.echo(one_line(f"{reference}: {told}"))
+    stage, told = _AGAIN[state]
+    line.doorbell.ring(stage)
+    return told
+
+
+_AGAIN: Final = {
+    "draft": ("approve", "is judged again; approve it if it waits for you"),
+    "approved": ("push", "is pushed again"),
+    "pushed": ("look", "is looked at again"),
+}
+
+
+def _retry_customer(key: str) -> str:
+    line = current_line()
+    now, actor = line.clock.now(), person_at_the_keyboard()
+
+    def retry_all(connection: Connection) -> int | None:
+        if not is_known(connection, key):
+            return None
+        changed(connection, [key], now)
+        stopped = list_held(connection, now, limit=MOST, kinds=("push",), customer=key)
+        for each in stopped:
+            try_again(connection, each.what, actor, now)
+        return len(stopped)
+
+    count = line.database.write(retry_all)
+    if count is None:
+        fail(f"{key}: has no work here - see `flask waiting --kind customer`")
+    for stage in ("assemble", "push", "look"):
+        line.doorbell.ring(stage)
+    return f"its drafts are assembled again, and {count} stopped invoices go on"
 
 
 @invoices.command()

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy import Connection
 
 import worker
 from console.current import current_line, person_at_the_keyboard
@@ -17,6 +18,7 @@ from ledger import polls
 from ledger import sync as gaps
 from ledger.database import upgrade as apply_migrations
 from ledger.events import as_utc_text
+from ledger.facts import ask_again
 from line import Line
 from recovery import recover
 
@@ -49,6 +51,8 @@ def upgrade() -> None:
 def sync(endpoints: Sequence[str], anew: bool, is_restored: bool, as_json: bool) -> None:
     """Ask for what webhooks have missed: every project tool, or only the ENDPOINTs named.
 
+    What could not be asked or told there before is tried again, too.
+
     Each page of an answer is kept before the next one is asked for, so this may be interrupted:
     the next run, or the clock, goes on from there. The worker prices what is found, and looks at
     all pushed invoices.
@@ -62,13 +66,22 @@ def sync(endpoints: Sequence[str], anew: bool, is_restored: bool, as_json: bool)
         _recover(line, as_json=as_json)
         return
     wanted = line.polled()
-    _refuse_unknown(endpoints, {endpoint for endpoint, _ in wanted})
+    book = line.book()
+    every = set(book.workspace.sources) if book else set()
+    _refuse_unknown(endpoints, every)
     line.database.write(lambda connection: polls.expect(connection, wanted, line.clock.now()))
     if anew:
         line.database.write(lambda connection: polls.begin_anew(connection, endpoints))
-    line.database.write(lambda connection: polls.ask_now(connection, endpoints, line.clock.now()))
-    asking = set(endpoints) or line.askable()
-    line.database.write(lambda connection: gaps.ask_held(connection, asking, line.clock.now()))
+    asking = set(endpoints) or every
+
+    def begin(connection: Connection) -> None:
+        now = line.clock.now()
+        polls.ask_now(connection, endpoints, now)
+        ask_again(connection, asking & line.askable(), now)
+        gaps.ask_held(connection, asking, now, also_unmatched=bool(endpoints))
+        gaps.tell_again(connection, set(endpoints) or None, now)
+
+    line.database.write(begin)
     seen = begun = _progress(line)
     # Other workers may take a question meanwhile: then they ask it.
     while worker.run(line, worker.POLL):
@@ -79,7 +92,7 @@ def sync(endpoints: Sequence[str], anew: bool, is_restored: bool, as_json: bool)
                     _show(each, begun.get(key))
         seen = now_seen
     count = line.database.write(lambda connection: gaps.look_at_all(connection, line.clock.now()))
-    for stage in ("normalize", "follow", "look"):
+    for stage in ("normalize", "enrich", "follow", "look", "report"):
         line.doorbell.ring(stage)
     asked = [each for each in seen.values() if each.is_asked and (each.endpoint in asking)]
     if as_json:
@@ -145,5 +158,5 @@ def _refuse_unknown(endpoints: Sequence[str], known: Collection[str]) -> None:
         if endpoint not in known:
             there = ", ".join(sorted(known)) or "none"
             raise click.BadParameter(
-                f'"{endpoint}" is no endpoint whose tool can be asked - there are: {there}'
+                f'"{endpoint}" is no endpoint in workspace.yaml - there are: {there}'
             )

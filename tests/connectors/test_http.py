@@ -214,7 +214,9 @@ def resolving(*addresses: str) -> Callable[..., list[Any]]:
     "address",
     [
         *("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
-        *("100.64.0.1", "::1", "fe80::1", "fc00::1", "::ffff:10.0.0.1"),
+        *("100.64.0.1", "::1", "fe80::1", "fc00::1", "::ffff:10.0.0.1", "::ffff:169.254.169.254"),
+        *("64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a9fe:a9fe::1", "224.0.0.1", "ff02::1"),
+        *("2001:0:4136:e378:8000:63bf:80ff:fffe", "255.255.255.255", "fd00:ec2::254"),
     ],
 )
 def test_a_private_address_is_refused_unless_allowed(
@@ -223,6 +225,22 @@ def test_a_private_address_is_refused_unless_allowed(
     monkeypatch.setattr(socket, "getaddrinfo", resolving("93.184.216.34", address))
     with pytest.raises(PermanentError, match="private address"):
         OutgoingHttp().send(Request("GET", "https://api.vendor.example/"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.1", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "2130706433", "0"),
+        *("[::1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "localhost", "127.0.0.1."),
+        *("169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376"),
+    ],
+)
+def test_no_way_to_write_a_private_address_gets_through(host: str) -> None:
+    """Resolved by the machine's own resolver: none of these needs a network."""
+    with pytest.raises((PermanentError, TransientError)) as refused:
+        OutgoingHttp().send(Request("GET", f"https://{host}/latest/meta-data"))
+    is_private = "private address" in str(refused.value)
+    assert is_private or "cannot be resolved" in str(refused.value), refused.value
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
@@ -254,7 +272,7 @@ def test_the_host_keeps_its_own_name_when_a_checked_address_is_used(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Stands for a public address, so that the checked way is really taken over a socket.
-    monkeypatch.setattr("ipaddress.ip_address", lambda _: type("Public", (), {"is_global": 1}))
+    monkeypatch.setattr("connectors.http.is_public", lambda _: True)
     monkeypatch.setattr(socket, "getaddrinfo", resolving("127.0.0.1"))
     http = OutgoingHttp()
     monkeypatch.setattr(http, "_checked", lambda url: "vendor.example")

@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from ledger import tables
 from ledger.access import create_token, revoke_token
-from ledger.overview import HELD_KINDS
+from ledger.held import ALL_KINDS
 from tests.console.conftest import RecordingDoorbell, bearer, console_of
 from tests.ledger.seed import NOW, SmallFirm, logged
 
@@ -271,7 +271,7 @@ def test_a_place_in_the_held_list_that_is_none_is_refused(
     assert answer.status_code == 422
 
 
-@pytest.mark.parametrize("kind", HELD_KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_list_goes_on_behind_whatever_is_held(
     client: FlaskClient, viewer: dict[str, str], kind: str
 ) -> None:

@@ -290,4 +290,4 @@ def test_a_flood_of_bad_signatures_is_one_row(server: Server) -> None:
     with server.line.database.read() as connection:
         rows = connection.execute(select(refusal).where(refusal.c.reason == "signature")).all()
     assert len(rows) == 1
-    assert rows[0].count >= 50
+    assert rows[0]._mapping["count"] >= 50

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import clock
-from ledger import audit, overview
+from ledger import audit
 from ledger.approvals import ApprovalError
+from ledger.held import first_held
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office, open_office
 
@@ -51,7 +52,10 @@ def is_sound(office: Office) -> bool:
 def kept_back(office: Office) -> list[tuple[str, str]]:
     """Return what is held over a cap, as the list of what waits for a person has it."""
     with office.line.database.read() as connection:
-        return [(each.where, each.what) for each in overview.first_held(connection, "agreement", 9)]
+        return [
+            (each.where, each.what)
+            for each in first_held(connection, "agreement", 9, office.clock.now())
+        ]
 
 
 def test_a_cap_is_filled_over_several_invoices(office: Office) -> None:

@@ -399,3 +399,47 @@ def _adds_up(office: Office) -> None:
     assert sum(each["amount"] for each in on_it) == row["total"] >= 0
     elsewhere = [each for each in items if each["invoice_id"] is None]
     assert all(each["edit_id"] is not None and each["kind"] == "entry" for each in elsewhere)
+
+
+def test_edits_go_on_while_a_pushed_draft_is_amended_and_end_with_its_invoice(
+    office: Office,
+) -> None:
+    office.change("acme.yaml", "send_to: files", "send_to: stripe")
+    office.activate()
+    three_lines(office)
+    edit(office, NewText(1, "Login, as agreed"))
+    edit(office, Discount("For you", percent=Decimal(10)))
+    office.bill(OCTOBER)
+    office.tell(again(1, 7200))
+    assert office.printed(OCTOBER)[0] == ("Login, as agreed", "2.00", 24000)
+    assert office.printed(OCTOBER)[3] == ("For you", "-560.00", -5600)
+    assert explained(office)["adds_up"]
+    office.bill(OCTOBER)
+    assert [one["total"] for one in office.remote(OCTOBER)] == [50400]
+    assert office.violations() == []
+    # What comes late is on another invoice, and nobody has edited that.
+    office.tell(worklog(9, seconds=3600))
+    assert office.printed(TODAY) == [(LOGIN, "1.00", 12000)]
+    assert states(office) == ["standing", "standing"]
+
+
+def test_edits_are_on_the_draft_that_bills_again_what_was_on_a_void_invoice(
+    office: Office,
+) -> None:
+    office.change("acme.yaml", "send_to: files", "send_to: stripe\nafter_push: finalize")
+    office.activate()
+    three_lines(office)
+    edit(office, NewText(1, "Login, as agreed"))
+    edit(office, NewOrder((3,)))
+    edit(office, Discount("For you", amount=Decimal("40.00")))
+    office.bill(OCTOBER)
+    office.stripe.happen("void", office.invoice(OCTOBER)["remote_id"])
+    office.deliver_mail()
+    assert office.printed(f"{OCTOBER}-2") == [
+        (SEARCH, "2.00", 24000),
+        ("Login, as agreed", "1.00", 12000),
+        (BEN, "1.00", 8000),
+        ("For you", "-1.00", -4000),
+    ]
+    assert states(office) == ["standing"] * 3
+    assert office.violations() == []

@@ -11,8 +11,9 @@ import pytest
 from connectors.asana.stand_in import NOW, TOKEN, AsanaStandIn
 from connectors.http import Request, Response
 from connectors.stand_in import Fault, InProcess
-from ledger import overview, tables
+from ledger import tables
 from ledger.claims import MOST_ATTEMPTS
+from ledger.held import list_held
 from tests.journeys.office import SECRET, Office
 from tests.journeys.test_missed import sync
 from webhooks.asana.source import AsanaSource
@@ -82,7 +83,7 @@ def test_what_cannot_be_asked_is_held_and_asked_once_it_can_be(studio: Studio) -
     assert studio.changed("1201", 1) == 202
     assert office.invoices() == {}
     with office.line.database.read() as connection:
-        held = overview.list_held(connection, after=None, limit=10)
+        held = list_held(connection, office.clock.now(), limit=10)
     assert [(each.kind, each.what) for each in held] == [("hint", "task:1201")]
     assert "has no token" in held[0].reason
     (delivery,) = office.rows(tables.delivery)

@@ -178,7 +178,8 @@ def test_every_stage_sets_aside_what_has_stopped_the_worker_five_times(
 ) -> None:
     begin(office)
     now = office.clock.now()
-    values = {"state": stage.state, "next_at": now, "attempts": 5, "unended": MOST_ATTEMPTS}
+    values: dict[str, Any] = {"state": stage.state, "next_at": now, "attempts": 5}
+    values["unended"] = MOST_ATTEMPTS
     table = stage.table
     if table is tables.invoice:
         values |= {"sync_at": now, "approval": "automatic", "due_at": now, "warnings": []}

@@ -84,7 +84,7 @@ def test_only_what_is_not_billed_is_priced_again_as_the_preview_says(
         planned = {each.reference: (each.before, each.after) for each in changes.drafts(connection)}
     # A preview changes nothing.
     assert (office.invoices(), office.invoice(OCTOBER)["content"]) == (before, content)
-    office.line.database.write(partial(remapped().do, now=office.clock.now()))
+    office.line.database.write(lambda connection: remapped().do(connection, office.clock.now()))
     office.settle()
     if state in ("draft", "approved"):
         assert planned == {OCTOBER: (10800, 9000)}
@@ -107,7 +107,7 @@ def test_what_is_corrected_after_billing_is_billed_anew_at_the_price_of_today(
     office.tell(worklog(1, seconds=7200, version=2, kind="worklog_updated"))
     assert office.invoices()[TODAY] == ("draft", 24000)
     rate_corrected(office)
-    office.line.database.write(partial(remapped().do, now=office.clock.now()))
+    office.line.database.write(lambda connection: remapped().do(connection, office.clock.now()))
     office.settle()
     # The old amount is taken back as it was billed.
     amounts = sorted(line[2] for line in office.printed(TODAY))

@@ -40,3 +40,17 @@ def test_what_is_held_after_its_correction_was_billed_is_not_billed_twice(world:
     assert world.ledger.subjects["worklog:2"]["state"] == "held"
     world.play("issue moves", 1, 2)
     world.end()
+
+
+def test_a_discount_on_a_draft_that_was_finalized_there_stands_nowhere(world: World) -> None:
+    # The invoice is amended, and gets a discount by hand; meanwhile somebody finalizes the draft at
+    # Stripe. What stands there stays, and the discount is on no other invoice by itself.
+    world.play("log", 2, 0, 0)
+    world.play("approve", 3)
+    world.play("more time", 2)
+    world.play("discount", 0, 0)
+    world.play("finalize", 0)
+    world.play("hear", 3)
+    query = "SELECT state FROM draft_edit"
+    assert world.firm.database.raw.execute(query).fetchall() == [("without effect",)]
+    world.end()

@@ -31,7 +31,9 @@ from ledger.events import FOUND, Delivery
 from ledger.inbox import Inbox
 from line import Line
 from mappings.book import Book
+from mappings.judging import judge
 from settings import Settings
+from stages import Stage
 from webhooks.registry import sources
 from webhooks.signatures import AnyOf, Signature
 from webhooks.source import Source
@@ -208,7 +210,7 @@ class Firm:
         self.clock.moment += timedelta(seconds=60)
         with (
             mock.patch.object(worker, "_read", self._timed("reading", worker._read, _delivery)),
-            mock.patch.object(worker, "judge", self._timed("pricing", worker.judge, _present)),
+            mock.patch.object(worker, "judge", self._timed("pricing", judge, _present)),
             mock.patch.object(worker, "_give_back", self._note_broken),
         ):
             worker.work_off(self.line)
@@ -232,7 +234,7 @@ class Firm:
 
         return timed
 
-    def _note_broken(self, line: Line, stage: worker.Stage, claimed: Any, error: Exception) -> None:
+    def _note_broken(self, line: Line, stage: Stage, claimed: Any, error: Exception) -> None:
         self.broken.append(
             f"{stage.name} of {list(claimed.ids)[:5]}: {type(error).__name__}: {error}"
         )
