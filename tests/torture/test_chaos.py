@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from sqlalchemy import Connection, insert, select, update
@@ -23,6 +24,7 @@ from sqlalchemy import Connection, insert, select, update
 import worker
 from connectors.http import Http, Request, Response
 from connectors.jira.stand_in import TOKEN, JiraStandIn
+from connectors.registry import BILLING
 from connectors.stand_in import InProcess
 from ledger import claims, versions
 from ledger.errors import PayloadError, UnsupportedEventTypeError
@@ -64,8 +66,7 @@ def workload(seed: int = 1) -> Workload:
 class SmallStorm:
     """The firm of the storm in this process, with its project tool and its billing systems."""
 
-    def __init__(self, folder: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("connectors.registry.BILLING", dict(_billing()))
+    def __init__(self, folder: Path, database_url: str) -> None:
         self.clock = TestClock()
         self.clock.moment = datetime.now(UTC)
         self.work = workload()
@@ -148,25 +149,21 @@ class _Outside:
         ).send(request)
 
 
-def _billing() -> dict[str, object]:
-    register()
-    from connectors.registry import BILLING
-
-    return dict(BILLING)
-
-
 @pytest.fixture
 def storm(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SmallStorm]:
     """Give a small storm that has billed once and corrected afterwards."""
     monkeypatch.setattr("torture.chaos.workload.NEVER_TOLD", 0.0)
-    storm = SmallStorm(tmp_path, database_url, monkeypatch)
-    storm.post(storm.work.begin())
-    storm.play(60)
-    storm.bill()
-    storm.play(60)
-    yield storm
+    # What is registered for the storm is there for nobody else.
+    with mock.patch.dict(BILLING):
+        register()
+        storm = SmallStorm(tmp_path, database_url)
+        storm.post(storm.work.begin())
+        storm.play(60)
+        storm.bill()
+        storm.play(60)
+        yield storm
     storm.line.database.close()
 
 
