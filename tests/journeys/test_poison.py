@@ -193,8 +193,7 @@ def test_every_stage_sets_aside_what_has_stopped_the_worker_five_times(
         assert told.startswith(f"{stage.name} has stopped the worker 5 times")
         assert row["since_at"] == now
         assert row["next_at"] == NEVER or row["state"] != state
-    with office.line.database.read() as connection:
-        assert not worker.waiting(connection, stage, office.clock.now())
+    assert stage not in worker.busy_stages(office.line)
 
 
 def begin(office: Office) -> None:
