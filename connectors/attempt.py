@@ -93,8 +93,14 @@ class Attempt:
             intended, self.push, abilities.key_life, abilities.settles_after, now
         ):
             return intended
-        self.mark(intended, "absent")
-        return self.intend(intended.operation)
+
+        def renewed(connection: Connection, now: datetime) -> Intent:
+            pushing.mark(connection, intended, "absent", now)
+            generation = intended.generation + 1
+            operation = intended.operation
+            return pushing.intend(connection, self.push, operation, now, generation=generation)
+
+        return self.write(renewed)
 
     def with_a_key_that_holds(self, intended: Intent, *, is_absent: bool) -> Intent:
         """Return an uncertain intent, or the next one of its kind, that may be tried (again) now.

@@ -105,7 +105,8 @@ class Pusher(Attempt):
             self.must_be_there(intended, remote)
             return remote
         found = None
-        if intended.is_uncertain or self.push.revision > 1 or self.push.restored is not None:
+        is_first = intended.generation == 1 and self.push.revision == 1
+        if intended.is_uncertain or not is_first or self.push.restored is not None:
             self.renew()
             found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
         if intended.is_uncertain or self.push.has_forgotten(intended):

@@ -109,7 +109,8 @@ def has_tried(connection: Connection, row: Mapping[Any, Any]) -> bool:
     tried = connection.execute(
         select(intent.c.operation).where(
             intent.c.invoice_id == row["id"],
-            intent.c.state.in_(("sent", "uncertain", "refused")),
+            # One that was given up for a new key may have got half-way.
+            intent.c.state.in_(("sent", "uncertain", "refused", "absent")),
             or_(*(intent.c.operation.startswith(each) for each in _THERE)),
         )
     ).scalars()

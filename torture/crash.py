@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -38,12 +39,17 @@ PAIRS_AT_ONCE: Final = 8
 """How many second faults of one first fault are played in one go: they share what came before."""
 LINES_PER_CALL: Final = 4
 """How many lines the misbehaving billing system takes at once: a thousand in a small way."""
-FIRST_AT_ONCE: Final = 60
+FIRST_AT_ONCE: Final = 12
 """How many first faults of one scenario are played in one go."""
+EXPECTED_SECONDS: Final = 0.05
+"""What a schedule is taken to cost before any was measured."""
 
 
 def run(budget_seconds: float, seed: int) -> LayerResult:
-    """Play all single faults, then pairs until the budget is used; return figures and failures."""
+    """Play single faults, then pairs, until the budget is used; return figures and failures.
+
+    Where the budget does not suffice for all single faults, the figures say how many were left out.
+    """
     return Search(seed).run(budget_seconds)
 
 
@@ -63,33 +69,37 @@ class Search:
         self._calm: dict[str, State] = {}
         self._verdicts: dict[str, Verdicts] = {}
         self._points = 0
+        self._singles: dict[str, list[Blow]] = {}
+        """By scenario, all single faults."""
         self._pairs: dict[str, dict[Blow, list[Blow]]] = {}
         """By scenario and first blow, the second blows that are still to be played."""
 
-    def run(self, budget_seconds: float) -> LayerResult:
-        """Play until the budget is used; all single faults in any case."""
+    def run(self, budget_seconds: float | None) -> LayerResult:
+        """Play until the budget is used; without one, just all single faults."""
         began_at = time.monotonic()
-        until = began_at + budget_seconds
+        until = None if budget_seconds is None else began_at + budget_seconds
         with quick(), tempfile.TemporaryDirectory() as folder:
             results = Path(folder) / "results"
             for name in self._scenarios:
                 (Path(folder) / name).mkdir()
                 self._verdicts[name] = Verdicts(Path(folder) / name)
-                self._singles(name, results)
+                self._play_calmly(name)
+            self._play_singles(results, until)
             in_all = sum(len(each) for first in self._pairs.values() for each in first.values())
-            while time.monotonic() < until and self._some_pairs(results):
+            while until is not None and self._some_pairs(results, until):
                 pass
             figures = self._figures(in_all, time.monotonic() - began_at)
         return LayerResult(NAME, figures, self.failures)
 
-    def _figures(self, in_all: int, seconds: float) -> dict[str, int | float | str]:
+    def _figures(self, pairs: int, seconds: float) -> dict[str, int | float | str]:
         return {
             "scenarios": len(self._scenarios),
             "points": self._points,
             "schedules": sum(self.plays.values()),
             "singles": self.plays[1],
+            "singles in all": sum(len(each) for each in self._singles.values()),
             "pairs": self.plays[2],
-            "pairs in all": in_all,
+            "pairs in all": pairs,
             "different outcomes": sum(each.count() for each in self._verdicts.values()),
             "kinds of faults": len(self.faults),
             "seconds": round(seconds, 1),
@@ -97,61 +107,75 @@ class Search:
             **{f"fault {kind}": times for kind, times in sorted(self.faults.items())},
         }
 
-    def _singles(self, name: str, results: Path) -> None:
-        """Play a scenario with every single fault."""
-        # The calm play must be judged before anything can be compared with it.
-        calm = Explorer(SCENARIOS[name], results, wants=lambda blows: False)
+    def _play_calmly(self, name: str) -> None:
+        """Play a scenario without faults: what everything else is compared with."""
+        calm = Explorer(SCENARIOS[name], Path(os.devnull), wants=lambda blows: False)
         played = calm.play()
         if calm.calm is None or played.broken:
             self.failures.append(f"{name}: the calm play: {'; '.join(played.broken)}")
             return
         self._calm[name] = calm.calm
         self._points += len(played.after)
-        explorer = Explorer(
-            SCENARIOS[name],
-            results,
-            wants=lambda blows: len(blows) == 1 and self._random.randrange(self._one_in) == 0,
-            side_by_side=SIDE_BY_SIDE,
-            calm=self._calm[name],
-            verdicts=self._verdicts[name],
-        )
-        explorer.play()
-        self._pairs[name] = {}
-        for each in self._collected(results):
-            second = [Blow(point, fault) for point, faults in each.after for fault in faults]
-            self._random.shuffle(second)
-            self._pairs[name][each.blows[0]] = second
+        self._singles[name] = [
+            Blow(point, fault) for point, faults in played.after for fault in faults
+        ]
 
-    def _some_pairs(self, results: Path) -> bool:
-        """Play some pairs of each scenario; return False if there were none left."""
+    def _play_singles(self, results: Path, until: float | None) -> None:
+        """Play every scenario with every single fault, or with as many as there is time for."""
+        left = sum(len(each) for each in self._singles.values())
+        seconds_each, began_at = EXPECTED_SECONDS, time.monotonic()
+        for name, every in self._singles.items():
+            many = len(every) // self._one_in
+            if until is not None:
+                share = (until - time.monotonic()) / (left * seconds_each)
+                many = min(many, round(many * max(share, 0)))
+            left -= len(every)
+            chosen = set(self._random.sample(every, many))
+            self._explore(name, results, {blow: set() for blow in chosen}, pairs=False)
+            self._pairs[name] = {}
+            for each in self._collected(results):
+                second = [Blow(point, fault) for point, faults in each.after for fault in faults]
+                self._random.shuffle(second)
+                # What breaks by itself need not be tried in company.
+                self._pairs[name][each.blows[0]] = [] if each.broken else second
+            if self.plays[1]:
+                seconds_each = (time.monotonic() - began_at) / self.plays[1]
+
+    def _some_pairs(self, results: Path, until: float) -> bool:
+        """Play some pairs of each scenario; return False if none or no time was left."""
         has_played = False
         for name, first in self._pairs.items():
             left = sorted(blow for blow, second in first.items() if second)
-            if not left:
+            if not left or time.monotonic() > until:
                 continue
             chosen: dict[Blow, set[Blow]] = {}
             for blow in self._random.sample(left, min(FIRST_AT_ONCE, len(left))):
                 chosen[blow] = set(first[blow][:PAIRS_AT_ONCE])
                 del first[blow][:PAIRS_AT_ONCE]
-            self._play_pairs(name, chosen, results)
+            self._explore(name, results, chosen, pairs=True)
+            list(self._collected(results))
             has_played = True
         return has_played
 
-    def _play_pairs(self, name: str, chosen: dict[Blow, set[Blow]], results: Path) -> None:
-        def wants(blows: Blows) -> bool:
-            return blows[0] in chosen and (len(blows) == 1 or blows[1] in chosen[blows[0]])
+    def _explore(
+        self, name: str, results: Path, chosen: Mapping[Blow, Collection[Blow]], *, pairs: bool
+    ) -> None:
+        """Play a scenario with the chosen first faults, or with their second ones."""
 
-        explorer = Explorer(
+        def wants(blows: Blows) -> bool:
+            first, *others = blows
+            return first in chosen and all(blow in chosen[first] for blow in others)
+
+        most = 2 if pairs else 1
+        Explorer(
             SCENARIOS[name],
             results,
-            wants=lambda blows: len(blows) <= 2 and wants(blows),
-            reports=lambda blows: len(blows) == 2,
+            wants=lambda blows: len(blows) <= most and wants(blows),
+            reports=lambda blows: len(blows) == most,
             side_by_side=SIDE_BY_SIDE,
             calm=self._calm[name],
             verdicts=self._verdicts[name],
-        )
-        explorer.play()
-        list(self._collected(results))
+        ).play()
 
     def _collected(self, results: Path) -> Iterator[Played]:
         """Yield what the children have written since the last time, and count it."""
@@ -191,7 +215,7 @@ def schedule_from(text: str) -> tuple[str, list[tuple[str, str]]]:
 def main() -> int:
     """Play what the command line asks for; return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=150)
+    parser.add_argument("--seconds", type=float, help="without: just all single faults")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--one-in", type=int, default=1, help="of the single faults")
     parser.add_argument("--replay", help="a schedule, as a failure names it")

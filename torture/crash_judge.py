@@ -190,6 +190,10 @@ def _remote(firm: Firm) -> list[Any]:
         ]
         name = row["metadata"]["billhook_reference"]
         here.append([name, row["status"], row["amount_paid"], row["total"], lines])
+    for note in book.table("credit_notes").values():
+        name = note["metadata"].get("billhook_reference", "")
+        credited = book.invoice(note["invoice"])["metadata"]["billhook_reference"]
+        here.append([name, note["status"], note["type"], note["amount"], credited])
     return sorted(here, key=json.dumps)
 
 

@@ -116,6 +116,10 @@ def _touch(firm: Firm) -> None:
     firm.billing.happen("touch", OCTOBER)
 
 
+def _with_credit_notes(rules: str) -> str:
+    return rules.replace("approval: by hand", "approval: by hand\ncorrections: credit note")
+
+
 def _with_a_fee(rules: str) -> str:
     return rules.replace("rules:\n", FEES)
 
@@ -179,6 +183,12 @@ SCENARIOS: Final = {
             partial(_firm, after_push="finalize"),
             (posted(worklog(2, 2400, version=2, ben=True)), SETTLE, *BILL),
             (*HOURS, *BILL),
+        ),
+        Scenario(
+            "credit",
+            partial(_firm, edit=_with_credit_notes, after_push="finalize"),
+            (posted(worklog(1, 900, version=2)), SETTLE, *BILL, MAIL, SETTLE),
+            (*HOURS, *BILL, MAIL, SETTLE),
         ),
         Scenario(
             "amend",
