@@ -72,6 +72,7 @@ class People:
     def change_there(self, which: int) -> None:
         """Change the text of a draft at Stripe itself."""
         book = self._world.firm.stripe.book
+        self._world.forget_copy()
         for row in self._world.remote("change there")[which : which + 1]:
             for line in book.table("lines")[row["remote_id"]]["data"][:1]:
                 line["description"] = f"{line['description']}, as agreed"
