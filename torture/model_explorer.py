@@ -44,8 +44,8 @@ ON_THE_ROAD: Final = 0.5
 """How often a step is taken because of where it leads to."""
 PATIENCE: Final = 12
 """How many steps are taken towards one pair before another one is aimed at."""
-WORKED_AWAY: Final = ("draft", "blocked", "approved", "amended")
-"""The states in which a worker takes the line of what was removed away."""
+FIRST: Final = {"restore": ("remove",), "late delivery": ("edit that is told late",)}
+"""What must have been done, without a worker having come, before something can be."""
 
 Move = tuple[str, tuple[int, ...], bool]
 """A step, its numbers, and whether the worker works afterwards."""
@@ -149,10 +149,9 @@ def _towards_aim(
         return None
     coverage.patience -= 1
     event, state = coverage.aim
-    # What is to be restored is removed first; on a draft its line is there until a worker comes.
-    for name in (event, *(("remove",) if event == "restore" else ())):
+    for name in (event, *FIRST.get(event, ())):
         if numbers := _hitting(world.steps[name], state, rng):
-            works = state not in WORKED_AWAY if name == "remove" else rng.random() < 0.5
+            works = name == event and rng.random() < 0.5
             return (name, numbers[0], works), list(world.steps[name].hits(*numbers[0]))
     return _on_the_road(world, rng, state)
 

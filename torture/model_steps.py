@@ -65,7 +65,6 @@ class Steps:
         for_phases = on_lines - {"held", "blocked"} | {"no line"}
         entry = (ENTRIES,)
         one = partial(Step, can_hit=on_lines)
-        wherever = partial(Step, can_hit=anywhere)
         return [
             Step(
                 "log",
@@ -81,7 +80,7 @@ class Steps:
             one("other day", (ENTRIES, len(DAYS)), world.move_day, self._there),
             one("other issue", (ENTRIES, ISSUES), world.move, self._there),
             one("remove", entry, world.remove, self._there),
-            wherever("restore", entry, world.restore, self._gone),
+            Step("restore", entry, world.restore, self._gone, on_lines - {"held"} | {"no line"}),
             one("edit that is told late", entry, world.hold_back, self._there),
             one("late delivery", (6,), world.release, self._of_late),
             one("repeat", entry, partial(world.repeat, False), self._told),
