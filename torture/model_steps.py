@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .model_ledger import STATES, SYSTEM_STATES
-from .model_people import ALL, EDITED, EDITS
+from .model_people import ALL, CHANGEABLE, EDITED, EDITS
 from .model_truth import PROJECTS, Entry
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class Steps:
                 "change there",
                 (3,),
                 people.change_there,
-                partial(self._can, "change there"),
-                frozenset({"draft there", "amended"}),
+                self._changeable,
+                CHANGEABLE,
             ),
             *(
                 Step(
@@ -188,6 +188,10 @@ class Steps:
     def _edited(self, which: int) -> list[str]:
         found = self._world.people.edited()[which : which + 1]
         return [self._world.ledger.state_of_invoice(invoice) for _, invoice in found]
+
+    def _changeable(self, which: int) -> list[str]:
+        found = self._world.people.changeable()[which : which + 1]
+        return [self._world.ledger.state_of_invoice(row["id"]) for row in found]
 
     def _in_conflict(self, which: int) -> list[str]:
         return ["conflict" for _ in self._world.people.conflicts()[which : which + 1]]
