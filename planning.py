@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 import worker
 from ledger import changes, versions
+from ledger.claims import in_state
 from ledger.database import Database
 from ledger.facts import ask_again
 from ledger.ports import NoDoorbell
@@ -157,7 +158,7 @@ _DONE: Final = {"map": "priced", "assemble": "customers assembled"}
 def _waiting(line: Line, stage: Stage) -> int:
     query = select(func.count()).select_from(stage.table)
     with line.database.read() as connection:
-        return connection.scalar(query.where(stage.table.c.state == stage.state)) or 0
+        return connection.scalar(query.where(in_state(stage.table, stage.state))) or 0
 
 
 class _StandingClock:

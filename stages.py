@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import Table, exists, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import tables
-from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, Claim, renew
+from ledger.claims import LEASE_SECONDS, MOST_ATTEMPTS, Claim, renew, waits
 from ledger.database import Database
 from ledger.errors import StaleClaimError
 from ledger.ports import Clock
@@ -34,6 +34,12 @@ class Stage:
     """A further condition, given the present moment."""
     hopeless: dict[str, Any] = field(default_factory=lambda: {"state": "failed"})
     """What becomes of a row that has failed again and again; empty: it is tried for ever."""
+
+    def has_work(self, now: datetime) -> Any:
+        """Return the query that gives the stage's name if any row waits for it that is free now."""
+        rows = select(self.table.c.id).where(waits(self.table, self.state, now))
+        rows = rows if self.only is None else rows.where(self.only(now))
+        return select(literal(self.name)).where(exists(rows))
 
     def because(self, reason: str) -> dict[str, str]:
         """Return the column that tells people of a row what is the matter with it."""

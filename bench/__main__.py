@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from .accepting import accept
+from .auditing import audit
 from .growing import grow
 from .places import Place, places
 from .planning import plan
@@ -28,6 +29,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "plan": plan,
     "push": push,
     "grow": grow,
+    "audit": audit,
     "wake": wake,
 }
 """What is measured, by the name that `--only` takes. A new one is a file and a line here."""

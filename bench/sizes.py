@@ -32,6 +32,8 @@ class Size:
     planned: int
     """How many events a plan prices again; then ten times as many."""
     wakes: int
+    audited: int
+    """How many entries the larger ledger that is audited holds."""
 
 
 FULL: Final = Size(
@@ -48,6 +50,7 @@ FULL: Final = Size(
     pages=200,
     planned=100_000,
     wakes=50,
+    audited=100_000,
 )
 QUICK: Final = Size(
     rounds=3,
@@ -63,6 +66,7 @@ QUICK: Final = Size(
     pages=100,
     planned=10_000,
     wakes=20,
+    audited=30_000,
 )
 TINY: Final = Size(
     rounds=1,
@@ -78,4 +82,5 @@ TINY: Final = Size(
     pages=2,
     planned=20,
     wakes=2,
+    audited=80,
 )

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from connectors.github.stand_in import TOKEN as GITHUB_TOKEN
 from connectors.http import OutgoingHttp, Request, Response
 from connectors.jira.stand_in import TOKEN as JIRA_TOKEN
+from ledger.claims import in_state
 from ledger.database import Database
 from ledger.errors import ConnectorError
 from worker import STAGES
@@ -96,7 +97,7 @@ class Site:
 
 
 def _is_waiting(connection: Connection, stage: Any, now: datetime) -> bool:
-    condition = stage.table.c.state == stage.state
+    condition = in_state(stage.table, stage.state)
     if stage.only is not None:
         condition &= stage.only(now)
     return (

@@ -17,10 +17,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, or_, select, update
 
 from .auditlog import note
-from .claims import Claim, hold_one, released
+from .claims import Claim, hold_one, needing, released
 from .corrections import LineItem
 from .errors import BillhookError
 from .events import as_utc_text
+from .frozen import remember
 from .handwork import IDLE
 from .homes import Home, Period
 from .invoices import draft_from_json
@@ -149,10 +150,9 @@ def hand_back(
         .values(state="withdrawn", invoice_id=None, billed_revision=None)
     )
     connection.execute(
-        update(line_item)
-        .where(added)
-        .values(state="open", invoice_id=None, billed_revision=None)
+        update(line_item).where(added).values(state="open", invoice_id=None, billed_revision=None)
     )
+    remember(connection, row["id"])
     connection.execute(
         update(intent)
         .where(
@@ -233,6 +233,7 @@ def conflict(
             reasons=[reason_of({**row, "conflict": found})],
             revision=row["revision"] + 1,
             problem=None,
+            **needing(invoice, now, is_needed=True),
             **released(now),
         )
     )
@@ -256,6 +257,7 @@ def open_again(connection: Connection, row: Mapping[Any, Any]) -> None:
     if row["pushed_content"] is not None:
         lines = lines.where(line_item.c.billed_revision == row["revision"])
     connection.execute(lines.values(state="open", billed_revision=None))
+    remember(connection, row["id"])
 
 
 def reason_of(row: Mapping[Any, Any]) -> str:

@@ -3,7 +3,7 @@
 A claim is one conditional UPDATE that writes a fresh token into the rows. Whoever finishes
 must still hold that token (the fence); otherwise the lease ran out and somebody else has
 the rows. Attempts are counted when work begins, so that a row that kills its worker is
-set aside in the end (decision 0034).
+set aside in the end (decision 0039).
 """
 
 from __future__ import annotations
@@ -44,10 +44,15 @@ class Claim:
         return bool(self.ids)
 
 
+def in_state(table: Table, state: str | tuple[str, ...]) -> Any:
+    """Return the condition that a row is in (one of) these states."""
+    return table.c.state == state if isinstance(state, str) else table.c.state.in_(state)
+
+
 def waits(table: Table, state: str | tuple[str, ...], now: datetime) -> Any:
     """Return the condition under which a row, in (one of) these states, may be claimed now."""
     return and_(
-        table.c.state == state if isinstance(state, str) else table.c.state.in_(state),
+        in_state(table, state),
         table.c.next_at <= now,
         or_(table.c.lease_until.is_(None), table.c.lease_until < now),
     )

@@ -1,379 +1,28 @@
 """What waits for a person: the one list, with reason, age, amount at risk and the way to go on.
 
-`flask waiting`, the overview page, `GET /api/v1/held` and `/metrics` show it. Each kind of thing
-is one declaration in `_kinds`; nothing else knows what there is. Read-only.
+`flask waiting`, the overview page, `GET /api/v1/held` and `/metrics` show it. What kinds of things
+there are stands in `held_kinds.py`. Read-only.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    Table,
-    and_,
-    case,
-    exists,
-    func,
-    literal,
-    null,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Table, false, func, literal, or_, select
 
-from .amending import is_undecided
-from .approvals import by_rule
 from .claims import NEVER
 from .events import as_utc_text
-from .handwork import STANDING, UNDONE
+from .held_kinds import PASSED_OVER, kinds_of
 from .listings import money_json
 from .money import Money
-from .reopening import OPENED_AGAIN
-from .restoring import WAITS
-from .sums import HELD, HELD_OVER_A_CAP
-from .tables import (
-    customer,
-    delivery,
-    draft_edit,
-    fact,
-    hint,
-    invoice,
-    line_item,
-    poll,
-    report,
-    restoration,
-    stray,
-    subject,
-)
 
 SUMMED_UP_DAYS: Final = 7
 """How far back a summary of what was passed over reaches; all of it can be listed one by one."""
 NO_REASON: Final = "no reason was written down"
-UNKNOWN: Final = (
-    "nobody has told what this is, and its tool cannot be asked - give the endpoint a url and a "
-    "token in workspace.yaml, then activate the rules"
-)
-
-Tell = Callable[[RowMapping], str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of thing that waits for a person, and how to tell of it."""
-
-    table: Table
-    condition: ColumnElement[bool]
-    where: Tell
-    """The endpoint, customer or connector."""
-    what: Tell
-    reason: Callable[[RowMapping], str | None]
-    go_on: Tell
-    """The command with which a person has it go on."""
-    since: ColumnElement[datetime | None]
-    customer: ColumnElement[Any] | None = None
-    """Whose money it is, where one customer's can be named."""
-    minor: ColumnElement[Any] | None = None
-    """The amount at risk in minor units, with its currency."""
-    currency: ColumnElement[Any] | None = None
-
-
-def _since(table: Table, otherwise: ColumnElement[Any]) -> ColumnElement[Any]:
-    # What rested before this was written down has rested since then at least.
-    known = case((otherwise < NEVER, otherwise), else_=null())
-    return func.coalesce(table.c.since_at, known)
-
-
-def _named(column: str) -> Tell:
-    return lambda row: str(row[column])
-
-
-def _command(*words: str, last: str) -> Tell:
-    """Return what tells a command whose last word is a column of the row."""
-    return lambda row: " ".join(["flask", *words, shlex.quote(str(row[last]))])
-
-
-def _lines_of(condition: ColumnElement[bool]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """Return sum and currency of the open lines that fit; null where they are of several."""
-    open_lines = select(line_item.c.id).where(condition, line_item.c.state == "open")
-    one_currency = func.count(func.distinct(line_item.c.currency)) == 1
-    minor = open_lines.with_only_columns(func.sum(line_item.c.amount)).having(one_currency)
-    currency = open_lines.with_only_columns(func.min(line_item.c.currency)).having(one_currency)
-    return minor.scalar_subquery(), currency.scalar_subquery()
-
-
-_KEPT_BACK: Final = (
-    select(func.min(line_item.c.id))
-    .where(
-        # The first condition lets the index be used that only lines in a pool are in.
-        line_item.c.pool != "",
-        line_item.c.pool.startswith(HELD),
-        line_item.c.state != "withdrawn",
-    )
-    .group_by(line_item.c.customer, line_item.c.pool)
-    .having(func.sum(line_item.c.amount) != 0)
-)
-"""The first line of each pool of which something is held back, billed or not."""
-_pool = line_item.alias("of_the_pool")
-_KEPT_AMOUNT: Final = (
-    select(func.abs(func.sum(_pool.c.amount)))
-    .where(
-        _pool.c.customer == line_item.c.customer,
-        _pool.c.pool == line_item.c.pool,
-        _pool.c.state != "withdrawn",
-    )
-    .scalar_subquery()
-)
-_IS_MISSED: Final = exists(
-    select(subject.c.id).where(
-        subject.c.endpoint == fact.c.endpoint,
-        subject.c.about == fact.c.about,
-        subject.c.state == "held",
-    )
-)
-"""Somebody's work is held because of this unknown thing."""
-
-
-def _kinds(now: datetime) -> dict[str, Kind]:
-    """Return every kind of thing that waits for a person, in the order of the line."""
-    of_subject = _lines_of(line_item.c.subject_id == subject.c.id)
-    of_customer = _lines_of(line_item.c.customer == customer.c.key)
-    of_invoice = {
-        "customer": invoice.c.customer,
-        "minor": func.abs(invoice.c.total),
-        "currency": invoice.c.currency,
-    }
-    sync = _command("sync", last="endpoint")
-    retry = _command("invoices", "retry", last="reference")
-    resolve = _command("invoices", "resolve", "--keep", "theirs", last="reference")
-    return {
-        "restore": Kind(
-            table=restoration,
-            condition=restoration.c.ended_at.is_(None),
-            where=lambda _: "ledger",
-            what=lambda _: "pushing",
-            reason=lambda row: WAITS.format(copied_at=as_utc_text(row["copied_at"])),
-            go_on=lambda _: "flask sync --restored",
-            since=restoration.c.copied_at,
-        ),
-        "stray": Kind(
-            table=stray,
-            condition=stray.c.settled_at.is_(None),
-            where=_named("connector"),
-            what=_named("reference"),
-            reason=_named("reason"),
-            go_on=_command("invoices", "settle", last="remote_id"),
-            since=stray.c.found_at,
-            minor=stray.c.total,
-            currency=stray.c.currency,
-        ),
-        "poll": Kind(
-            table=poll,
-            condition=and_(poll.c.state == "waiting", poll.c.reason.is_not(None)),
-            where=_named("endpoint"),
-            what=lambda row: f"missed {row['what']} are not asked for",
-            reason=_named("reason"),
-            go_on=sync,
-            since=_since(poll, poll.c.polled_at),
-        ),
-        "delivery": Kind(
-            table=delivery,
-            condition=delivery.c.state.in_(("unsupported", "unreadable", "failed")),
-            where=_named("endpoint"),
-            what=lambda row: f"delivery {row['id']}",
-            reason=lambda row: row["reason"],
-            go_on=_command("events", "replay", last="id"),
-            since=delivery.c.received_at,
-        ),
-        "fact": Kind(
-            table=fact,
-            condition=and_(fact.c.state == "unknown", _IS_MISSED),
-            where=_named("endpoint"),
-            what=_named("about"),
-            reason=lambda row: row["reason"] or UNKNOWN,
-            # What has no reason was never asked: its tool cannot be.
-            go_on=lambda row: sync(row) if row["reason"] else "flask rules activate",
-            since=_since(fact, fact.c.next_at),
-        ),
-        "subject": Kind(
-            table=subject,
-            condition=subject.c.state.in_(("held", "failed")),
-            where=_named("endpoint"),
-            what=_named("name"),
-            reason=lambda row: row["reason"],
-            go_on=lambda row: _settle(row) if row["kind"] in OPENED_AGAIN else _remap(row),
-            since=_since(subject, subject.c.next_at),
-            customer=subject.c.customer,
-            minor=of_subject[0],
-            currency=of_subject[1],
-        ),
-        "customer": Kind(
-            table=customer,
-            condition=or_(customer.c.reason.is_not(None), customer.c.state == "failed"),
-            where=_named("key"),
-            what=lambda _: "its drafts are not assembled",
-            reason=lambda row: row["reason"],
-            go_on=lambda row: (
-                _command("invoices", "retry", "--customer", last="key")(row)
-                if row["state"] == "failed"
-                else _command("events", "remap", "--customer", last="key")(row)
-            ),
-            since=_since(customer, customer.c.next_at),
-            customer=customer.c.key,
-            minor=of_customer[0],
-            currency=of_customer[1],
-        ),
-        "invoice": Kind(
-            table=invoice,
-            condition=or_(
-                invoice.c.state == "blocked",
-                and_(
-                    invoice.c.state.in_(("draft", "canceled")),
-                    invoice.c.problem.is_not(None),
-                ),
-            ),
-            where=_named("customer"),
-            what=_named("reference"),
-            reason=lambda row: "; ".join(
-                [*(row["reasons"] if row["state"] == "blocked" else ()), row["problem"] or ""]
-            ).strip("; "),
-            go_on=lambda row: resolve(row) if is_undecided(row) else retry(row),
-            since=_since(invoice, invoice.c.created_at),
-            **of_invoice,
-        ),
-        "line": Kind(
-            table=draft_edit,
-            condition=and_(draft_edit.c.kind == "hold", draft_edit.c.state != UNDONE),
-            where=_named("customer"),
-            what=_named("said"),
-            reason=lambda row: (
-                f"held back by {row['made_by']} at {as_utc_text(row['made_at'])}"
-                + ("" if row["state"] == STANDING else ", and its line is gone")
-                + f" - let it go with `{_let_go(row)}`"
-            ),
-            go_on=lambda row: _let_go(row),
-            since=draft_edit.c.made_at,
-            customer=draft_edit.c.customer,
-        ),
-        "agreement": Kind(
-            table=line_item,
-            condition=line_item.c.id.in_(_KEPT_BACK),
-            where=_named("customer"),
-            what=lambda row: str(row["pool"]).removeprefix(HELD),
-            reason=lambda _: HELD_OVER_A_CAP,
-            go_on=lambda _: "flask rules activate",
-            since=line_item.c.created_at,
-            customer=line_item.c.customer,
-            minor=_KEPT_AMOUNT,
-            currency=line_item.c.currency,
-        ),
-        "approval": Kind(
-            table=invoice,
-            condition=and_(
-                invoice.c.state == "draft",
-                invoice.c.problem.is_(None),
-                or_(invoice.c.due_at <= now, invoice.c.schedule == "at once"),
-                ~by_rule(now),
-            ),
-            where=_named("customer"),
-            what=_named("reference"),
-            reason=lambda row: "; ".join(
-                [*row["warnings"], *(f"{name} approves it" for name in row["approvers"])]
-                or ["its period is over, and its customer's rules leave it to a person"]
-            ),
-            go_on=_command("invoices", "approve", last="reference"),
-            since=case(
-                (invoice.c.schedule == "at once", invoice.c.created_at), else_=invoice.c.due_at
-            ),
-            **of_invoice,
-        ),
-        "push": Kind(
-            table=invoice,
-            condition=and_(
-                invoice.c.state.in_(("approved", "pushed")), invoice.c.problem.is_not(None)
-            ),
-            where=_named("connector"),
-            what=_named("reference"),
-            reason=lambda row: row["problem"],
-            go_on=retry,
-            since=_since(invoice, invoice.c.created_at),
-            **of_invoice,
-        ),
-        "hint": Kind(
-            table=hint,
-            # One that waits for a system that has been away for long says so, too.
-            condition=or_(hint.c.state.in_(("held", "failed")), _goes_on_in_vain(hint)),
-            where=_named("endpoint"),
-            what=_named("subject"),
-            reason=lambda row: row["reason"],
-            go_on=sync,
-            since=_since(hint, hint.c.next_at),
-        ),
-        "report": Kind(
-            table=report,
-            condition=or_(report.c.state == "failed", _goes_on_in_vain(report)),
-            where=_named("endpoint"),
-            what=_named("marker"),
-            reason=lambda row: row["reason"],
-            go_on=sync,
-            since=_since(report, report.c.next_at),
-        ),
-    }
-
-
-def _goes_on_in_vain(table: Table) -> ColumnElement[bool]:
-    return and_(table.c.state == "waiting", table.c.since_at.is_not(None))
-
-
-_remap: Final = _command("events", "remap", last="id")
-_settle: Final = _command("events", "settle", "--keep", last="name")
-
-
-def _let_go(row: RowMapping) -> str:
-    on = shlex.quote(str(row["value"]["on"]))
-    return f"flask invoices edit {on} --let-go {row['id']}"
-
-
-PASSED_OVER: Final = {
-    "ignored": Kind(
-        table=delivery,
-        condition=delivery.c.state == "ignored",
-        where=_named("endpoint"),
-        what=lambda row: f"delivery {row['id']}",
-        reason=lambda row: row["reason"],
-        go_on=_command("events", "replay", last="id"),
-        since=delivery.c.received_at,
-    ),
-    "unmatched": Kind(
-        table=hint,
-        condition=hint.c.state == "unmatched",
-        where=_named("endpoint"),
-        what=_named("subject"),
-        reason=lambda row: row["reason"],
-        go_on=_command("sync", last="endpoint"),
-        since=hint.c.next_at,
-    ),
-    "flagged": Kind(
-        table=subject,
-        # Work that was opened again after it was billed, and stays billed.
-        condition=and_(subject.c.state == "priced", subject.c.kind.in_(OPENED_AGAIN)),
-        where=_named("endpoint"),
-        what=_named("name"),
-        reason=lambda row: row["reason"],
-        go_on=_command("events", "settle", "--take-back", last="name"),
-        since=subject.c.next_at,
-        customer=subject.c.customer,
-    ),
-}
-"""What earns nothing, for a reason. Nobody has to look at it: it is summed up, so that the list
-does not drown in it, and listed one by one for whoever asks."""
-
-HELD_KINDS: Final = tuple(_kinds(NEVER))
+HELD_KINDS: Final = tuple(kinds_of(NEVER))
 """Everything that waits for a person, in the order of the line."""
 ALL_KINDS: Final = (*HELD_KINDS, *PASSED_OVER)
 
@@ -445,10 +94,16 @@ class PassedOver:
         }
 
 
+def needs_a_person(table: Table) -> ColumnElement[bool]:
+    """Return the condition under which a row of a table is in the list, whatever the time is."""
+    kinds = {name: kind for name, kind in kinds_of(NEVER).items() if name != "approval"}
+    return or_(false(), *(kind.condition for kind in kinds.values() if kind.table is table))
+
+
 def count_held(connection: Connection, now: datetime) -> dict[str, Count]:
     """Return how many things of each kind wait for a person."""
     counts = {}
-    for name, kind in _kinds(now).items():
+    for name, kind in kinds_of(now).items():
         query = select(func.count(), func.min(kind.since)).where(kind.condition)
         count, oldest_at = connection.execute(query.select_from(kind.table)).one()
         counts[name] = Count(count, oldest_at)
@@ -469,16 +124,21 @@ def list_held(
     `after` is the key of the last one seen; raise ValueError if it is none. `kinds` may also name
     what was passed over. With a customer only what is about one customer's money is listed.
     """
-    wanted, after_id = list(kinds or HELD_KINDS), 0
+    wanted, reached, after_id = list(kinds or HELD_KINDS), "", 0
     if after is not None:
-        name, _, number = after.partition(":")
-        after_id = int(number)
-        wanted = wanted[wanted.index(name) :]
+        reached, _, number = after.partition(":")
+        after_id, start = int(number), ALL_KINDS.index(reached)
+        wanted = [name for name in wanted if ALL_KINDS.index(name) >= start]
     found: list[Held] = []
     for name in wanted:
-        limited = limit - len(found)
-        found += first_held(connection, name, limited, now, after_id=after_id, customer=customer)
-        after_id = 0
+        found += first_held(
+            connection,
+            name,
+            limit - len(found),
+            now,
+            after_id=after_id if name == reached else 0,
+            customer=customer,
+        )
         if len(found) == limit:
             break
     return found
@@ -494,7 +154,7 @@ def first_held(
     customer: str | None = None,
 ) -> list[Held]:
     """Return the first things of one kind that wait for a person."""
-    kind = (_kinds(now) | PASSED_OVER)[name]
+    kind = (kinds_of(now) | PASSED_OVER)[name]
     if customer is not None and kind.customer is None:
         return []
     query = (

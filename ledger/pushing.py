@@ -21,6 +21,7 @@ from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
 from .facts import wake
+from .frozen import remember
 from .invoices import InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
@@ -160,6 +161,7 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
         changed(connection, [row["customer"]], now)
         return False
     connection.execute(update(invoice).where(invoice.c.id == row["id"]).values(is_frozen=True))
+    remember(connection, row["id"])
     return True
 
 
@@ -390,6 +392,15 @@ def take_back(
             **released(now),
         )
     )
+    # What was still open of this revision is over. Of an amended draft something may have come.
+    in_doubt = intent.c.state.in_(("sent", "uncertain"))
+    of_this = intent.c.operation.endswith(f":{push.revision}")
+    over = "absent" if push.before is None else "refused"
+    connection.execute(
+        update(intent)
+        .where(intent.c.invoice_id == push.invoice_id, of_this, in_doubt)
+        .values(state=over, reason=problem, changed_at=now)
+    )
     wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
     note(
         connection,
@@ -440,7 +451,10 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
         .values(
             problem=None,
             next_at=now,
-            sync_at=case((invoice.c.state == "pushed", literal(now, invoice.c.sync_at.type))),
+            sync_at=case(
+                (invoice.c.state == "pushed", literal(now, invoice.c.sync_at.type)),
+                else_=invoice.c.sync_at,
+            ),
             **AFRESH,
         )
     )

@@ -215,6 +215,7 @@ invoice = Table(
     Column("warnings", CanonicalJson, nullable=False),  # why it is not approved automatically
     Column("content", CanonicalJson, nullable=False),
     Column("content_hash", String(64), nullable=False),
+    Column("billed_hash", String(64)),  # of its billed lines, see `frozen.py`
     Column("revision", Integer, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("net", BigInteger, nullable=False, server_default="0"),  # without taxes

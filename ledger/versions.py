@@ -5,6 +5,7 @@ A platform's disk vanishes and a price must stay explainable, so the texts thems
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -14,11 +15,17 @@ from sqlalchemy import Connection, insert, select, update
 from .auditlog import note
 from .claims import released
 from .database import insert_for
+from .events import canonical_json
 from .facts import wake
 from .tables import activation, customer, mapping_version, subject
 
 JUDGED_AGAIN: Final = subject.c.state.in_(("waiting", "held", "failed"))
 """The condition of subjects that new rules judge without being asked to."""
+
+
+def version_of(files: Mapping[str, str]) -> str:
+    """Return the SHA-256 over names and texts: the same files are the same version."""
+    return hashlib.sha256(canonical_json(dict(files)).encode()).hexdigest()
 
 
 def activate(

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from ledger.errors import ConfigurationError
-from ledger.events import UNDOES, Event, canonical_json
+from ledger.events import UNDOES, Event
+from ledger.versions import version_of
 
 from . import trials, words
 from .checking import customer_of
@@ -67,7 +67,7 @@ class Book:
     ) -> None:
         self.files: Mapping[str, str] = MappingProxyType(dict(files))
         """Name -> text as loaded; files in subfolders with their folder: `rates/standard.yaml`."""
-        self.version = hashlib.sha256(canonical_json(dict(files)).encode()).hexdigest()
+        self.version = version_of(files)
         """SHA-256 over names and texts: the same files are the same version."""
         self.workspace = workspace
         self.customers: Mapping[str, Customer] = MappingProxyType(

@@ -28,7 +28,7 @@ from connectors.registry import BILLING
 from .billing.connector import register
 from .crash_explore import Blow, Blows, Explorer, Played, played_from_json, replay
 from .crash_firm import quick_processes
-from .crash_judge import State
+from .crash_judge import State, Verdicts
 from .crash_scenarios import SCENARIOS
 from .results import LayerResult
 
@@ -61,6 +61,7 @@ class Search:
         self.faults: Counter[str] = Counter()
         self.failures: list[str] = []
         self._calm: dict[str, State] = {}
+        self._verdicts: dict[str, Verdicts] = {}
         self._points = 0
         self._pairs: dict[str, dict[Blow, list[Blow]]] = {}
         """By scenario and first blow, the second blows that are still to be played."""
@@ -72,27 +73,29 @@ class Search:
         with quick(), tempfile.TemporaryDirectory() as folder:
             results = Path(folder) / "results"
             for name in self._scenarios:
+                (Path(folder) / name).mkdir()
+                self._verdicts[name] = Verdicts(Path(folder) / name)
                 self._singles(name, results)
             in_all = sum(len(each) for first in self._pairs.values() for each in first.values())
             while time.monotonic() < until and self._some_pairs(results):
                 pass
-        seconds = time.monotonic() - began_at
-        return LayerResult(
-            NAME,
-            {
-                "scenarios": len(self._scenarios),
-                "points": self._points,
-                "schedules": sum(self.plays.values()),
-                "singles": self.plays[1],
-                "pairs": self.plays[2],
-                "pairs in all": in_all,
-                "kinds of faults": len(self.faults),
-                "seconds": round(seconds, 1),
-                "milliseconds each": round(1000 * seconds / max(sum(self.plays.values()), 1), 1),
-                **{f"fault {kind}": times for kind, times in sorted(self.faults.items())},
-            },
-            self.failures,
-        )
+            figures = self._figures(in_all, time.monotonic() - began_at)
+        return LayerResult(NAME, figures, self.failures)
+
+    def _figures(self, in_all: int, seconds: float) -> dict[str, int | float | str]:
+        return {
+            "scenarios": len(self._scenarios),
+            "points": self._points,
+            "schedules": sum(self.plays.values()),
+            "singles": self.plays[1],
+            "pairs": self.plays[2],
+            "pairs in all": in_all,
+            "different outcomes": sum(each.count() for each in self._verdicts.values()),
+            "kinds of faults": len(self.faults),
+            "seconds": round(seconds, 1),
+            "milliseconds each": round(1000 * seconds / max(sum(self.plays.values()), 1), 1),
+            **{f"fault {kind}": times for kind, times in sorted(self.faults.items())},
+        }
 
     def _singles(self, name: str, results: Path) -> None:
         """Play a scenario with every single fault."""
@@ -110,6 +113,7 @@ class Search:
             wants=lambda blows: len(blows) == 1 and self._random.randrange(self._one_in) == 0,
             side_by_side=SIDE_BY_SIDE,
             calm=self._calm[name],
+            verdicts=self._verdicts[name],
         )
         explorer.play()
         self._pairs[name] = {}
@@ -144,6 +148,7 @@ class Search:
             reports=lambda blows: len(blows) == 2,
             side_by_side=SIDE_BY_SIDE,
             calm=self._calm[name],
+            verdicts=self._verdicts[name],
         )
         explorer.play()
         list(self._collected(results))

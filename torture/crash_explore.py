@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .crash_judge import State, judged, state_of
+from .crash_judge import State, Verdicts, judged, state_of
 from .crash_scenarios import SCENARIOS, Scenario
 from .effects import Effect
 
@@ -89,6 +89,7 @@ class Explorer:
     """Whether what came of these blows is judged, and not only passed through."""
     side_by_side: int = 1
     calm: State | None = None
+    verdicts: Verdicts | None = None
     _blows: Blows = ()
     _hit: tuple[str, ...] = ()
     _after: list[tuple[int, Sequence[str]]] = field(default_factory=list)
@@ -105,7 +106,7 @@ class Explorer:
             broken: list[str] = []
             self.scenario.play(firm)
             if self.reports(self._blows):
-                broken = judged(firm, self.calm)
+                broken = judged(firm, self.calm, self.verdicts)
             if not self._blows:
                 self.calm = state_of(firm)
         except Exception as error:

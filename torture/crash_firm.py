@@ -10,22 +10,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
 
 import clock
 import worker
@@ -35,7 +31,7 @@ from connectors.stand_in import InProcess
 from connectors.stripe.stand_in import StripeStandIn
 from connectors.stripe.stand_in.hooks import Hooks, signature
 from connectors.stripe.stand_in.rig import BASE as STRIPE
-from ledger import amending, approvals, database, pushing, tables, versions
+from ledger import amending, approvals, pushing, tables, versions
 from ledger.claims import LEASE_SECONDS, NEVER
 from ledger.inbox import Inbox
 from line import Line
@@ -49,8 +45,9 @@ from .billing.port import InProcessBilling
 from .billing.profiles import PROFILES, REAL
 from .billing.store import Store
 from .billing.system import TOKEN, BillingSystem
+from .crash_database import fresh_database
 from .crash_sites import MisbehavingBilling, Proxied, ProxiedStripe
-from .effects import CountedDatabase, CountedDoorbell, CountedHttp, Crash, Effects, Site
+from .effects import CountedDoorbell, CountedHttp, Crash, Effects, Site
 
 SECRET: Final = "only-torture-knows-this"
 STRIPE_KEY: Final = "sk_test_of_the_crash_points"
@@ -227,7 +224,7 @@ class Firm:
         }
         self.acknowledged: list[tuple[str, str]] = []
         """Endpoint and hash of each body whose sender has heard a 2xx."""
-        self.database = _database(self.effects)
+        self.database = fresh_database(self.effects)
         self.start()
         self._activate()
 
@@ -311,8 +308,8 @@ class Firm:
     def decide(self) -> None:
         """Let what somebody else has made of a draft stand, as a person does who was asked."""
         with self.line.database.read() as connection:
-            query = select(tables.invoice.c.reference).where(tables.invoice.c.conflict.is_not(None))
-            asked = list(connection.scalars(query))
+            rows = connection.execute(select(tables.invoice)).mappings().all()
+        asked = [row["reference"] for row in rows if amending.is_undecided(row)]
         for reference in asked:
             decide = partial(amending.resolve, reference=reference, keep="theirs", actor="mia")
             self.line.database.write(partial(decide, now=self.time.now()))
@@ -449,46 +446,3 @@ def quick_processes() -> Iterator[None]:
         mock.patch("line.RULES_SECONDS", -1.0),
     ):
         yield
-
-
-@cache
-def _template() -> bytes:
-    """Return an empty database of the newest schema."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "template.sqlite3"
-        database.upgrade(f"sqlite:///{path}")
-        file, memory = sqlite3.connect(path), sqlite3.connect(":memory:")
-        file.backup(memory)
-        file.close()
-        content = memory.serialize()
-        memory.close()
-    return content
-
-
-@cache
-def _shared() -> tuple[sqlite3.Connection, Engine]:
-    """Return the one connection in memory of this process, and the engine on it.
-
-    It is made once, because an engine that has compiled its statements is quick.
-    """
-    # As on disk: no transaction that the ledger has not begun, and foreign keys hold.
-    connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    connection.execute("PRAGMA foreign_keys=ON")
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: connection,
-        poolclass=StaticPool,
-        hide_parameters=True,
-        query_cache_size=5000,
-    )
-    event.listen(engine, "begin", database._begin_sqlite)
-    return connection, engine
-
-
-def _database(effects: Effects) -> CountedDatabase:
-    """Return a fresh database, in the place of the one before: a process plays one firm at once."""
-    connection, engine = _shared()
-    connection.deserialize(_template())
-    made = CountedDatabase.__new__(CountedDatabase)
-    made.url, made.engine, made.effects = "sqlite://", engine, effects
-    return made

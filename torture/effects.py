@@ -62,19 +62,32 @@ class Effects:
         self.decide: Callable[[Effect], str | None] = lambda effect: None
         self.stall: Callable[[], None] = lambda: None
         """Lets time pass and other processes work while this one stands still."""
+        self._is_new = True
 
-    def next(self, port: str, name: str, possible: Sequence[str]) -> str | None:
-        """Number an effect; return the fault that hits it, None if it goes well."""
+    def next(
+        self, port: str, name: str, possible: Sequence[str], *, is_change: bool = True
+    ) -> str | None:
+        """Number an effect; return the fault that hits it, None if it goes well.
+
+        `is_change` is false of what leaves everything as it was, such as asking another system.
+        """
         if not self.is_on:
             return None
         self.count += 1
+        if not self._is_new:
+            # Nothing has changed since the last effect before which the process could die.
+            possible = [each for each in possible if each != CRASH]
+        self._is_new = is_change
         fault = self.decide(Effect(self.count, port, name, possible))
+        if fault is not None:
+            self._is_new = True
         if fault == CRASH:
             raise Crash(name)
         return fault
 
     def end_of_step(self, name: str) -> None:
         """Be the point after the last effect of a step: the process may die here too."""
+        self._is_new = True
         self.next("end", name, END_FAULTS)
 
     @contextmanager
@@ -91,6 +104,8 @@ class CountedDatabase(Database):
     """A database whose commits are effects."""
 
     effects: Effects
+    has_changed: Callable[[], bool]
+    """Whether the open transaction has written anything."""
     _name = "commit"
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -103,6 +118,10 @@ class CountedDatabase(Database):
 
     def commit(self, commit: Callable[[], None]) -> None:
         """Commit, as an effect."""
+        if not self.has_changed():
+            # Nobody could tell whether it was made.
+            commit()
+            return
         fault = self.effects.next("commit", self._name, COMMIT_FAULTS)
         if fault != "commit_fails":
             commit()
@@ -136,7 +155,10 @@ class CountedHttp(Http):
         site = self._sites[address]
         path = request.url.removeprefix(address).partition("?")[0]
         possible = (CRASH, *site.possible(request))
-        fault = self._effects.next("http", f"{request.method} {path}", possible)
+        is_change = request.method != "GET"
+        fault = self._effects.next(
+            "http", f"{request.method} {path}", possible, is_change=is_change
+        )
         if fault == STALL:
             self._effects.stall()
             fault = None
@@ -152,5 +174,5 @@ class CountedDoorbell(Doorbell):
 
     def ring(self, stage: str) -> None:
         """Ring, as an effect."""
-        self._effects.next("ring", stage, RING_FAULTS)
+        self._effects.next("ring", stage, RING_FAULTS, is_change=False)
         self.rung.append(stage)

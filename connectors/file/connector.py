@@ -204,7 +204,7 @@ class FileConnector(BillingConnector):
     def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
         for path in sorted(self._folder.glob("*.json")):
             found = self._read(path.stem)
-            if found is not None:
+            if found is not None and not found.credits:
                 yield self._remote(found)
 
     def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:

@@ -1,4 +1,4 @@
-"""Invariant 8: the audit log is a hash chain without a gap, and nobody has made a new one.
+"""The audit log is a hash chain without a gap, and nobody has made a new one.
 
 The chain alone shows a changed or missing entry. Whoever could rewrite all of it is found out
 by an anchor: a position and its hash, noted earlier outside the database.
@@ -16,9 +16,14 @@ from sqlalchemy import Connection, select
 from ..auditlog import START, chained_hash
 from ..events import as_utc_text
 from ..tables import audit_entry
-from .violations import AT_ONCE, Violation, stream
+from .violations import AT_ONCE, Invariant, Violation, stream
 
-NAME: Final = "audit log"
+AUDIT_LOG: Final = Invariant(
+    "audit log",
+    "the audit log is a hash chain without a gap that still holds what was anchored outside",
+    "keep a copy: somebody wrote in the database by hand, or an older copy was restored; compare "
+    "it with the heads in the clock's log",
+)
 LONGEST_UNSEALED: Final = timedelta(seconds=60)
 
 
@@ -37,8 +42,7 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:
         audit_entry.c.position.is_(None), audit_entry.c.at < now - LONGEST_UNSEALED
     )
     for row in stream(connection, query):
-        yield Violation(
-            NAME,
+        yield AUDIT_LOG.broken(
             f"audit_entry:{row['id']}",
             f"is not sealed, although it was written at {as_utc_text(row['at'])}",
         )
@@ -53,16 +57,15 @@ def _broken(connection: Connection) -> Iterator[Violation]:
     position, previous = 0, START
     for entry in connection.execute(query, execution_options={"yield_per": AT_ONCE}):
         if entry.position != position + 1:
-            yield Violation(
-                NAME,
+            yield AUDIT_LOG.broken(
                 f"audit_entry:{entry.id}",
                 f"follows position {position} at {entry.position}: entries between are missing",
             )
         # Each hash is checked against the one stored before it, so that one changed entry is
         # one violation and not a thousand.
         elif chained_hash(previous, entry.position, entry) != entry.hash:
-            yield Violation(
-                NAME, f"audit_entry:{entry.id}", "is not what was sealed: its hash is another"
+            yield AUDIT_LOG.broken(
+                f"audit_entry:{entry.id}", "is not what was sealed: its hash is another"
             )
         position, previous = entry.position, entry.hash or ""
 
@@ -74,6 +77,6 @@ def not_anchored(connection: Connection, anchor: Anchor) -> Iterator[Violation]:
     )
     if (START if anchor.position == 0 else found) != anchor.hash:
         gone = "is cut off before it" if found is None else "has another hash there"
-        yield Violation(
-            NAME, f"position:{anchor.position}", f"the anchor does not hold: the chain {gone}"
+        yield AUDIT_LOG.broken(
+            f"position:{anchor.position}", f"the anchor does not hold: the chain {gone}"
         )

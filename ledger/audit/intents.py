@@ -1,19 +1,48 @@
-"""Invariant 6: every change at a billing system was written down first, none is left in doubt."""
+"""Every change at a billing system was written down first, none is left in doubt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, String, and_, cast, func, literal, not_, or_, select
+from sqlalchemy import (
+    Connection,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    type_coerce,
+)
 
 from ..claims import NEVER
 from ..events import as_utc_text
-from ..tables import intent, invoice
-from .violations import Violation, stream
+from ..tables import UtcDateTime, intent, invoice
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "intents"
+INTENTS: Final = Invariant(
+    "intents",
+    "every change at a billing system was written down before it was tried, with the content "
+    "that was meant",
+    "look for the reference at the billing system; if the invoice is there twice, void one",
+)
+DOUBTS: Final = Invariant(
+    "doubts",
+    "no change stays uncertain without a look-up to come, or longer than a day without a person "
+    "who knows of it",
+    "look for the reference at the billing system, then run `flask invoices push REFERENCE`",
+)
+REMOTE_IDS: Final = Invariant(
+    "remote ids",
+    "no two invoices of ours are one invoice at the billing system",
+    "compare both with the billing system: one of them was never created there",
+)
 CREATE: Final = "create"
 """The operation that makes a draft at the billing system."""
 UPDATE: Final = "update"
@@ -22,6 +51,9 @@ CREDIT: Final = "credit"
 """The operation that issues a credit note there."""
 LONGEST_DOUBT: Final = timedelta(minutes=15)
 """How long a change may be uncertain before somebody or something must be about to look."""
+LONGEST_UNTOLD: Final = timedelta(hours=24)
+"""How long a change may be uncertain before a person must know of it."""
+_INVOICE: Final = tuple(invoice.c[name] for name in ("reference", "state", "total", "currency"))
 _STATES: Final = ("intended", "sent", "uncertain", "confirmed", "refused", "absent")
 
 
@@ -33,6 +65,16 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:
 
 
 def _without_intent(connection: Connection) -> Iterator[Violation]:
+    for row in stream(connection, _without_intent_query()):
+        yield _violation(
+            INTENTS,
+            row,
+            f"is {row['state']}, but no confirmed intent to create just this content is there",
+        )
+
+
+@cache
+def _without_intent_query() -> Any:
     revision = literal(":") + cast(invoice.c.pushed_revision, String)
     operations = [literal(operation) + revision for operation in (CREATE, UPDATE, CREDIT)]
     confirmed = (
@@ -46,25 +88,41 @@ def _without_intent(connection: Connection) -> Iterator[Violation]:
         .exists()
     )
     intended = select(intent.c.id).where(intent.c.invoice_id == invoice.c.id).exists()
-    query = select(invoice).where(
+    return select(*_INVOICE).where(
         or_(
             and_(invoice.c.state == "pushed", not_(confirmed)),
             and_(invoice.c.state == "pushed", invoice.c.remote_id.is_(None)),
             and_(invoice.c.remote_id.is_not(None), not_(intended)),
         )
     )
-    for row in stream(connection, query):
-        yield _violation(
-            row, f"is {row['state']}, but no confirmed intent to create just this content is there"
-        )
 
 
 def _in_doubt(connection: Connection, now: datetime) -> Iterator[Violation]:
-    is_tried_again = and_(invoice.c.state == "approved", invoice.c.next_at < NEVER)
-    is_a_persons_task = and_(invoice.c.state == "approved", invoice.c.problem.is_not(None))
-    query = (
+    moments = {"doubted": now - LONGEST_DOUBT, "untold": now - LONGEST_UNTOLD}
+    for row in stream(connection, _in_doubt_query(), moments):
+        yield _violation(
+            DOUBTS,
+            row,
+            f'its {row["operation"]} is "{row["intent_state"]}" since '
+            f"{as_utc_text(row['changed_at'])}, and no next attempt or no person's task",
+        )
+
+
+@cache
+def _in_doubt_query() -> Any:
+    is_tried_again = and_(invoice.c.state == "approved", invoice.c.next_at < literal(NEVER))
+    is_a_persons_task = or_(
+        and_(invoice.c.state == "approved", invoice.c.problem.is_not(None)),
+        invoice.c.state == "blocked",
+    )
+    is_in_doubt = intent.c.state.in_(("sent", "uncertain"))
+
+    def since(name: str) -> Any:
+        return and_(is_in_doubt, intent.c.changed_at < type_coerce(bindparam(name), UtcDateTime))
+
+    return (
         select(
-            invoice,
+            *_INVOICE,
             intent.c.operation,
             intent.c.state.label("intent_state"),
             intent.c.changed_at.label("changed_at"),
@@ -73,25 +131,24 @@ def _in_doubt(connection: Connection, now: datetime) -> Iterator[Violation]:
         .where(
             or_(
                 intent.c.state.not_in(_STATES),
-                and_(
-                    intent.c.state.in_(("sent", "uncertain")),
-                    intent.c.changed_at < now - LONGEST_DOUBT,
-                    not_(or_(is_tried_again, is_a_persons_task)),
-                ),
+                and_(since("doubted"), not_(or_(is_tried_again, is_a_persons_task))),
+                and_(since("untold"), not_(is_a_persons_task)),
             )
         )
     )
-    for row in stream(connection, query):
-        yield _violation(
-            row,
-            f'its {row["operation"]} is "{row["intent_state"]}" since '
-            f"{as_utc_text(row['changed_at'])}, and neither a next attempt nor a person's task",
-        )
 
 
 def _remote_twice(connection: Connection) -> Iterator[Violation]:
+    for row in stream(connection, _remote_twice_query()):
+        yield _violation(
+            REMOTE_IDS, row, f"and {row['other']} are both {row['remote_id']} at {row['connector']}"
+        )
+
+
+@cache
+def _remote_twice_query() -> Any:
     count = func.count(invoice.c.id)
-    query = (
+    return (
         select(
             invoice.c.connector,
             invoice.c.remote_id,
@@ -104,13 +161,7 @@ def _remote_twice(connection: Connection) -> Iterator[Violation]:
         .group_by(invoice.c.connector, invoice.c.remote_id)
         .having(count > 1)
     )
-    for row in stream(connection, query):
-        yield _violation(
-            row, f"and {row['other']} are both {row['remote_id']} at {row['connector']}"
-        )
 
 
-def _violation(row: Any, detail: str) -> Violation:
-    return Violation(
-        NAME, f"invoice:{row['reference']}", detail, abs(row["total"]), row["currency"]
-    )
+def _violation(invariant: Invariant, row: Any, detail: str) -> Violation:
+    return invariant.broken(f"invoice:{row['reference']}", detail, row["total"], row["currency"])

@@ -6,23 +6,43 @@ It does so after the snapshot has been closed, because a database does not wait 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from ..amending import IS_AMENDED
 from ..invoices import InvoiceDraft, draft_from_json
 from ..money import Money
+from ..payments import Amounts, payment_of
 from ..shown import Shown, ShownLine
 from ..shown import differences as shown_differences
-from ..tables import invoice
-from .violations import Violation, stream
+from ..tables import intent, invoice, payment
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "remote"
-SENTENCE: Final = "a billing system has one invoice for each reference, with our lines and total"
+REMOTE: Final = Invariant(
+    "remote",
+    "a billing system has one invoice for each reference, with our lines and total",
+    "open the named invoice at the billing system beside `flask invoices show`",
+)
+REMOTE_PAYMENTS: Final = Invariant(
+    "remote payments",
+    "what is stored of each invoice's payments is what its billing system says",
+    "`flask sync` asks for everything now; then run the audit again, for money that came in just "
+    "now is no mistake",
+)
+STRANGERS: Final = Invariant(
+    "strangers",
+    "each invoice at a billing system that carries our mark was sent by this ledger",
+    "look whether its work is on another invoice too; if so, void it at the billing system",
+)
+DEEP: Final = (REMOTE, REMOTE_PAYMENTS, STRANGERS)
+"""What is checked only with `--deep`."""
+_WITHDRAWN: Final = ("void", "deleted")
+_AMOUNTS: Final = ("document", "currency", "total", "paid", "credited", "refunded", "disputed")
+_MORE: Final = ("overpaid", "is_settling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,8 @@ class PushedInvoice:
     """Somebody has changed it there, and a person has kept that."""
     was_deleted: bool
     """Somebody has deleted it there, and the ledger knows."""
+    paid: Amounts | None = None
+    """What was last seen of its payments; None: it was not looked at yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +69,7 @@ class SeenInvoice:
     """The same invoice as its billing system shows it."""
 
     remote_id: str
-    total: Money
+    amounts: Amounts
     lines: tuple[ShownLine, ...] | None
     """None where the system does not say."""
     is_complete: bool
@@ -56,12 +78,32 @@ class SeenInvoice:
     in_order: bool = True
     """It keeps the order of the lines."""
 
+    @property
+    def total(self) -> Money:
+        """Return what it comes to there."""
+        return Money(self.amounts.total, self.amounts.currency)
+
 
 def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
-    """Return all invoices that went out; a credit note shows in what its invoice was credited."""
+    """Return all invoices that went out, with what was last seen of them.
+
+    A credit note shows in what its invoice was credited.
+    """
+    latest = (
+        select(payment.c.invoice_id, func.max(payment.c.id).label("id"))
+        .group_by(payment.c.invoice_id)
+        .subquery()
+    )
+    names = (*_AMOUNTS, *_MORE, "remaining")
     query = (
-        select(invoice)
-        .where(or_(invoice.c.state == "pushed", IS_AMENDED), invoice.c.kind == "invoice")
+        select(invoice, *(payment.c[name].label(f"seen_{name}") for name in names))
+        .outerjoin(latest, latest.c.invoice_id == invoice.c.id)
+        .outerjoin(payment, payment.c.id == latest.c.id)
+        .where(
+            or_(invoice.c.state == "pushed", IS_AMENDED),
+            invoice.c.kind == "invoice",
+            invoice.c.remote_id.is_not(None),
+        )
         .order_by(invoice.c.id)
     )
     return [
@@ -74,25 +116,73 @@ def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
             content=content,
             is_theirs=row["conflict"] is not None,
             was_deleted=row["payment"] == "deleted",
+            paid=None
+            if row["seen_document"] is None
+            else Amounts(**{name: row[f"seen_{name}"] for name in names}),
         )
         for row in stream(connection, query)
     ]
 
 
-def differences(pushed: PushedInvoice, seen: SeenInvoice | None) -> Iterator[Violation]:
-    """Yield what is different at the billing system; `seen` is None if it is not there."""
-    for detail in _differences(pushed, seen):
-        yield Violation(
-            NAME,
-            f"invoice:{pushed.reference}",
-            f"{pushed.connector} {detail}",
-            abs(pushed.total.minor),
-            pushed.total.currency,
-        )
+def sent_references(connection: Connection) -> dict[str, set[str]]:
+    """Return by connector the references of all invoices that we have ever begun to send."""
+    begun = select(intent.c.id).where(
+        and_(intent.c.invoice_id == invoice.c.id, intent.c.operation.startswith("create:"))
+    )
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(
+        select(invoice.c.connector, invoice.c.reference).where(begun.exists())
+    ):
+        found.setdefault(row.connector, set()).add(row.reference)
+    return found
 
 
-def _differences(pushed: PushedInvoice, seen: SeenInvoice | None) -> Iterator[str]:
-    if seen is None:
+def differences(
+    pushed: PushedInvoice, seen: SeenInvoice | None, same: Sequence[str] = ()
+) -> Iterator[Violation]:
+    """Yield what is different at the billing system; `seen` is None if it is not there.
+
+    `same` are the ids of all invoices that have this reference there, where it can list them.
+    """
+    entity = f"invoice:{pushed.reference}"
+    total, currency = pushed.total.minor, pushed.total.currency
+    for detail in _differences(pushed, seen, same):
+        yield REMOTE.broken(entity, f"{pushed.connector} {detail}", total, currency)
+    if seen is not None and pushed.paid is not None:
+        for detail in _other_payments(pushed.paid, seen.amounts):
+            detail = f"{pushed.connector} says {detail}"
+            yield REMOTE_PAYMENTS.broken(entity, detail, total, currency)
+
+
+def strangers(
+    connector: str,
+    listed: Mapping[str, Sequence[str]],
+    known: Collection[str],
+    amounts: Mapping[str, Amounts],
+) -> Iterator[Violation]:
+    """Yield invoices of a billing system with a reference that we have never sent.
+
+    `listed` gives the remote ids by reference, `amounts` what the unknown ones come to. One that
+    nobody has to pay any more is nobody's concern.
+    """
+    for reference in sorted(set(listed) - set(known)):
+        for remote_id in listed[reference]:
+            found = amounts[remote_id]
+            if found.document not in _WITHDRAWN:
+                yield STRANGERS.broken(
+                    f"{connector}:{remote_id}",
+                    f'carries our reference "{reference}", and this ledger has never sent it',
+                    found.total,
+                    found.currency,
+                )
+
+
+def _differences(
+    pushed: PushedInvoice, seen: SeenInvoice | None, same: Sequence[str]
+) -> Iterator[str]:
+    if len(same) > 1:
+        yield f"has it {len(same)} times: {', '.join(sorted(same))}"
+    if seen is None or seen.amounts.document == "deleted":
         if not pushed.was_deleted:
             yield "has no invoice with this reference"
         return
@@ -108,3 +198,19 @@ def _differences(pushed: PushedInvoice, seen: SeenInvoice | None) -> Iterator[st
         yield from islice(shown_differences(ours, there, in_order=seen.in_order), 3)
     if not seen.is_complete:
         yield "has it without all of its lines"
+
+
+def _other_payments(stored: Amounts, seen: Amounts) -> Iterator[str]:
+    if seen.document == "deleted":
+        if stored.document != "deleted":
+            yield f'it is deleted, and the ledger "{payment_of(stored)}"'
+        return
+    for name in (*_AMOUNTS, *_MORE):
+        if name == "total":
+            # Another total than ours is an invoice that was changed there, whatever is paid.
+            continue
+        mine, theirs = getattr(stored, name), getattr(seen, name)
+        if mine != theirs:
+            yield f"{name.replace('_', ' ')} is {theirs}, and the ledger {mine}"
+    if stored.total == seen.total and stored.owed != seen.owed:
+        yield f"{seen.owed} remain to be paid, and in the ledger {stored.owed}"

@@ -1,8 +1,4 @@
-"""Invariant 1: nothing is lost on the way. Every row is in a known state and waits for nobody long.
-
-How many events a delivery tells is counted with it; a repeated fact is stored once, so fewer
-rows may name it. More kinds of facts than it told would mean that somebody added some.
-"""
+"""Nothing is forgotten: what waits is taken, what is held by a worker is given back in time."""
 
 from __future__ import annotations
 
@@ -10,38 +6,59 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, case, distinct, func, or_, select
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from ..approvals import by_rule
-from ..claims import waits
+from ..claims import LEASE_SECONDS, MOST_ATTEMPTS, waits
+from ..events import as_utc_text
 from ..restoring import may_push
 from ..sync import LOOKED_AT, due
-from ..tables import customer, delivery, event, fact, hint, invoice, poll, report, subject
-from .violations import Violation, stream
+from ..tables import (
+    UtcDateTime,
+    customer,
+    delivery,
+    fact,
+    hint,
+    invoice,
+    poll,
+    report,
+    subject,
+)
+from .violations import Invariant, Violation, named, stream
 
-NAME: Final = "deliveries"
 LONGEST_REST: Final = timedelta(seconds=30)
 """How long after its time a row may wait for a worker to take it."""
-
-_FINE: Final = {
-    delivery: {"waiting", "normalized", "asked"},
-    poll: {"waiting", "off"},
-    fact: {"known", "wanted", "unknown"},
-    subject: {"waiting", "priced"},
-    customer: {"waiting", "settled"},
-    hint: {"waiting", "followed"},
-    report: {"waiting", "told"},
-}
-"""The states of each stage's rows that speak for themselves."""
-_WITH_REASON: Final = {
-    delivery: {"ignored", "unsupported", "unreadable", "failed"},
-    customer: {"failed"},
-    subject: {"held", "nothing", "gone", "failed"},
-    hint: {"unmatched", "held", "failed"},
-    report: {"failed"},
-}
-"""The states in which a person must be told why."""
-
+CLOCKS_APART: Final = timedelta(seconds=10)
+"""How far the clocks of two machines may differ."""
+RESTING: Final = Invariant(
+    "resting",
+    f"nothing waits longer than {LONGEST_REST.seconds} seconds unclaimed, and nobody holds "
+    f"anything longer than {LEASE_SECONDS} seconds without a sign of life",
+    "see that workers run (`flask doctor`); if a row is held into the future, the clock of a "
+    "machine is wrong",
+)
+ATTEMPTS: Final = Invariant(
+    "attempts",
+    "what fails again and again is set aside for a person, and is not tried for ever",
+    "stop the workers, look for the row's errors in their log, and open an issue",
+)
+_MOST: Final = 2 * MOST_ATTEMPTS
+"""Attempts whose worker died are counted too, until the first that could say what broke."""
+_BOUNDED: Final = (delivery, subject, customer, hint, report)
+"""Tables whose rows are set aside; the others ask a system outside, which may be away for long."""
+_LEASED: Final = (poll, delivery, fact, subject, customer, invoice, hint, report)
+_BEFORE: Final = type_coerce(bindparam("before"), UtcDateTime)
+_LATEST: Final = type_coerce(bindparam("latest"), UtcDateTime)
 _Stage = tuple[str, Table, str | tuple[str, ...], Callable[[datetime], Any] | None]
 _STAGES: Final[tuple[_Stage, ...]] = (
     ("poll", poll, "waiting", None),
@@ -58,74 +75,58 @@ _STAGES: Final[tuple[_Stage, ...]] = (
 """What waits for each stage of `worker.py`: table, state and a further condition."""
 
 
-def find(connection: Connection, now: datetime) -> Iterator[Violation]:
-    """Yield rows that are lost: in no known state, without a reason, or left lying."""
-    for table in _FINE:
-        yield from _states(connection, table)
-    yield from left_lying(connection, now)
-    yield from _counts(connection)
-
-
-def left_lying(connection: Connection, now: datetime) -> Iterator[Violation]:
-    """Yield rows that have waited for a worker longer than `LONGEST_REST`."""
-    for stage, table, state, only in _STAGES:
-        yield from _resting(connection, stage, table, state, only, now - LONGEST_REST)
-
-
-def _states(connection: Connection, table: Table) -> Iterator[Violation]:
-    explained = _WITH_REASON.get(table, set())
-    unknown = table.c.state.not_in(_FINE[table] | explained)
-    silent = and_(table.c.state.in_(explained), func.trim(func.coalesce(table.c.reason, "")) == "")
-    query = select(table.c.id, table.c.state).where(or_(unknown, silent))
-    for row in stream(connection, query):
-        wrong = "gives no reason" if row["state"] in explained else "is no known state"
-        yield Violation(NAME, f"{table.name}:{row['id']}", f'"{row["state"]}" {wrong}')
-
-
 def _resting(
-    connection: Connection,
     stage: str,
     table: Table,
     state: str | tuple[str, ...],
     only: Callable[[datetime], Any] | None,
-    before: datetime,
-) -> Iterator[Violation]:
-    """Yield rows that a worker could have claimed at `before` and that are waiting still."""
-    query = select(table.c.id).where(waits(table, state, before))
-    for row in stream(connection, query if only is None else query.where(only(before))):
-        yield Violation(
-            NAME,
-            f"{table.name}:{row['id']}",
-            f"waits for {stage} longer than {LONGEST_REST.seconds} s, and no worker has taken it",
-        )
+) -> Any:
+    """Return the query for rows that could have been claimed before a moment and wait still."""
+    before: Any = _BEFORE
+    conditions = [waits(table, state, before), *([] if only is None else [only(before)])]
+    return select(literal(stage).label("stage"), *named(table)).where(*conditions)
 
 
-def _counts(connection: Connection) -> Iterator[Violation]:
-    stored = (
-        select(
-            event.c.delivery_id,
-            func.count(distinct(event.c.subject + " " + event.c.kind)).label("facts"),
-        )
-        .group_by(event.c.delivery_id)
-        .subquery()
-    )
-    facts = func.coalesce(stored.c.facts, 0)
-    query = (
-        select(delivery.c.id, delivery.c.state, delivery.c.events, facts.label("facts"))
-        .outerjoin(stored, stored.c.delivery_id == delivery.c.id)
-        .where(
-            delivery.c.state != "waiting",
+# Each is one statement: of a small ledger, going to and fro would take the most time.
+_LYING: Final = union_all(*(_resting(*stage) for stage in _STAGES))
+_HELD: Final = union_all(
+    *(
+        select(*named(table), table.c.lease_until).where(
             or_(
-                facts > delivery.c.events,
-                case((delivery.c.state == "normalized", delivery.c.events < 1), else_=False),
-                case((delivery.c.state != "normalized", delivery.c.events > 0), else_=False),
-            ),
+                table.c.lease_until > _LATEST,
+                and_(table.c.lease_token.is_not(None), table.c.lease_until.is_(None)),
+            )
         )
+        for table in _LEASED
     )
-    for row in stream(connection, query):
-        yield Violation(
-            NAME,
-            f"delivery:{row['id']}",
-            f"is {row['state']} and tells {row['events']} events, "
-            f"but {row['facts']} are stored for it",
+)
+_TRIED: Final = union_all(
+    *(
+        select(*named(table), table.c.attempts).where(
+            or_(and_(table.c.state == "waiting", table.c.attempts > _MOST), table.c.attempts < 0)
+        )
+        for table in _BOUNDED
+    )
+)
+
+
+def find(connection: Connection, now: datetime) -> Iterator[Violation]:
+    """Yield rows that nobody takes, that somebody holds too long, or that are tried for ever."""
+    yield from left_lying(connection, now)
+    latest = now + timedelta(seconds=LEASE_SECONDS) + CLOCKS_APART
+    for row in stream(connection, _HELD, {"latest": latest}):
+        until = as_utc_text(row["lease_until"]) if row["lease_until"] else "for ever"
+        yield RESTING.broken(f"{row['table']}:{row['id']}", f"is held by a worker until {until}")
+    for row in stream(connection, _TRIED):
+        detail = f"has been tried {row['attempts']} times and is not set aside"
+        yield ATTEMPTS.broken(f"{row['table']}:{row['id']}", detail)
+
+
+def left_lying(connection: Connection, now: datetime) -> Iterator[Violation]:
+    """Yield rows that have waited for a worker longer than `LONGEST_REST`."""
+    for row in stream(connection, _LYING, {"before": now - LONGEST_REST}):
+        yield RESTING.broken(
+            f"{row['table']}:{row['id']}",
+            f"waits for {row['stage']} longer than {LONGEST_REST.seconds} s, and no worker has "
+            "taken it",
         )

@@ -1,4 +1,4 @@
-"""Invariant 9: no secret can be read in the database.
+"""No secret can be read in the database.
 
 Rules name secrets, our own tokens are kept as hashes, those of other systems sealed. Billhook
 sends no reminders yet; what is to be checked about them stands here when it does.
@@ -14,9 +14,13 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from ..tables import api_token, credential, mapping_version
-from .violations import Violation, stream
+from .violations import Invariant, Violation, stream
 
-NAME: Final = "secrets"
+SECRETS: Final = Invariant(
+    "secrets",
+    "no secret is kept in the ledger: rules name them, and of tokens there is a hash",
+    "change the secret at its vendor, name it in the rules as ${NAME}, revoke the token",
+)
 _NAMED: Final = r"[\"']?\$\{[A-Z][A-Z0-9_]*\}[\"']?"
 _WRITTEN: Final = re.compile(
     r"(?:^|[\s{,])(?P<word>(?:[a-z_]+_)?(?:secret|token|key|password))[ \t]*:"
@@ -42,21 +46,19 @@ def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa:
     for row in stream(connection, select(mapping_version.c.version, mapping_version.c.files)):
         for name, text in row["files"].items():
             for line in literal_secrets(text):
-                yield Violation(
-                    NAME,
+                yield SECRETS.broken(
                     f"mapping_version:{row['version'][:12]}",
                     f"{name}:{line}: a secret is written here - name it as ${{NAME}} instead, "
                     "and change the secret",
                 )
     for row in stream(connection, select(api_token.c.id, api_token.c.token_hash)):
         if not _SHA256.fullmatch(row["token_hash"]):
-            yield Violation(
-                NAME, f"api_token:{row['id']}", "is not kept as a SHA-256 hash - revoke it"
+            yield SECRETS.broken(
+                f"api_token:{row['id']}", "is not kept as a SHA-256 hash - revoke it"
             )
     for row in stream(connection, select(credential.c.name, credential.c.sealed)):
         if not _SEALED.fullmatch(row["sealed"]):
-            yield Violation(
-                NAME,
+            yield SECRETS.broken(
                 f"credential:{row['name']}",
                 "is not sealed - revoke it in its system, then `flask secrets store` a new one",
             )

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, literal
 
 AT_ONCE = 1000
 """Rows that are read at once, so that memory stays flat however long the table is."""
+NO_LIMIT = 2**62
+"""Greater than any id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +30,41 @@ class Violation:
     currency: str | None = None
 
 
-Find = Callable[[Connection, datetime], Iterator[Violation]]
-
-
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """One promise of the ledger and the function that yields the rows that break it."""
+    """One promise of the ledger."""
 
     name: str
     sentence: str
-    find: Find
+    """What it promises."""
+    remedy: str
+    """What whoever runs Billhook does if it is broken."""
+
+    def broken(
+        self,
+        entity: str,
+        detail: str,
+        amount_at_risk: int | None = None,
+        currency: str | None = None,
+    ) -> Violation:
+        """Return that a row breaks it; the amount at risk has no sign."""
+        at_risk = None if amount_at_risk is None else abs(int(amount_at_risk))
+        return Violation(self.name, entity, detail, at_risk, currency)
 
 
-def stream(connection: Connection, query: Any) -> Iterator[RowMapping]:
+Check = Callable[[Connection, datetime], Iterator[Violation]]
+"""Yields the rows that break an invariant, or one of several that are looked at together."""
+
+
+def named(table: Table) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns that name a row where those of several tables come together."""
+    return literal(table.name).label("table"), table.c.id
+
+
+def stream(
+    connection: Connection, query: Any, parameters: dict[str, Any] | None = None
+) -> Iterator[RowMapping]:
     """Yield the rows of a query, a batch at a time."""
     yield from connection.execute(
-        query, execution_options={"yield_per": AT_ONCE, "stream_results": True}
+        query, parameters, execution_options={"yield_per": AT_ONCE, "stream_results": True}
     ).mappings()

@@ -56,12 +56,26 @@ def approver_of_all(small_firm: SmallFirm) -> dict[str, str]:
 def test_every_request_is_answered_as_documented(
     api_schema: BaseSchema, approver_of_all: dict[str, str], label: str, mode: GenerationMode
 ) -> None:
+    _ask(api_schema, label, mode, approver_of_all, EXAMPLES)
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_whoever_may_only_look_is_answered_as_documented_too(
+    api_schema: BaseSchema, small_firm: SmallFirm, label: str
+) -> None:
+    viewer = bearer(small_firm, "viewer", f"vera of {label}")
+    _ask(api_schema, label, GenerationMode.POSITIVE, viewer, 5)
+
+
+def _ask(
+    api_schema: BaseSchema, label: str, mode: GenerationMode, token: dict[str, str], examples: int
+) -> None:
     operation = api_schema.find_operation_by_label(label)
     assert operation is not None
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,
@@ -69,7 +83,7 @@ def test_every_request_is_answered_as_documented(
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: Case[Any]) -> None:
-        case.call_and_validate(headers=approver_of_all)
+        case.call_and_validate(headers=token)
 
     ask()
 

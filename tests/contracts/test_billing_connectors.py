@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,9 @@ from ledger.payments import payment_of
 from .billing import ABLE_TO, DRAFT, KEYS, assert_shows, draft_of, line, push, setup_of
 from .spoiled_http import NoHttp, SpoiledHttp
 
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before everything that is there."""
+
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_connector_says_what_it_is_and_how_far_it_is_proven(key: str) -> None:
@@ -54,6 +58,14 @@ def test_the_check_names_the_account(connector: BillingConnector) -> None:
 def test_an_unknown_reference_finds_nothing(connector: BillingConnector) -> None:
     push(connector, DRAFT)
     assert connector.find_invoice("acme-2", remote_customer=None) is None
+
+
+def test_what_carries_our_mark_is_listed(connector: BillingConnector) -> None:
+    push(connector, DRAFT)
+    found = connector.find_invoice(DRAFT.reference, remote_customer=None)
+    assert found is not None
+    listed = [(one.reference, one.remote_id) for one in connector.made_since(EVER)]
+    assert listed == [(DRAFT.reference, found.remote_id)]
 
 
 def test_a_customer_is_found_again(connector: BillingConnector) -> None:

@@ -8,12 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import render_template
 
+from app import create_app
 from connectors.http import Request
+from console.invoice_facts import invoice_facts
+from console.shapes import WholeInvoice
 from ledger import amending, tables
 from ledger.amending import ConflictError
 from ledger.drafts import QUIET
 from ledger.errors import OutcomeUnknownError
+from ledger.listings import find_invoice
 from ledger.pushing import try_again
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office, moved
@@ -445,3 +450,30 @@ def test_an_amendment_waits_for_the_next_attempt_as_any_push(office: Office) -> 
     assert office.invoices() == {OCTOBER: ("pushed", 26000)}
     states = {row["state"] for row in office.rows(tables.intent)}
     assert states == {"confirmed"}
+
+
+def test_the_command_and_the_page_show_both_versions_and_the_command_decides(
+    office: Office,
+) -> None:
+    conflicted(office)
+    app = create_app(office.line)
+    runner = app.test_cli_runner()
+    shown = runner.invoke(args=["invoices", "show", OCTOBER])
+    assert shown.exit_code == 0, shown.output
+    pushed, there_now = shown.output.index("as it was pushed"), shown.output.index("as it is there")
+    assert pushed < there_now < shown.output.index("Something else", there_now)
+    with app.test_request_context():
+        with office.line.database.read() as connection:
+            found = find_invoice(connection, OCTOBER)
+        assert found is not None
+        page = render_template("invoice.html", invoice=found, facts=invoice_facts(found))
+    assert WholeInvoice.model_validate(found).conflict
+    assert "As it is at stripe" in page
+    assert "Something else" in page
+    assert runner.invoke(args=["invoices", "resolve", OCTOBER]).exit_code == 2
+    decided = runner.invoke(args=["invoices", "resolve", OCTOBER, "--keep", "theirs"])
+    assert "corrections go to the next invoice" in decided.output
+    again = runner.invoke(args=["invoices", "resolve", OCTOBER, "--keep", "ours"])
+    assert (again.exit_code, "in no conflict" in again.output + again.stderr) == (1, True)
+    office.settle()
+    assert office.invoices() == {OCTOBER: ("pushed", 20000), TODAY: ("draft", 6000)}

@@ -18,7 +18,7 @@ from ledger.approvals import ApprovalError
 from ledger.audit import audit
 from ledger.edits import Discount, EditError, HoldBack, NewOrder, NewText, Wanted, make, undo
 from ledger.explain import explain
-from ledger.overview import first_held
+from ledger.held import first_held
 from tests.databases import copy_sqlite
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office, open_office
@@ -85,7 +85,7 @@ def states(office: Office) -> list[str]:
 
 def held_lines(office: Office) -> list[str]:
     with office.line.database.read() as connection:
-        return [each.what for each in first_held(connection, "line", 20)]
+        return [each.what for each in first_held(connection, "line", 20, office.clock.now())]
 
 
 def is_sound(office: Office) -> bool:

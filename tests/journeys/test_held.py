@@ -160,8 +160,7 @@ def test_what_cannot_be_read_is_kept_with_its_reason_and_can_be_read_again(
     assert reasons[0] == "worklog.timeSpentSeconds: is missing"
     assert "something_new" in reasons[1]
     assert "no work that is billed" in reasons[2]
-    with office.line.database.read() as connection:
-        assert not worker.waiting(connection, worker.STAGES[0], office.clock.now())
+    assert worker.STAGES[0] not in worker.busy_stages(office.line)
     office.line.database.write(
         lambda connection: replay.replay(
             connection, [row["id"] for row in rows], actor="mia", now=office.clock.now()

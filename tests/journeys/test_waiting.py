@@ -1,6 +1,6 @@
 """Whatever stops is in one list, with reason, age and amount at risk, and its command goes on.
 
-The states are those that the audit knows (`ledger/audit/resting.py`, `states.py`): a state that is
+The states are those that the audit knows (`ledger/audit/reasons.py`, `states.py`): a state that is
 added there has to be in the list, or be named here as one that needs nobody.
 """
 
@@ -20,8 +20,9 @@ from sqlalchemy import Table, update
 import clock
 from app import create_app
 from ledger import held, tables
-from ledger.audit import resting, states
+from ledger.audit import reasons, states
 from ledger.claims import MOST_ATTEMPTS, NEVER
+from ledger.held_kinds import PASSED_OVER, Kind, kinds_of
 from ledger.money import Money
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import JIRA_ASKED, Office, open_office
@@ -34,13 +35,13 @@ NEEDS_NOBODY = {
     (tables.invoice, "approved"),
     (tables.invoice, "pushed"),
     (tables.invoice, "canceled"),
-    *((table, state) for table, fine in resting._FINE.items() for state in fine),
+    *((table, state) for table, fine in reasons._FINE.items() for state in fine),
 } - {(tables.fact, "unknown")}
 """States that speak for themselves: nothing is lost if nobody ever looks at them."""
 STATES = sorted(
     {
-        *((table, state) for table, fine in resting._FINE.items() for state in fine),
-        *((table, state) for table, told in resting._WITH_REASON.items() for state in told),
+        *((table, state) for table, fine in reasons._FINE.items() for state in fine),
+        *((table, state) for table, told in reasons._WITH_REASON.items() for state in told),
         *((tables.invoice, state) for state in states.EDGES if state is not None),
     },
     key=lambda pair: (pair[0].name, pair[1]),
@@ -147,8 +148,8 @@ def test_every_state_that_needs_a_person_is_in_the_list_and_its_command_goes_on(
         assert row["state"] != state
 
 
-def every_kind(office: Office) -> dict[str, held.Kind]:
-    return held._kinds(office.clock.now()) | held.PASSED_OVER
+def every_kind(office: Office) -> dict[str, Kind]:
+    return kinds_of(office.clock.now()) | PASSED_OVER
 
 
 def test_a_held_entry_says_since_when_and_keeps_its_age_while_it_is_judged_again(
@@ -171,15 +172,21 @@ def test_a_held_entry_says_since_when_and_keeps_its_age_while_it_is_judged_again
     assert {row["since_at"] for row in firm.rows(tables.subject)} == {None}
 
 
-def test_what_was_drafted_of_a_held_entry_is_the_amount_at_risk(firm: Office) -> None:
-    firm.tell(worklog(1, seconds=7200, version=2, kind="worklog_updated", account="acc-zoe"))
-    (each,) = waits(firm, "subject")
-    assert each.at_risk == "?"
+def test_what_stands_on_drafts_is_at_risk_where_one_amount_can_be_named(firm: Office) -> None:
     firm.line.database.write(
         lambda connection: connection.execute(update(tables.customer).values(state="failed"))
     )
     (each,) = waits(firm, "customer")
     assert each.at_risk == Money(12000, "EUR")
+    firm.line.database.write(
+        lambda connection: connection.execute(update(tables.subject).values(state="failed"))
+    )
+    (each,) = waits(firm, "subject")
+    assert each.at_risk == Money(12000, "EUR")
+    firm.tell(worklog(1, seconds=7200, version=2, kind="worklog_updated", account="acc-zoe"))
+    # Nobody knows yet what it is worth now.
+    (each,) = waits(firm, "subject")
+    assert each.at_risk is None
 
 
 def test_a_single_held_entry_is_priced_again_by_its_number(firm: Office) -> None:
@@ -280,3 +287,27 @@ def test_the_command_lists_pages_and_filters(firm: Office) -> None:
     assert {each["kind"] for each in only["held"]} == {"subject", "approval"}
     assert run(firm, "flask waiting --customer beta").output == "Nothing waits for a person.\n"
     assert run(firm, "flask waiting --after nothing").exit_code == 2
+
+
+def test_a_draft_that_somebody_changed_at_the_billing_system_waits_for_a_decision(
+    firm: Office,
+) -> None:
+    found: dict[str, Any] = {
+        "theirs": {},
+        "differences": ["another text"],
+        "seen_at": "",
+        "kept": None,
+    }
+    told = {"state": "blocked", "conflict": found, "reasons": ["somebody has changed it"]}
+    firm.line.database.write(
+        lambda connection: connection.execute(update(tables.invoice).values(**told))
+    )
+    (each,) = waits(firm, "conflict", "invoice")
+    assert (each.kind, each.at_risk) == ("conflict", Money(12000, "EUR"))
+    assert each.go_on == f"flask invoices resolve {OCTOBER} --keep theirs"
+    decided = {**found, "kept": "ours"}
+    firm.line.database.write(
+        lambda connection: connection.execute(update(tables.invoice).values(conflict=decided))
+    )
+    (each,) = waits(firm, "conflict", "invoice")
+    assert each.kind == "invoice"

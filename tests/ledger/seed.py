@@ -24,10 +24,11 @@ from ledger.invoices import BilledCustomer
 from ledger.money import hours, line_amount
 from ledger.payments import Amounts
 from ledger.verdicts import Verdict
+from ledger.versions import version_of
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-VERSION = "5" * 64
 FILES = {"workspace.yaml": 'sources:\n  jira: {tool: jira, secret: "${JIRA_SECRET}"}\n'}
+VERSION = version_of(FILES)
 CUSTOMERS = {"ACME": ("acme", "EUR"), "SITE": ("acme", "EUR"), "BETA": ("beta", "JPY")}
 
 

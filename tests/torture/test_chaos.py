@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from sqlalchemy import Connection, insert, select, update
@@ -22,6 +24,7 @@ from sqlalchemy import Connection, insert, select, update
 import worker
 from connectors.http import Http, Request, Response
 from connectors.jira.stand_in import TOKEN, JiraStandIn
+from connectors.registry import BILLING
 from connectors.stand_in import InProcess
 from ledger import claims, versions
 from ledger.errors import PayloadError, UnsupportedEventTypeError
@@ -50,6 +53,7 @@ from torture.chaos.truth import Truth
 from torture.chaos.workload import CHANGES, OTHERS, Workload
 from webhooks.registry import sources
 
+ROOT = Path(__file__).parent.parent.parent
 JIRA = "https://jira.storm.example"
 SECRET = "only-the-tests-of-the-storm-know-this"
 
@@ -62,8 +66,7 @@ def workload(seed: int = 1) -> Workload:
 class SmallStorm:
     """The firm of the storm in this process, with its project tool and its billing systems."""
 
-    def __init__(self, folder: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("connectors.registry.BILLING", dict(_billing()))
+    def __init__(self, folder: Path, database_url: str) -> None:
         self.clock = TestClock()
         self.clock.moment = datetime.now(UTC)
         self.work = workload()
@@ -146,25 +149,21 @@ class _Outside:
         ).send(request)
 
 
-def _billing() -> dict[str, object]:
-    register()
-    from connectors.registry import BILLING
-
-    return dict(BILLING)
-
-
 @pytest.fixture
 def storm(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SmallStorm]:
     """Give a small storm that has billed once and corrected afterwards."""
     monkeypatch.setattr("torture.chaos.workload.NEVER_TOLD", 0.0)
-    storm = SmallStorm(tmp_path, database_url, monkeypatch)
-    storm.post(storm.work.begin())
-    storm.play(60)
-    storm.bill()
-    storm.play(60)
-    yield storm
+    # What is registered for the storm is there for nobody else.
+    with mock.patch.dict(BILLING):
+        register()
+        storm = SmallStorm(tmp_path, database_url)
+        storm.post(storm.work.begin())
+        storm.play(60)
+        storm.bill()
+        storm.play(60)
+        yield storm
     storm.line.database.close()
 
 
@@ -196,7 +195,11 @@ def _repeat_line(_: SmallStorm, connection: Connection) -> None:
 
 
 def _take_back_push(_: SmallStorm, connection: Connection) -> None:
-    connection.execute(update(invoice).where(invoice.c.state == "pushed").values(state="draft"))
+    connection.execute(
+        update(invoice)
+        .where(invoice.c.state == "pushed")
+        .values(state="draft", pushed_content=None)
+    )
 
 
 def _bill_twice(storm: SmallStorm, _: Connection) -> None:
@@ -353,6 +356,16 @@ def test_a_claim_tells_which_process_has_made_it() -> None:
 def test_a_wait_that_the_product_no_longer_has_is_not_shortened_in_silence() -> None:
     with pytest.raises(AttributeError):
         scaled.override(claims, "LEASE_MINUTES", 1)
+
+
+def test_the_programs_of_the_storm_are_those_of_the_product_with_shorter_waits() -> None:
+    told = (
+        "import torture.chaos.programs, stages, worker as w; print(stages.LEASE_SECONDS, w.OUTAGE)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == [str(scaled.LEASE_SECONDS), "0:00:06"]
 
 
 def test_the_clock_of_the_storm_is_wrong_by_what_its_file_says(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from .run import INVALID, SHARES, storms
+from .storms import INVALID, SHARES, storms
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ import threading
 from collections import Counter
 from typing import Final
 
+from ledger.amending import KEEP
+
 from .bodies import Posting
 from .firm import RAISES, SECRETS
 from .sender import TIMEOUT_SECONDS
@@ -56,10 +58,15 @@ class Admin:
                 return
 
     def go_on(self) -> None:
-        """Have every push go on that waits until somebody has looked: here all is well there."""
+        """Have go on what waits until somebody has looked: stopped pushes, and conflicts."""
         for reference in self._watch.stopped():
             if self._site.flask("invoices", "push", reference).returncode == 0:
                 self.done["push went on by hand"] += 1
+        for number, reference in enumerate(self._watch.in_conflict()):
+            keep = KEEP[number % len(KEEP)]
+            done = self._site.flask("invoices", "resolve", reference, "--keep", keep)
+            if done.returncode == 0:
+                self.done[f"conflict resolved, {keep}"] += 1
 
     def _break_rules(self) -> None:
         if self._stopping.is_set():

@@ -204,13 +204,15 @@ def _judge_invoices(verdict: Verdict, connection: Connection, billed: Billed) ->
             ids = ", ".join(each["id"] for each in found)
             verdict.doubled.append(f"{reference}: {len(found)} invoices have it: {ids}")
         row = ours.get(reference)
-        if row is None or row["state"] != "pushed":
+        pushed = row["pushed_content"] if row is not None else None
+        if pushed is None:
             state = row["state"] if row is not None else "unknown"
             verdict.doubled.append(f"{reference}: is at the billing system, and {state} here")
             continue
-        sent = [_line(each) for each in row["content"]["lines"]]
+        # What is amended just now stands there as it was pushed last.
+        sent = [_line(each) for each in pushed["lines"]]
         if sent != [_line(each) for each in found[0]["lines"]]:
-            verdict.wrong.append(f"{reference}: has other lines there than were approved here")
+            verdict.wrong.append(f"{reference}: has other lines there than were pushed last")
     for reference, row in ours.items():
         if row["state"] == "pushed" and row["released_at"] is None and reference not in there:
             verdict.lost.append(f"{reference}: is pushed, and not at the billing system")

@@ -54,8 +54,8 @@ PATIENCE: Final = 0.6
 """How long the nemesis waits for a victim that has work."""
 STOPPED_SECONDS: Final = LEASE_SECONDS + 1.5
 STEPS: Final = (-2.0, -1.0, 0.6, 1.2)
-"""How far the clock is set, in seconds. A step forward shortens the quiet period (4 s, of which
-the late commits of the billing systems need 2.5) by as much; one back lengthens every wait."""
+"""How far the clock is set, in seconds. A step forward shortens the quiet period (5 s, of which
+late commits need up to 2.5) by as much; one back lengthens every wait."""
 STOP_TRIES: Final = 8
 FULL_SECONDS: Final = 2.0
 

@@ -12,6 +12,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -86,22 +87,31 @@ class Person:
             except NoAnswerError:
                 self.done["no answer"] += 1
 
+    def finish(self) -> None:
+        """Approve whatever is a draft, so that what was being amended comes to its end."""
+        with suppress(NoAnswerError):
+            for each in self._drafts():
+                self._approve(each)
+
     def _approve_some(self) -> None:
+        drafts = self._drafts()
+        for reference in self._dice.sample(drafts, min(A_ROUND, len(drafts))):
+            self._approve(reference)
+
+    def _drafts(self) -> list[str]:
         status, told = ask(f"{self._web}/invoices?state=draft&limit=200", token=self._token)
         if status != 200:
             self.done[f"looked, {status}"] += 1
+            return []
+        return [str(each["reference"]) for each in told["invoices"]]
+
+    def _approve(self, reference: str) -> None:
+        status, seen = ask(f"{self._web}/invoices/{reference}", token=self._token)
+        if status != 200 or (reference == LONGEST and len(seen["lines"]) < BULK):
             return
-        drafts = told["invoices"]
-        for each in self._dice.sample(drafts, min(A_ROUND, len(drafts))):
-            reference = each["reference"]
-            status, seen = ask(f"{self._web}/invoices/{reference}", token=self._token)
-            if status != 200:
-                continue
-            if reference == LONGEST and len(seen["lines"]) < BULK:
-                continue
-            approval = {"content_hash": seen["content_hash"]}
-            status, _ = ask(f"{self._web}/invoices/{reference}/approve", approval, self._token)
-            self.done["approved" if status == 200 else f"not approved, {status}"] += 1
+        approval = {"content_hash": seen["content_hash"]}
+        status, _ = ask(f"{self._web}/invoices/{reference}/approve", approval, self._token)
+        self.done["approved" if status == 200 else f"not approved, {status}"] += 1
 
     def _let_something_happen(self) -> None:
         what = self._dice.choice(self._happenings)

@@ -29,11 +29,13 @@ FAULTY_SHARE: Final = 0.28
 EVENTS_A_SECOND: Final = {"services": 24.0, "embedded": 14.0}
 SETTLE_SECONDS: Final = 60
 """How long a site may take to come to rest once nobody posts and nothing strikes."""
+LAST_ROUNDS: Final = 2
+"""How often all drafts are approved in the end: a conflict that is decided makes another one."""
 AT_REST_LOOKS: Final = 3
 """How many looks in a row must find nothing waiting."""
 VISIBLE: Final = timedelta(seconds=2)
 """How long after the last change the project tool surely tells about it."""
-HAPPENINGS: Final = ("finalize", "finalize", "finalize", "pay", "pay", "void", "delete")
+HAPPENINGS: Final = ("finalize", "finalize", "finalize", "pay", "pay", "void", "delete", "touch")
 
 
 @dataclass
@@ -107,6 +109,10 @@ def play(folder: Path, *, kind: str, seed: int, seconds: float) -> Storm:
         faults = _faults(site)
         site.calm()
         settled_in, waits = _settle(site, watch, sender, admin)
+        for _ in range(LAST_ROUNDS):
+            # What is amended is at its end once it was approved anew, or is blocked.
+            _meanwhile(site, person.finish)
+            waits = waits or _settle(site, watch, sender, admin)[1]
         for stop in (sender.stop, watch.stop):
             _meanwhile(site, stop)
         verdict = judge(site, truth, history)
@@ -187,8 +193,8 @@ def _settle(site: Site, watch: Watch, sender: Sender, admin: Admin) -> tuple[flo
         waits = watch.unsettled(since)
         if sender.waiting:
             waits.append(f"{sender.waiting} deliveries are not taken")
-        if watch.stopped():
-            waits.append("a push waits until somebody has looked")
+        if watch.stopped() or watch.in_conflict():
+            waits.append("an invoice waits until somebody has looked")
             _meanwhile(site, admin.go_on)
         quiet = 0 if waits else quiet + 1
         if quiet == 1:

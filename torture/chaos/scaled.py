@@ -22,12 +22,9 @@ LONGEST_WAIT_SECONDS: Final = 4
 """Production: 300."""
 MOST_ATTEMPTS: Final = 40
 """Production: 5. Here workers die that much more often, and not because of the row."""
-QUIET_SECONDS: Final = 4
-"""Production: 60."""
-KEY_LIFE_SECONDS: Final = 6
-"""Production: as long as the billing system says, for Stripe 24 hours."""
 TIMEOUT_SECONDS: Final = 1.5
-"""Production: 30. The billing systems commit up to 2.5 s after it: sooner than the quiet ends."""
+"""Production: 30. The billing systems commit up to 2.5 s after it. How long it is quiet after a
+request without an answer follows from both: 5 s, in production 60; see `register`."""
 POLL_SECONDS: Final = 3
 """Production: minutes for project tools, an hour for invoices."""
 OVERLAP_MS: Final = 10_000
@@ -68,7 +65,6 @@ def shrink() -> None:
     override(claims, "LONGEST_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
     override(claims, "MOST_ATTEMPTS", MOST_ATTEMPTS)
     override(claims, "secrets", SimpleNamespace(token_hex=_token))
-    override(pushing, "QUIET", timedelta(seconds=QUIET_SECONDS))
     override(pushing, "KEY_MARGIN", timedelta(seconds=1))
     override(sync, "POLL", timedelta(seconds=POLL_SECONDS))
     override(sync, "POLL_FINAL", timedelta(seconds=2 * POLL_SECONDS))
@@ -76,13 +72,10 @@ def shrink() -> None:
     override(polling, "ISSUE_OVERLAP_MS", OVERLAP_MS)
     override(JiraConnector, "poll_seconds", POLL_SECONDS)
 
-    from torture.billing.connector import StripeLikeConnector, register
+    from torture.billing.connector import register
+    from torture.billing.profiles import SCALED
 
-    life = timedelta(seconds=KEY_LIFE_SECONDS)
-    override(
-        StripeLikeConnector, "abilities", replace(StripeLikeConnector.abilities, key_life=life)
-    )
-    register()
+    register(replace(SCALED, client_timeout=TIMEOUT_SECONDS))
 
     import worker
     from connectors import push

@@ -8,6 +8,7 @@ SQLite). Traffic stays on 127.0.0.1 and on Unix sockets in the site's own folder
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -82,7 +83,9 @@ class Site:
             "BILLHOOK_SECRET_KEY": f"{CANARY}-{secrets.token_hex(16)}",
             "BILLHOOK_URL": self.web,
             "BILLHOOK_ALLOW_PRIVATE": "yes",
+            "HOST": "127.0.0.1",
             "PORT": str(self.port),
+            "WEB_CONCURRENCY": "2" if kind == "services" else "1",
             "JIRA_URL": jira_url,
             "JIRA_TOKEN": JIRA_TOKEN,
             "BILLING_TOKEN": BILLING_TOKEN,
@@ -206,12 +209,8 @@ class Site:
         )
 
     def _start_programs(self) -> None:
-        workers = 2 if self.kind == "services" else 1
-        how = f"--workers {workers} --worker-class gthread --threads 16 --graceful-timeout 5"
-        gunicorn = (sys.executable, "-m", "gunicorn", "torture.chaos.programs:create_web()")
-        where = ("--no-control-socket", "--bind", f"127.0.0.1:{self.port}")
         add = partial(self.processes.add, environ=self.environ)
-        add("web", *gunicorn, *how.split(), *where)
+        add("web", *_web())
         for number in (1, 2):
             add(f"worker-{number}", *_programs(), "worker")
         add("clock", *_programs(), "clock")
@@ -228,6 +227,15 @@ class Site:
 
 def _programs() -> tuple[str, ...]:
     return (sys.executable, "-m", "torture.chaos.programs")
+
+
+def _web() -> tuple[str, ...]:
+    """Return how the `Procfile` starts the web processes, with the programs of torture."""
+    named = re.search(r"^web: (gunicorn .*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
+    if named is None:
+        raise TortureError("the Procfile starts no gunicorn")
+    line = named[1].replace("app:create_web()", "torture.chaos.programs:create_web()")
+    return ("/bin/sh", "-c", f"exec {sys.executable} -m {line}")
 
 
 def _ports(count: int) -> list[int]:

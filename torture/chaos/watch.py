@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.claims import NEVER
@@ -104,12 +104,16 @@ class Watch:
 
     def stopped(self) -> list[str]:
         """Return the invoices whose push waits until a person has looked, by reference."""
-        query = select(invoice.c.reference).where(
-            invoice.c.state == "approved", invoice.c.next_at == NEVER
-        )
+        return self._references(invoice.c.state == "approved", invoice.c.next_at == NEVER)
+
+    def in_conflict(self) -> list[str]:
+        """Return the invoices whose draft there somebody has changed, by reference."""
+        return self._references(invoice.c.state == "blocked", invoice.c.conflict.is_not(None))
+
+    def _references(self, *conditions: ColumnElement[bool]) -> list[str]:
         try:
             with self._database.read() as connection:
-                return list(connection.scalars(query))
+                return list(connection.scalars(select(invoice.c.reference).where(*conditions)))
         except SQLAlchemyError:
             return []
 

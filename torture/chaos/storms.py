@@ -26,11 +26,6 @@ INVALID: Final = "invalid: "
 """Begins a failure that says that too little was tried, and not that a promise was broken."""
 
 
-def run(budget_seconds: float, seed: int) -> LayerResult:
-    """Let storms pass over both kinds of site within the budget."""
-    return storms(budget_seconds, seed, tuple(SHARES))
-
-
 def storms(budget_seconds: float, seed: int, kinds: Sequence[str]) -> LayerResult:
     """Let one storm pass over each of these kinds of site."""
     passed: list[Storm] = []
