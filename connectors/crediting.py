@@ -1,4 +1,4 @@
-"""Push a credit note: our reference is looked up before each repeat, the total is compared."""
+"""Push a credit note: our reference is looked up before each try, the total is compared."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def credit(attempt: Attempt) -> None:
         intended = attempt.intend("credit", generation=intended.generation + 1)
     if intended.state == "confirmed":
         return
-    found = None
-    if intended.is_uncertain or push.revision > 1:
-        attempt.renew()
-        found = connector.find_credit(push.reference, invoice)
+    # Always, not only after a doubt: a ledger that was restored from a copy has forgotten its own.
+    attempt.renew()
+    found = connector.find_credit(push.reference, invoice)
     if intended.is_uncertain:
         intended = attempt.with_a_key_that_holds(intended, is_absent=found is None)
     issued = found or attempt.carry_out(

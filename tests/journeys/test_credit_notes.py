@@ -11,6 +11,8 @@ from connectors.http import Request
 from ledger import auditlog, tables
 from ledger.audit import audit
 from ledger.errors import OutcomeUnknownError
+from ledger.invoices import draft_from_json
+from ledger.pushing import try_again
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office, milestone
 
@@ -137,6 +139,38 @@ def test_a_credit_note_whose_answer_was_lost_is_issued_once(agreed: Office) -> N
     assert (agreed.invoice(NOTE)["state"], len(notes(agreed))) == ("pushed", 1)
     assert agreed.invoice(NOTE)["remote_id"] == notes(agreed)[0]["id"]
     assert unsound(agreed) == []
+
+
+def test_a_credit_note_that_a_restored_ledger_has_forgotten_is_not_issued_again(
+    agreed: Office,
+) -> None:
+    agreed.tell(gone(1))
+    draft = draft_from_json(agreed.invoice(NOTE)["content"])
+    invoice = str(agreed.invoice(OCTOBER)["remote_id"])
+    agreed.line.billing("stripe").credit(draft, invoice, idempotency_key="of another life")
+    agreed.bill(NOTE)
+    assert [note["id"] for note in notes(agreed)] == [agreed.invoice(NOTE)["remote_id"]]
+    assert unsound(agreed) == []
+
+
+def test_another_amount_under_our_reference_stops_for_a_person(agreed: Office) -> None:
+    agreed.tell(gone(1))
+    draft = draft_from_json(agreed.invoice(NOTE)["content"])
+    invoice = str(agreed.invoice(OCTOBER)["remote_id"])
+    agreed.line.billing("stripe").credit(draft, invoice, idempotency_key="by hand")
+    notes(agreed)[0]["total"] = 1
+    agreed.approve(NOTE)
+    agreed.settle()
+    row = agreed.invoice(NOTE)
+    assert (row["state"], len(notes(agreed))) == ("approved", 1)
+    assert "has credited 0.01 EUR, and we 142.80 EUR" in row["problem"]
+    # Voided there, it is issued anew.
+    notes(agreed)[0]["status"] = "void"
+    agreed.line.database.write(
+        lambda connection: try_again(connection, NOTE, "mia", agreed.clock.now())
+    )
+    agreed.settle()
+    assert (agreed.invoice(NOTE)["state"], len(notes(agreed))) == ("pushed", 2)
 
 
 def test_files_take_credit_notes_too(office: Office) -> None:

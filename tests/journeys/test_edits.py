@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import text, update
 
+import worker
 from ledger import replay, tables
 from ledger.approvals import ApprovalError
 from ledger.audit import audit
@@ -221,6 +222,10 @@ def test_an_edit_that_was_seen_by_no_assembling_does_not_go_out(office: Office) 
             .values(state="approved")
         )
     )
+    # Its push begins before anybody has assembled it again.
+    (push,) = [stage for stage in worker.STAGES if stage.name == "push"]
+    worker.run(office.line, push)
+    assert office.invoices() == {OCTOBER: ("draft", 44000)}
     office.settle()
     assert office.invoices() == {OCTOBER: ("draft", 32000)}
 
@@ -443,3 +448,54 @@ def test_edits_are_on_the_draft_that_bills_again_what_was_on_a_void_invoice(
     ]
     assert states(office) == ["standing"] * 3
     assert office.violations() == []
+
+
+def test_agreements_are_not_about_what_is_held_back(office: Office) -> None:
+    loyal = "discounts:\n  - {discount: Loyalty, percent: 10 %}\nrules:\n"
+    office.change("acme.yaml", "rules:\n", loyal)
+    office.activate()
+    office.tell(issue(7), issue(8, title="Search"))
+    office.tell(worklog(1, seconds=3600), worklog(3, seconds=7200, issue_id=8))
+    assert office.invoices() == {OCTOBER: ("draft", 32400)}
+    with pytest.raises(EditError, match="line 3 follows from the others"):
+        make_only(office, HoldBack(3))
+    held = edit(office, HoldBack(2))
+    assert office.invoices() == {OCTOBER: ("draft", 10800)}
+    office.bill(OCTOBER)
+    take_out(office, held)
+    assert sum(total for _, total in office.invoices().values()) == 32400
+    assert office.violations() == []
+
+
+def test_what_is_counted_is_held_back_with_what_it_comes_to(office: Office) -> None:
+    office.change("acme.yaml", "per entry\n", "per person and day\n")
+    office.activate()
+    three_lines(office)
+    held = edit(office, HoldBack(1))
+    assert [line[0] for line in office.printed(OCTOBER)] == [BEN, SEARCH]
+    office.tell(worklog(7, seconds=1800))
+    assert [line[0] for line in office.printed(OCTOBER)] == [BEN, SEARCH]
+    assert office.violations() == []
+    take_out(office, held)
+    assert office.printed(OCTOBER)[0] == (LOGIN, "1.50", 18000)
+    assert office.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "told"),
+    [
+        ("update line_item set invoice_id = 1 where id = 1", "is held back by a person"),
+        ("update draft_edit set state = 'undone' where kind = 'hold'", "is open, but on no draft"),
+        (
+            "update line_item set edit_id = null where kind = 'discount'",
+            "names no rule",
+        ),
+    ],
+)
+def test_the_audit_sees_what_is_wrong_with_edits(office: Office, planted: str, told: str) -> None:
+    three_lines(office)
+    edit(office, HoldBack(1))
+    edit(office, Discount("For you", percent=Decimal(10)))
+    assert office.violations() == []
+    office.line.database.write(lambda connection: connection.execute(text(planted)))
+    assert any(told in each for each in office.violations()), office.violations()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
+from flask import Flask
 
+from console.commands.events import events
 from ledger import tables
 from ledger.audit import audit
 from ledger.listings import find_invoice
@@ -109,6 +112,33 @@ def test_held_work_stays_billed_until_a_person_decides(office: Office) -> None:
     tell(office, "opened", 11)
     assert list(office.held()) == [subject(office)]
     assert [each["decision"] for each in office.log("subject.settled")] == ["keep", "take back"]
+
+
+def test_it_is_decided_by_a_command(office: Office) -> None:
+    app = Flask("billhook")
+    app.extensions["billhook"] = office.line
+    app.cli.add_command(events)
+    run = app.test_cli_runner()
+    rule_says(office, "hold")
+    tell(office, "closed", 8)
+    office.bill(FIRST)
+    tell(office, "opened", 9)
+    words = ["events", "settle", subject(office)]
+    assert (
+        run.invoke(args=words).exit_code
+        == run.invoke(args=[*words, "--keep", "--take-back"]).exit_code
+        == 2
+    )
+    unknown = run.invoke(args=["events", "settle", "no-such", "--keep"])
+    assert (unknown.exit_code, "no such subject" in unknown.stderr) == (1, True)
+    done = run.invoke(args=[*words, "--keep", "--endpoint", "github"])
+    assert (done.exit_code, "stays billed" in done.stdout) == (0, True)
+    office.settle()
+    assert office.held() == {}
+    done = run.invoke(args=[*words, "--take-back", "--json"])
+    assert json.loads(done.stdout)["decision"] == "take back"
+    office.settle()
+    assert office.log("subject.settled")[1]["decision"] == "take back"
 
 
 def test_the_rule_counts_under_which_it_was_billed(office: Office) -> None:
