@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -108,12 +108,33 @@ class Approval(_Asked):
     content_hash: _Hash
 
 
+_EDITS: Final = {"line": True, "order": False, "hold": False, "percent": True, "amount": True}
+"""What an edit is one of, and whether it comes with a text."""
+
+
+def _only(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of an edit that is just this."""
+    given = {name, *(("text",) if _EDITS[name] else ())}
+    others = {*_EDITS, "text"} - given
+    return {
+        "required": sorted(given),
+        "properties": {
+            **{each: {"not": {"type": "null"}} for each in sorted(given)},
+            **{each: {"type": "null"} for each in sorted(others)},
+        },
+    }
+
+
 class NewEdit(_Asked):
     """What is done to the draft whose content has this hash: just one of `text` (of `line`),
     `order`, `hold`, `percent` and `amount` (taken off, with the `text` of its line).
 
     Lines are numbered from 1, as they stand in that content.
     """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"anyOf": [_only(name) for name in _EDITS]}
+    )
 
     content_hash: _Hash
     line: _LineNumber | None = None
@@ -125,11 +146,10 @@ class NewEdit(_Asked):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> NewEdit:
-        named = ("line", "order", "hold", "percent", "amount")
-        given = [name for name in named if getattr(self, name) is not None]
+        given = [name for name in _EDITS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("say one of line with text, order, hold, percent and amount")
-        if (self.text is not None) != (given[0] in ("line", "percent", "amount")):
+        if (self.text is not None) != _EDITS[given[0]]:
             raise ValueError("text belongs to line, percent and amount, and they need it")
         return self
 

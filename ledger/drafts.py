@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from .amending import EVERYTHING_TAKEN_BACK, as_pushed
+from .amending import EVERYTHING_TAKEN_BACK, as_pushed, is_undecided, reason_of
 from .auditlog import note
 from .claims import AFRESH, needing
 from .crediting import CREDIT_NOTE
@@ -55,10 +55,12 @@ def save(
     """
     is_amended = known is not None and known["pushed_content"] is not None
     is_empty = not draft.lines and not is_amended
-    state = "canceled" if is_empty else "blocked" if checked.reasons else "draft"
     reasons, warnings = checked.reasons, checked.warnings
-    if is_amended and not draft.lines:
-        reasons, warnings = [], [*warnings, f"{EVERYTHING_TAKEN_BACK}{draft.send_to}"]
+    if known is not None and is_amended and not draft.lines:
+        # It is deleted there: nothing speaks against that but somebody who has changed it.
+        reasons = [reason_of(known)] if is_undecided(known) else []
+        warnings = [*warnings, f"{EVERYTHING_TAKEN_BACK}{draft.send_to}"]
+    state = "canceled" if is_empty else "blocked" if reasons else "draft"
     values = {
         **contents(draft, [NOTHING_LEFT] if is_empty else reasons),
         "warnings": warnings,

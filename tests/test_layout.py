@@ -36,8 +36,9 @@ MAY_IMPORT = {
 SOCKETS = {"socket", "http.client", "urllib.request", "urllib3", "smtplib", "ftplib", "asyncio"}
 DANGEROUS_IMPORTS = {"pickle", "marshal", "shelve", "dill"}
 DANGEROUS_NAMES = {"eval", "exec", "compile", "Markup", "unsafe_load", "full_load", "SpawnWorker"}
-BUILT = {"ledger/database.py"}
-"""Where a statement holds a constant of the same file: a PRAGMA cannot be bound."""
+BUILT = {"ledger/database.py", "ledger/audit/side_by_side.py"}
+"""Where a statement holds a constant of the same file (a PRAGMA cannot be bound) or the name that
+PostgreSQL itself gave a snapshot (neither can that)."""
 FORBIDDEN_STEMS = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 MOST_LINES = 500
 

@@ -55,7 +55,7 @@ def run(budget_seconds: float, seed: int, *, processes: int = 2) -> LayerResult:
     steps = _steps()
     missing = coverage.missing(steps)
     if missing and not failures:
-        named = ", ".join(f"{event} / {state}" for event, state in missing[:5])
+        named = ", ".join(f"{event} / {state}" for event, state in missing[:12])
         failures.append(
             f"invalid: {len(missing)} pairs of event and state were hit fewer than "
             f"{LEAST_HITS} times, such as {named} - give it more time"
@@ -67,6 +67,7 @@ def run(budget_seconds: float, seed: int, *, processes: int = 2) -> LayerResult:
         "steps": coverage.steps,
         "ms_per_step": round((time.monotonic() - started) * 1000 / max(coverage.steps, 1), 1),
         "pairs_of_state_and_event": len(pairs),
+        "pairs_hit_too_seldom": len(missing),
         "hits_of_the_rarest_pair": min(coverage.hits[pair] for pair in pairs),
     }
     return LayerResult("model", figures, failures)

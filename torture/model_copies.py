@@ -33,8 +33,8 @@ class Copy:
     truth: Truth
     made_at: datetime
     outside: str
-    is_amending: bool
-    """Some invoices stood there otherwise than here."""
+    is_unfinished: bool
+    """Work was waiting, or some invoices stood there otherwise than here."""
     told: list[Any] = field(default_factory=list)
     """Deliveries that arrived since."""
     is_outdated: bool = False
@@ -56,8 +56,18 @@ class Copies:
             deepcopy(world.truth),
             world.firm.clock.now(),
             self._outside(),
-            any(world.ledger.state_of_invoice(each) in _AMENDING for each in world.ledger.invoices),
+            self._is_unfinished(),
         )
+
+    def _is_unfinished(self) -> bool:
+        world = self._world
+        waiting = " UNION ALL ".join(
+            f"SELECT 1 FROM {table} WHERE state = 'waiting'"
+            for table in ("delivery", "subject", "customer")
+        )
+        is_busy = world.firm.database.raw.execute(waiting).fetchone() is not None
+        states = {world.ledger.state_of_invoice(each) for each in world.ledger.invoices}
+        return is_busy or bool(states & set(_AMENDING))
 
     def can_be_put_back(self) -> bool:
         """Return whether the copy leads to where the ledger is, once all is told again.
@@ -70,7 +80,7 @@ class Copies:
         if copy is None or copy.is_outdated or self._world.trouble:
             return False
         is_same_outside = self._outside() == copy.outside
-        return is_same_outside or not (copy.told or copy.is_amending)
+        return is_same_outside or not (copy.told or copy.is_unfinished)
 
     def put_back(self) -> None:
         """Go on with the copy: tell again what was told since, compare, and only then push."""

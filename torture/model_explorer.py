@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final
 
 from .model_checks import Broken
@@ -39,8 +40,12 @@ ROADS: Final = {
 """The steps that lead to a state: the first that can be done now brings it nearest."""
 PASSING: Final = ("approved", "frozen")
 """The states that a worker ends: it works more seldom while something is in one."""
-ON_THE_ROAD: Final = 0.4
-"""How often a step is taken only because of where it leads to."""
+ON_THE_ROAD: Final = 0.5
+"""How often a step is taken because of where it leads to."""
+PATIENCE: Final = 12
+"""How many steps are taken towards one pair before another one is aimed at."""
+FIRST: Final = {"restore": ("remove",), "late delivery": ("edit that is told late",)}
+"""What must have been done, without a worker having come, before something can be."""
 
 Move = tuple[str, tuple[int, ...], bool]
 """A step, its numbers, and whether the worker works afterwards."""
@@ -55,6 +60,9 @@ class Coverage:
     runs: int = 0
     least: int = LEAST_HITS
     """How often each pair is to be hit here; where several play, each needs to do its part only."""
+    aim: tuple[str, str] | None = None
+    """The pair that the explorer is on the way to."""
+    patience: int = 0
 
     def count(self, step: Step, states: Sequence[str]) -> None:
         """Count one step."""
@@ -113,7 +121,7 @@ def explore(firm: Firm, seed: int, coverage: Coverage, *, steps: int = STEPS) ->
 
 def _next(world: World, rng: random.Random, coverage: Coverage) -> tuple[Move, list[str]]:
     """Return the next step and what it hits: what was hit least, or what leads on."""
-    if rng.random() < ON_THE_ROAD and (found := _on_the_road(world, rng, coverage)):
+    if rng.random() < ON_THE_ROAD and (found := _towards_aim(world, rng, coverage)):
         return found
     every = list(world.steps.values())
     possible: list[tuple[float, Move, list[str]]] = []
@@ -129,16 +137,38 @@ def _next(world: World, rng: random.Random, coverage: Coverage) -> tuple[Move, l
     return move, states
 
 
-def _on_the_road(
+def _towards_aim(
     world: World, rng: random.Random, coverage: Coverage
 ) -> tuple[Move, list[str]] | None:
-    """Return a step towards a state in which much is still to be tried; None if there is none."""
-    missing = [state for _, state in coverage.missing(world.steps.values()) if state in ROADS]
-    target = rng.choice(missing or list(ROADS))
-    nearer = world.people.towards_conflict() if target == "conflict" else None
+    """Return a step towards a pair that was hit too seldom, or what hits it; None if none does."""
+    if coverage.aim not in coverage.missing(world.steps.values()) or not coverage.patience:
+        missing = coverage.missing(world.steps.values())
+        coverage.aim = rng.choice(missing) if missing else None
+        coverage.patience = PATIENCE
+    if coverage.aim is None:
+        return None
+    coverage.patience -= 1
+    event, state = coverage.aim
+    for name in (event, *FIRST.get(event, ())):
+        if numbers := _hitting(world.steps[name], state, rng):
+            works = name == event and rng.random() < 0.5
+            return (name, numbers[0], works), list(world.steps[name].hits(*numbers[0]))
+    return _on_the_road(world, rng, state)
+
+
+def _hitting(step: Step, state: str, rng: random.Random) -> list[tuple[int, ...]]:
+    """Return numbers with which a step would hit a state now, or nothing."""
+    every = list(product(*(range(size) for size in step.sizes)))
+    rng.shuffle(every)
+    return next(([each] for each in every if state in step.hits(*each)), [])
+
+
+def _on_the_road(world: World, rng: random.Random, state: str) -> tuple[Move, list[str]] | None:
+    """Return a step that brings a state nearer; None if none does now."""
+    nearer = world.people.towards_conflict() if state == "conflict" else None
     if nearer and (states := list(world.steps[nearer[0]].hits(*nearer[1]))):
         return (*nearer, True), states
-    for name in ("hear", *ROADS[target]):
+    for name in ("hear", *ROADS.get(state, ())):
         step = world.steps[name]
         # The last choice is the one that means all of them, where there is such a one.
         for numbers in (
@@ -146,7 +176,7 @@ def _on_the_road(
             tuple(rng.randrange(size) for size in step.sizes),
         ):
             if states := list(step.hits(*numbers)):
-                stays = name == "approve" and target in PASSING
+                stays = name == "approve" and state in PASSING
                 return (name, numbers, not stays), states
     return None
 

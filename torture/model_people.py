@@ -20,6 +20,8 @@ ALL: Final = 3
 """The choice that means: all of them."""
 EDITED: Final = frozenset({"draft", "blocked", "approved", "amended"})
 """The states of a draft that a person edits."""
+CHANGEABLE: Final = frozenset({"draft there", "amended"})
+"""The states of an invoice that is a draft at Stripe."""
 _WANTED: Final[dict[str, Callable[[int], edits.Wanted]]] = {
     "new text": lambda line: edits.NewText(line + 1, "What we did for you"),
     "new order": lambda line: edits.NewOrder((line + 1,)),
@@ -69,10 +71,17 @@ class People:
             reference = self._world.ledger.invoices[invoice]["reference"]
             self._do(edits.undo, reference, edit, undone_by="mia")
 
+    def changeable(self) -> list[dict[str, Any]]:
+        """Return the drafts at Stripe that can be changed there, with no push under way."""
+        ledger = self._world.ledger
+        found = self._world.remote("change there")
+        return [row for row in found if ledger.state_of_invoice(row["id"]) in CHANGEABLE]
+
     def change_there(self, which: int) -> None:
         """Change the text of a draft at Stripe itself."""
         book = self._world.firm.stripe.book
-        for row in self._world.remote("change there")[which : which + 1]:
+        self._world.forget_copy()
+        for row in self.changeable()[which : which + 1]:
             for line in book.table("lines")[row["remote_id"]]["data"][:1]:
                 line["description"] = f"{line['description']}, as agreed"
                 book.emit("invoice.updated", book.invoice(row["remote_id"]))
@@ -97,7 +106,7 @@ class People:
         for number, invoice_id in self._world.placed():
             if touched.get(invoice_id) == "draft there":
                 return "more time", (number - 1,)
-        return ("change there", (0,)) if self._world.remote("change there") else None
+        return ("change there", (0,)) if self.changeable() else None
 
     def decide(self, keep: str, which: int) -> None:
         """Decide a conflict."""

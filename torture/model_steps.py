@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .model_ledger import STATES, SYSTEM_STATES
-from .model_people import ALL, EDITED, EDITS
+from .model_people import ALL, CHANGEABLE, EDITED, EDITS
 from .model_truth import PROJECTS, Entry
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ class Steps:
         for_phases = on_lines - {"held", "blocked"} | {"no line"}
         entry = (ENTRIES,)
         one = partial(Step, can_hit=on_lines)
-        wherever = partial(Step, can_hit=anywhere)
         return [
             Step(
                 "log",
@@ -81,7 +80,7 @@ class Steps:
             one("other day", (ENTRIES, len(DAYS)), world.move_day, self._there),
             one("other issue", (ENTRIES, ISSUES), world.move, self._there),
             one("remove", entry, world.remove, self._there),
-            wherever("restore", entry, world.restore, self._gone),
+            Step("restore", entry, world.restore, self._gone, on_lines - {"held"} | {"no line"}),
             one("edit that is told late", entry, world.hold_back, self._there),
             one("late delivery", (6,), world.release, self._of_late),
             one("repeat", entry, partial(world.repeat, False), self._told),
@@ -108,8 +107,8 @@ class Steps:
                 "change there",
                 (3,),
                 people.change_there,
-                partial(self._can, "change there"),
-                frozenset({"draft there", "amended"}),
+                self._changeable,
+                CHANGEABLE,
             ),
             *(
                 Step(
@@ -189,6 +188,10 @@ class Steps:
     def _edited(self, which: int) -> list[str]:
         found = self._world.people.edited()[which : which + 1]
         return [self._world.ledger.state_of_invoice(invoice) for _, invoice in found]
+
+    def _changeable(self, which: int) -> list[str]:
+        found = self._world.people.changeable()[which : which + 1]
+        return [self._world.ledger.state_of_invoice(row["id"]) for row in found]
 
     def _in_conflict(self, which: int) -> list[str]:
         return ["conflict" for _ in self._world.people.conflicts()[which : which + 1]]

@@ -78,13 +78,14 @@ class House:
         return sorted(found)
 
     def everything(self) -> list[Any]:
-        """Return all rows, without when a token was last used."""
+        """Return all rows, without when a token was last used and a process was last heard of."""
         with self.office.line.database.read() as connection:
             return [
                 connection.execute(
                     select(*(column for column in table.c if column.name != "last_used_at"))
                 ).all()
                 for table in metadata.sorted_tables
+                if table.name != "heartbeat"
             ]
 
 

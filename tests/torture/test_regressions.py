@@ -67,3 +67,19 @@ def test_a_restored_copy_hears_first_what_was_deleted_and_so_billed_again(world:
     world.play("approve", 3)
     world.play("put the copy back")
     world.end()
+
+
+def test_a_conflict_about_a_draft_of_which_nothing_is_left_says_so(world: World) -> None:
+    # Everything on the invoice was taken back, and somebody has changed the draft at Stripe: it is
+    # blocked until a person decides, with the reason.
+    world.play("log", 2, 0, 1)
+    world.play("approve", 3)
+    world.play("change there", 0)
+    world.play("other day", 2, 3)
+    world.play("approve", 3)
+    world.play("restart")
+    (reasons,) = world.firm.database.raw.execute(
+        "SELECT reasons FROM invoice WHERE state = 'blocked'"
+    ).fetchone()
+    assert "somebody has changed the draft at stripe" in reasons
+    world.end()
