@@ -58,9 +58,8 @@ def make_only(
 
 
 def take_out(office: Office, edit_id: int, reference: str = OCTOBER) -> None:
-    office.line.database.write(
-        partial(undo, reference=reference, edit_id=edit_id, undone_by="mia", now=office.clock.now())
-    )
+    undone = partial(undo, reference=reference, edit_id=edit_id, undone_by="mia")
+    office.line.database.write(partial(undone, now=office.clock.now()))
     office.settle()
 
 
