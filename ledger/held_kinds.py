@@ -27,7 +27,6 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from .amending import is_undecided
 from .approvals import by_rule
 from .claims import NEVER
 from .events import as_utc_text
@@ -149,7 +148,6 @@ def kinds_of(now: datetime) -> dict[str, Kind]:
     }
     sync = _command("sync", last="endpoint")
     retry = _command("invoices", "retry", last="reference")
-    resolve = _command("invoices", "resolve", "--keep", "theirs", last="reference")
     return {
         "restore": Kind(
             table=restoration,
@@ -241,7 +239,7 @@ def kinds_of(now: datetime) -> dict[str, Kind]:
             reason=lambda row: "; ".join(
                 [*(row["reasons"] if row["state"] == "blocked" else ()), row["problem"] or ""]
             ).strip("; "),
-            go_on=lambda row: resolve(row) if is_undecided(row) else retry(row),
+            go_on=retry,
             since=_since(invoice, invoice.c.created_at),
             **of_invoice,
         ),
