@@ -13,7 +13,7 @@ from ledger.held import ALL_KINDS
 from ledger.listings import MOST
 
 BIGGEST_ID = 2**63 - 1
-_NUMBER = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
+_NUMBER = r"^([1-9][0-9]{0,11}(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9])$"
 
 # PostgreSQL stores no NUL, so nothing can be found by a text that holds one. Optional words are
 # described without null, which no query string can say.
