@@ -96,6 +96,8 @@ class Copies:
         world.firm.work()
         if self._outside() != before:
             raise Broken("a restored copy has pushed before it was compared")
+        # Whoever compares tries again until everything could be asked.
+        world.firm.calm()
         if problems := world.firm.recover():
             raise Broken(f"a restored copy cannot go on: {'; '.join(problems)}")
 

@@ -236,6 +236,11 @@ class Firm:
         if what == "delete":
             self.deleted.add(remote_id)
 
+    def calm(self) -> None:
+        """End all trouble that was to come at Stripe."""
+        self.stripe.faults.clear()
+        self.effects.lose_next_reply = False
+
     def recover(self) -> list[str]:
         """Compare a restored copy with the systems around it; return why it cannot push yet."""
         with _quickly():

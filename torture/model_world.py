@@ -109,8 +109,7 @@ class World:
 
     def end(self) -> None:
         """Let everything come to its end: what is under way arrives, drafts are approved."""
-        self.firm.stripe.faults.clear()
-        self.firm.effects.lose_next_reply = False
+        self.firm.calm()
         self.trouble = 0
         while self.under_way:
             self.deliver(self.under_way.pop(0))
