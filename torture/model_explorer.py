@@ -32,8 +32,7 @@ ROADS: Final = {
     "amended": ("more time", "approve", "log"),
     "conflict": ("approve", "log"),
     "open": ("finalize", "approve", "log"),
-    "paid": ("pay", "finalize", "approve", "log"),
-    "went back": ("dispute", "write_off", "pay", "finalize", "approve", "log"),
+    "settled": ("pay", "finalize", "approve", "log"),
     "void": ("void", "finalize", "approve", "log"),
     "deleted": ("delete", "approve", "log"),
 }

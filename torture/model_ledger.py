@@ -14,9 +14,9 @@ Row = dict[str, Any]
 SYSTEM_STATES: Final = {
     "draft": "draft there",
     **dict.fromkeys(("open", "processing", "partially_paid"), "open"),
-    **dict.fromkeys(("paid", "overpaid"), "paid"),
-    **dict.fromkeys(("partially_refunded", "refunded", "disputed"), "went back"),
-    **dict.fromkeys(("credited", "uncollectible"), "went back"),
+    **dict.fromkeys(("paid", "overpaid"), "settled"),
+    **dict.fromkeys(("partially_refunded", "refunded", "disputed"), "settled"),
+    **dict.fromkeys(("credited", "uncollectible"), "settled"),
     "void": "void",
     "deleted": "deleted",
 }

@@ -34,6 +34,7 @@ LASTING: Final = 8
 """For how many looks trouble lasts before the next process takes over what was left."""
 MOST_CRASHES: Final = 3
 """How often the process dies before one works to the end."""
+_ENOUGH: Final = frozenset({"draft", "approved", "draft there", "amended", "open", "settled"})
 _AT_SYSTEM: Final = frozenset(SYSTEM_STATES.values())
 
 
@@ -65,6 +66,8 @@ class Steps:
         for_phases = on_lines - {"held", "blocked"} | {"no line"}
         entry = (ENTRIES,)
         one = partial(Step, can_hit=on_lines)
+        # What changes nothing, or just what "more time" does too, is not tried everywhere.
+        alike = partial(Step, can_hit=_ENOUGH)
         return [
             Step(
                 "log",
@@ -75,18 +78,18 @@ class Steps:
             ),
             one("more time", entry, partial(world.edit, 1), self._there),
             one("less time", entry, partial(world.edit, -1), self._there),
-            one("same time", entry, partial(world.edit, 0), self._there),
-            one("other person", entry, world.hand_over, self._there),
+            alike("same time", entry, partial(world.edit, 0), self._there),
+            alike("other person", entry, world.hand_over, self._there),
             one("other day", (ENTRIES, len(DAYS)), world.move_day, self._there),
             one("other issue", (ENTRIES, ISSUES), world.move, self._there),
             one("remove", entry, world.remove, self._there),
             Step("restore", entry, world.restore, self._gone, on_lines - {"held"} | {"no line"}),
             one("edit that is told late", entry, world.hold_back, self._there),
             one("late delivery", (6,), world.release, self._of_late),
-            one("repeat", entry, partial(world.repeat, False), self._told),
-            one("repeat with a new id", entry, partial(world.repeat, True), self._told),
-            one("oldest again", entry, world.oldest_again, self._told),
-            one("replay", entry, world.replay, self._told),
+            alike("repeat", entry, partial(world.repeat, False), self._told),
+            alike("repeat with a new id", entry, partial(world.repeat, True), self._told),
+            alike("oldest again", entry, world.oldest_again, self._told),
+            alike("replay", entry, world.replay, self._told),
             one("issue moves", (ISSUES, len(PROJECTS)), world.move_issue, self._on_issue),
             Step("phase ends", (PHASES,), partial(world.phase, True), self._phase_is, for_phases),
             Step(
@@ -215,9 +218,7 @@ class Steps:
 _WHERE: Final = {
     **dict.fromkeys(("finalize", "delete"), frozenset({"draft there", "amended"})),
     **dict.fromkeys(("pay", "pay in part", "void", "write_off"), frozenset({"open"})),
-    **dict.fromkeys(("refund", "refund in part"), frozenset({"paid", "went back"})),
-    "dispute": frozenset({"paid"}),
-    "win_dispute": frozenset({"went back"}),
-    "credit": frozenset({"open", "paid"}),
+    **dict.fromkeys(("refund", "refund in part", "dispute", "win_dispute"), frozenset({"settled"})),
+    "credit": frozenset({"open", "settled"}),
 }
 """The states, as the ledger knows them, in which it must happen for a run to count."""
