@@ -371,8 +371,8 @@ def _look() -> Any:
 def run(line: Line, stage: Stage) -> int:
     """Work on one batch of a stage; return how many rows were claimed.
 
-    A batch that breaks is given back and tried again later, row by row: nothing is lost, and
-    one bad row does not hold up the others. Raise the database's error if it is away: that is
+    A batch that breaks is given back and tried again later, in ever smaller ones: nothing is lost,
+    and one bad row does not hold up the others. Raise the database's error if it is away: that is
     no row's doing, so it counts as no attempt.
     """
     now = line.clock.now()

@@ -24,6 +24,8 @@ NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """The `next_at` of a row that only a person can set going again."""
 MOST_ATTEMPTS: Final = 5
 """After as many attempts that broke, or that ended with their worker, a person has to look."""
+SHRINKS: Final = 8
+"""By how much a batch is smaller with each try; a worker's death costs a few batches, not 500."""
 AFRESH: Final = {"attempts": 0, "unended": 0}
 """The columns of a row that has as many attempts before it as a new one."""
 LONGEST_WAIT_SECONDS: Final = 300
@@ -70,9 +72,10 @@ def claim(
 ) -> Claim:
     """Claim up to `most` waiting rows, oldest first; the claim is empty if nothing waits.
 
-    Rows that were tried before are claimed one at a time, so that one bad row cannot hold up
-    the good ones around it. One whose worker has died `MOST_ATTEMPTS` times in a row is not
-    claimed any more: it gets the values of `aside`, which keep it from waiting.
+    Rows that were tried before are claimed fewer at a time, by `SHRINKS` with each try: of a
+    batch of 500 the bad row is alone at its fourth try, and the good ones have gone on. One whose
+    worker has died `MOST_ATTEMPTS` times in a row is not claimed any more: it gets the values of
+    `aside`, which keep it from waiting.
     """
     waiting = waits(table, state, now)
     if condition is not None:
@@ -91,10 +94,12 @@ def claim(
         first = connection.execute(oldest).first()
     if first is None:
         return Claim(table, "", (), 0)
-    alone = first.attempts > 0
-    chosen = select(table.c.id).where(waiting).order_by(*oldest_first).limit(1 if alone else most)
-    if not alone:
-        chosen = chosen.where(table.c.attempts == 0)
+    chosen = (
+        select(table.c.id)
+        .where(waiting, table.c.attempts == first.attempts, table.c.unended < MOST_ATTEMPTS)
+        .order_by(*oldest_first)
+        .limit(max(1, most // SHRINKS**first.attempts))
+    )
     if connection.dialect.name != "sqlite":
         chosen = chosen.with_for_update(skip_locked=True)
     token = secrets.token_hex(16)

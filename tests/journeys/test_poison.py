@@ -152,13 +152,14 @@ def test_one_that_was_set_aside_gets_five_new_tries_when_a_person_asks(
     assert "killed" not in row["reason"]
 
 
-def test_what_a_killed_worker_held_is_claimed_one_at_a_time(office: Office) -> None:
-    for number in (1, 2, 3):
+def test_what_a_killed_worker_held_is_claimed_in_ever_smaller_batches(office: Office) -> None:
+    for number in range(1, 10):
         assert office.post(worklog(number, seconds=3600)) == 202
     normalize = next(stage for stage in worker.STAGES if stage.name == "normalize")
     line = office.line
 
     def claimed() -> int:
+        """Claim a batch whose worker dies."""
         return len(
             line.database.write(
                 lambda connection: claim(
@@ -167,9 +168,10 @@ def test_what_a_killed_worker_held_is_claimed_one_at_a_time(office: Office) -> N
             ).ids
         )
 
-    assert claimed() == 3
-    office.clock.go_on(LEASE_SECONDS + 1)
-    assert [claimed() for _ in range(4)] == [1, 1, 1, 0]
+    # 500 at most at the first try, then 62, 7, and one by one.
+    for batches in ([9], [9], [7, 2], [1] * 9):
+        assert [claimed() for _ in (*batches, "one more")] == [*batches, 0]
+        office.clock.go_on(LEASE_SECONDS + 1)
 
 
 @pytest.mark.parametrize("stage", worker.STAGES, ids=lambda stage: stage.name)

@@ -57,7 +57,7 @@ def test_a_wrong_amount_ends_a_run_and_is_told_as_the_steps_that_show_it(
     monkeypatch.setattr(Truth, "amount", lambda truth, number: 1)
     with pytest.raises(Failure) as failed:
         explore(firm, 1, Coverage())
-    assert "acme owes" in str(failed.value)
+    assert " owes 1, and its lines come to " in str(failed.value)
     assert len(failed.value.moves) <= 2
     assert "world.play('log'" in str(failed.value)
 

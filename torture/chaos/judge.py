@@ -176,7 +176,8 @@ def _judge_money(verdict: Verdict, connection: Connection, truth: Truth, billed:
         remote = sum(
             sum(line["amount"] for line in each["lines"])
             for each in billed[profile]
-            if each["state"] in STANDING
+            # Where money has come in nothing is billed again by itself, whatever became of it.
+            if each["state"] in STANDING or each["paid"]
         )
         accounted = remote + open_here.get(agreement.key, 0)
         verdict.compared[f"{agreement.currency} billed"] = remote
