@@ -252,16 +252,17 @@ def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: dateti
         if "draft" in (row["payment"], word) and word != row["payment"]:
             # What corrects it goes onto it while it is a draft there, and elsewhere afterwards.
             changed(connection, [row["customer"]], now)
-        values["problem"] = _released(connection, row, last, word, now)
+        values["problem"] = _released(connection, row, amounts, now)
         values |= needing(invoice, now, is_needed=values["problem"] is not None)
     connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
     return changed_to
 
 
 def _released(
-    connection: Connection, row: RowMapping, last: Any, word: str, now: datetime
+    connection: Connection, row: RowMapping, amounts: Amounts, now: datetime
 ) -> str | None:
     """Release what is on an invoice that is void now; return what a person has to look at."""
+    word = payment_of(amounts)
     told = {"connector": row["connector"], "payment": word}
     if row["released_at"] is not None:
         if word in VOID:
@@ -279,8 +280,16 @@ def _released(
         return problem
     if word not in VOID:
         return None
-    if last is not None and last.paid > last.refunded:
-        return WAS_PAID.format(paid=Money(last.paid - last.refunded, last.currency), **told)
+    # It may have been paid and voided between two looks; a deleted one tells no amounts any more.
+    before = connection.execute(
+        select(payment.c.paid, payment.c.refunded)
+        .where(payment.c.invoice_id == row["id"], payment.c.payment.not_in(VOID))
+        .order_by(payment.c.id.desc())
+        .limit(1)
+    ).first()
+    kept = max(each.paid - each.refunded for each in (amounts, before) if each is not None)
+    if kept > 0:
+        return WAS_PAID.format(paid=Money(kept, amounts.currency), **told)
     release(connection, row, word, now)
     return None
 

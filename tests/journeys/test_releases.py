@@ -196,6 +196,21 @@ def test_what_was_paid_and_then_vanished_is_left_to_a_person(office: Office) -> 
     office.settle()
     assert office.invoices() == {OCTOBER: ("pushed", 12000)}
     assert "120.00 EUR were paid" in office.invoice(OCTOBER)["problem"]
+    # Nor does the next look forget that.
+    office.look()
+    assert office.invoices() == {OCTOBER: ("pushed", 12000)}
+    assert "120.00 EUR were paid" in office.invoice(OCTOBER)["problem"]
+
+
+def test_what_was_paid_and_voided_between_two_looks_is_left_to_a_person(office: Office) -> None:
+    office.tell(worklog(1, seconds=3600))
+    bill(office, OCTOBER)
+    remote_id = office.invoice(OCTOBER)["remote_id"]
+    office.stripe.happen("pay", remote_id, 5000)
+    office.stripe.happen("void", remote_id, None)
+    office.deliver_mail()
+    assert office.invoices() == {OCTOBER: ("pushed", 12000)}
+    assert "50.00 EUR were paid" in office.invoice(OCTOBER)["problem"]
 
 
 def test_each_payer_of_shared_work_gets_back_its_own_share_only(office: Office) -> None:
