@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ledger.errors import UnsupportedError
 from ledger.events import Fact, Found
@@ -35,6 +35,10 @@ class Setting:
     required: bool = True
 
 
+EVERYTHING: Final = frozenset(("purchase_order", "memo", "footer", "due_date"))
+"""What a draft may have besides its lines, and a system may be unable to show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What a billing system can do. The ledger asks this, never the system's name."""
@@ -54,6 +58,10 @@ class Abilities:
     void: bool = False
     credit: bool = False
     """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
+    price_places: int = 12
+    """Decimal places of a unit price that survive unchanged."""
+    carries: frozenset[str] = EVERYTHING
+    """Which of `EVERYTHING` an invoice there can show."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True
@@ -126,7 +134,17 @@ class BillingConnector(ABC):
 
     @abstractmethod
     def check(self) -> str:
-        """Prove that the settings work without changing anything; return the account's name."""
+        """Prove that the settings work without changing anything; return the account's name.
+
+        With its currency, and whether it is a test account, where the system tells.
+        """
+
+    def accounts(self) -> Mapping[str, str]:
+        """Return what a new connection may bill through, name by id, for the setting that names it.
+
+        Asked after a person has connected it, before that setting need be there.
+        """
+        return {}
 
     @abstractmethod
     def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:

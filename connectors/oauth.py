@@ -24,7 +24,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from urllib.parse import quote_plus, urlencode
@@ -61,6 +61,12 @@ class OAuth2:
     """Where `client_id` and `client_secret` go: into the Authorization header or into the form."""
     lasts_seconds: int = 1800
     """How long an access token is good where the answer does not say."""
+    authorize_url: str = ""
+    """Where a person allows the connection; empty: the first token is brought in by hand."""
+    scopes: tuple[str, ...] = ()
+    """What is asked for there."""
+    tells: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the redirect back that name a setting: `{"realmId": "realm"}`."""
 
 
 class RenewalRefusedError(PermanentError):

@@ -22,6 +22,27 @@ USUAL_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
+class Coding:
+    """Where something stands in the books of an accounting system, in that system's own words.
+
+    What is None is as the connector's settings say.
+    """
+
+    item: str | None = None
+    """The item, product or service."""
+    account: str | None = None
+    """The revenue account."""
+    tax_code: str | None = None
+    tracking: tuple[tuple[str, str], ...] = ()
+    """Tracking categories, classes or cost centres: name and value."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON; what is not said is left out."""
+        said = {"item": self.item, "account": self.account, "tax_code": self.tax_code}
+        return _said({**said, "tracking": dict(self.tracking)})
+
+
+@dataclass(frozen=True, slots=True)
 class PrintedLine:
     """One line as it stands on the paper: amount = quantity x unit price, rounded once."""
 
@@ -35,6 +56,8 @@ class PrintedLine:
     """The ledger's line items that are summed up here."""
     tax: str = ""
     """Its tax, as `taxes.Tax.key` writes it; empty: none is agreed."""
+    coding: Coding = Coding()
+    """Where it stands in the books."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the line as JSON, decimals as text."""
@@ -44,7 +67,7 @@ class PrintedLine:
             "unit_price": f"{self.unit_price:f}",
             "amount": self.amount,
         }
-        return {**line, "tax": self.tax} if self.tax else line
+        return {**line, **_said({"tax": self.tax, "coding": self.coding.as_json()})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +107,10 @@ class BilledCustomer:
     """The person who gets the invoices."""
     language: str = USUAL_LANGUAGE
     """The language of invoices: a code like de or pt-BR."""
+    remote_id: str | None = None
+    """Its id in the billing system, where an admin has named it."""
+    may_be_created: bool = False
+    """Whether it is created in an accounting system that does not have it."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the customer as JSON; what the rules do not say is left out."""
@@ -93,6 +120,8 @@ class BilledCustomer:
             "tax_id": self.tax_id,
             "contact": self.contact,
             "language": None if self.language == USUAL_LANGUAGE else self.language,
+            "remote_id": self.remote_id,
+            "may_be_created": self.may_be_created,
         }
         return {"key": self.key, "name": self.name, "email": self.email, **_said(said)}
 
