@@ -39,7 +39,7 @@ class Pusher(Attempt):
         """Push; whatever goes wrong ends up with the invoice, in plain sight."""
         claimed, push = self.claimed, self.push
         try:
-            self._check_taxes()
+            self.connector.must_fit(push.draft)
             is_gone = False
             if push.draft.credits:
                 credit(self)
@@ -73,13 +73,6 @@ class Pusher(Attempt):
                 lambda connection, now: pushing.finish(
                     connection, claimed, push, now, is_gone=is_gone
                 )
-            )
-
-    def _check_taxes(self) -> None:
-        if self.push.draft.taxes and not self.connector.abilities.taxes:
-            raise UnsupportedError(
-                f"{self.connector.key}: {self.push.reference} has taxes, and {self.connector.name} "
-                "cannot take them - send it elsewhere with send_to:, or take taxes: out"
             )
 
     def _customer(self) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from connectors.connector import (
+    ANY_PLACES,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -52,7 +53,7 @@ class FileConnector(BillingConnector):
         idempotency_keys=False,
         key_life=timedelta(0),
         most_lines=10_000,
-        quantity_places=28,
+        quantity_places=ANY_PLACES,
         taxes=True,
         credit=True,
         # Files are written by this process itself: when it is gone, nothing comes any more.
