@@ -22,6 +22,7 @@ from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
 from .plane.connector import PlaneConnector
+from .quickbooks.connector import QuickBooksConnector
 from .redmine.connector import RedmineConnector
 from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
@@ -32,6 +33,7 @@ from .trello.connector import TrelloConnector
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
+    QuickBooksConnector.key: QuickBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
