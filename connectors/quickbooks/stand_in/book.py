@@ -64,10 +64,10 @@ class Book:
     def delete(self, entity: str, body: Mapping[str, Any]) -> Object:
         """Delete an object; return what is told about it afterwards."""
         there = self._current(entity, body)
-        for each in (one for one in self.objects.values() if one is not there):
-            each["LinkedTxn"] = [
-                link for link in each.get("LinkedTxn", []) if link["TxnId"] != there["Id"]
-            ]
+        for each in self.objects.values():
+            if "LinkedTxn" in each:
+                links = [link for link in each["LinkedTxn"] if link["TxnId"] != there["Id"]]
+                each["LinkedTxn"] = links
         del self.objects[entity, there["Id"]]
         gone = {"domain": "QBO", "status": "Deleted", "Id": there["Id"]}
         self.deleted.append((entity, {**gone, "MetaData": {"LastUpdatedTime": _now()}}))
