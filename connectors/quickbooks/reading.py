@@ -75,15 +75,19 @@ def invoice_amounts(
         minor(number(invoice.get(name, 0)), currency) for name in ("TotalAmt", "Balance")
     )
     there_id = str(invoice["Id"])
+    settled = total - owed
     credited = sum(minor(_credit(each, there_id), currency) for each in payments)
-    overpaid = sum(minor(_over(each, there_id), currency) for each in payments)
+    credited = max(0, min(credited, settled))
+    # What had been paid of a voided one is the customer's, and no longer this invoice's.
+    linked = () if is_void(invoice) else payments
+    overpaid = sum(minor(_over(each, there_id), currency) for each in linked)
     document = "open" if was_sent(invoice) or owed != total else "draft"
     return Amounts(
         document="void" if is_void(invoice) else document,
         currency=currency,
         total=total,
         # What is not owed any more and was not credited has been paid: a deposit counts, too.
-        paid=total - owed - credited + overpaid,
+        paid=settled - credited + overpaid,
         credited=credited,
         overpaid=overpaid,
         remaining=owed,

@@ -151,7 +151,7 @@ def test_the_check_names_company_currency_and_sandbox() -> None:
 @pytest.mark.parametrize("setting", ["item", "purchase_order_field"])
 def test_the_check_looks_for_what_the_settings_name(setting: str) -> None:
     with pytest.raises(ConnectorError, match=f"Nowhere.*{setting}:"):
-        Company(**{setting: "Nowhere"}).connector.check()
+        Company("estimate", None, **{setting: "Nowhere"}).connector.check()
 
 
 def test_without_a_number_of_its_own_an_item_is_found_by_name_or_id() -> None:
@@ -254,6 +254,7 @@ def test_an_invoice_is_found_whoever_numbers_it(
         found = company.connector.find_invoice(reference, remote_customer=customer)
         assert found is not None
         assert (found.remote_id, found.reference) == (remote_id, reference)
+    assert found is not None
     has_ours = not counts_itself and len(reference) <= 21
     assert (found.number == reference) == has_ours
     assert company.connector.find_invoice(reference[:-1], remote_customer=None) is None

@@ -74,7 +74,15 @@ class Book:
         return gone
 
     def void(self, there: Object) -> None:
-        """Void an invoice as a person or a request does: amounts are zero, the note says so."""
+        """Void an invoice as a person or a request does: amounts are zero, the note says so.
+
+        What was paid of it stays with the customer, applied to nothing.
+        """
+        for payment in self.every("Payment"):
+            lines = [each for each in payment["Line"] if not _names(each, there["Id"])]
+            if len(lines) < len(payment["Line"]):
+                payment.update(Line=lines, UnappliedAmt=payment["TotalAmt"])
+        there["LinkedTxn"] = [each for each in there["LinkedTxn"] if each["TxnType"] != "Payment"]
         there.update(TotalAmt=Decimal(0), Balance=Decimal(0))
         for line in there["Line"]:
             line["Amount"] = Decimal(0)
@@ -200,6 +208,11 @@ class Book:
         if number and not self.counts_itself and any(each is not there for each in taken):
             raise FaultError("6140", f"Duplicate Document Number : {number}")
         return number
+
+
+def _names(line: Object, there_id: str) -> bool:
+    """Return whether a payment's line is applied to a transaction."""
+    return any(each["TxnId"] == there_id for each in line["LinkedTxn"])
 
 
 _SUBTOTAL: Final = "SubTotalLineDetail"

@@ -43,7 +43,7 @@ def contract_setup(
         secret=SECRET,
         happenings={what: _happening(site.book, what) for what in HAPPENINGS},
         refusal=_refusal,
-        customers=lambda entered: [_entered(site.book, each) for each in entered],
+        customers=lambda there: [entered(site.book, each) for each in there],
         # Tax ids are shown masked.
         known_by=("email", "name"),
     )
@@ -53,7 +53,8 @@ def _happening(book: Book, what: str) -> Callable[[str, int], None]:
     return lambda remote_id, minor: HAPPENINGS[what](book, remote_id, minor)
 
 
-def _entered(book: Book, customer: CustomerThere) -> str:
+def entered(book: Book, customer: CustomerThere) -> str:
+    """Enter a customer as a person does; return its id."""
     told: dict[str, object] = {"DisplayName": customer.name}
     if customer.email:
         told["PrimaryEmailAddr"] = {"Address": customer.email}
