@@ -40,6 +40,7 @@ from . import documents, reading
 from .api import LIVE, PAGE, SANDBOX, Api, Json, NotThereError, quoted, shaped
 from .documents import Books
 from .reading import ESTIMATE, INVOICE, entity_of, links, paid_invoices, remote_id_of
+from .taxes import TaxCode, codes_of
 
 DRAFT_AS: Final = {"estimate": ESTIMATE, "unsent invoice": INVOICE}
 MINOR_VERSION: Final = "75"
@@ -86,6 +87,7 @@ class QuickBooksConnector(BillingConnector):
         price_places=ANY_PLACES,
         carries=frozenset(("memo", "due_date")),
         below_zero=False,
+        taxes=True,
         # A request is given up there after 120 seconds.
         settles_after=timedelta(seconds=150),
     )
@@ -269,7 +271,15 @@ class QuickBooksConnector(BillingConnector):
 
     def _document(self, draft: InvoiceDraft, on: date) -> dict[str, object]:
         items, is_invoice = self._items_of(draft), self._entity == INVOICE
-        return documents.document(draft, self._books, items, is_invoice=is_invoice, on=on)
+        codes = self._tax_codes_of(draft)
+        return documents.document(draft, self._books, items, codes, is_invoice=is_invoice, on=on)
+
+    def _tax_codes_of(self, draft: InvoiceDraft) -> dict[str, TaxCode]:
+        if not draft.taxes:
+            return {}
+        codes, rates = self._api.query("TaxCode"), self._api.query("TaxRate")
+        with shaped("tax codes"):
+            return codes_of(draft, codes, rates)
 
     def complete_draft(
         self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
@@ -296,6 +306,8 @@ class QuickBooksConnector(BillingConnector):
         if self._is_as_wanted(draft, remote, on):
             return remote
         body = {
+            # Taxes that there are no more would stay if they were not named.
+            **({"TxnTaxDetail": {"TotalTax": 0}} if there.get("TxnTaxDetail") else {}),
             **self._document(draft, on),
             "Id": there_id,
             "SyncToken": str(there["SyncToken"]),

@@ -18,11 +18,11 @@ from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import Money, line_amount, places_of, printed
 from ledger.shown import Shown, ShownLine
 
+from .taxes import AMOUNT_PLACES, TaxCode, detail, nets
+
 MOST_LINES: Final = 750
 MOST_PLACES: Final = 5
 """Decimal places of a number: "15 digits in 10.5 format"."""
-AMOUNT_PLACES: Final = 2
-"""Decimal places to which it rounds an amount, in every currency."""
 NUMBER, DESCRIPTION, NOTE, MEMO, FIELD, NAME = 21, 4000, 4000, 1000, 31, 500
 """The most characters of each text."""
 _MARK: Final = re.compile(r"\[billhook ([^\]\n]+)\]")
@@ -51,14 +51,14 @@ def check(draft: InvoiceDraft) -> None:
         )
     _fits(draft, "memo", draft.memo, MEMO)
     _fits(draft, "purchase order", draft.purchase_order, FIELD)
-    for position, line in enumerate(draft.lines, 1):
+    for position, (line, net) in enumerate(zip(draft.lines, nets(draft), strict=True), 1):
         if places_of(Money(line.amount, draft.currency).decimal()) > AMOUNT_PLACES:
             raise UnsupportedError(
                 f"quickbooks: {draft.reference}: {Money(line.amount, draft.currency)} has more "
                 f"than {AMOUNT_PLACES} decimal places, which QuickBooks does not keep - send it "
                 "elsewhere with send_to:"
             )
-        _fits(draft, f"the description of line {position}", _text(line, draft), DESCRIPTION)
+        _fits(draft, f"the description of line {position}", _text(line, net, draft), DESCRIPTION)
         if line.coding.account:
             raise RejectedError(
                 f"quickbooks: {draft.reference}: line {position} names an account, and QuickBooks "
@@ -75,21 +75,33 @@ def document(
     draft: InvoiceDraft,
     books: Books,
     items: Mapping[str | None, str],
+    codes: Mapping[str, TaxCode],
     *,
     is_invoice: bool,
     on: date,
 ) -> dict[str, Any]:
-    """Return all of a document that is ours. `items` are their ids by what a line calls them.
+    """Return all of a document that is ours.
 
+    `items` are their ids by what a line calls them, `codes` the tax codes by the key of our tax.
     `on` is the day of the document, from which its due day counts.
     """
-    taxed = any(_tax_code(line, books) for line in draft.lines)
+    tax_codes = [
+        codes[line.tax].id if line.tax else line.coding.tax_code or books.tax_code
+        for line in draft.lines
+    ]
+    taxed = any(tax_codes)
+    lines = zip(draft.lines, nets(draft), tax_codes, strict=True)
     told: dict[str, Any] = {
-        "Line": [_line(draft, line, books, items) for line in draft.lines],
+        "Line": [
+            _line(draft, line, net, items[line.coding.item], tax_code)
+            for line, net, tax_code in lines
+        ],
         # Outside of the US a document says how taxes are meant; in the US this is passed over.
         "GlobalTaxCalculation": "TaxExcluded" if taxed else "NotApplicable",
         "CustomerMemo": {"value": draft.memo or ""},
     }
+    if draft.taxes:
+        told["TxnTaxDetail"] = detail(draft, codes)
     if draft.customer.email:
         told["BillEmail"] = {"Address": draft.customer.email}
     if is_invoice and draft.days_until_due is not None:
@@ -169,10 +181,10 @@ def customer(of: BilledCustomer, books: Books, currency: str) -> dict[str, Any]:
 def shown(draft: InvoiceDraft, *, has_field: bool) -> Shown:
     """Return how QuickBooks shows a draft."""
     lines = (
-        ShownLine(_text(line, draft), line.amount, line.quantity, line.unit_price)
-        if _is_priced(line, draft.currency)
-        else ShownLine(_text(line, draft), line.amount)
-        for line in draft.lines
+        ShownLine(_text(line, net, draft), net, line.quantity, line.unit_price)
+        if _is_priced(line, net, draft.currency)
+        else ShownLine(_text(line, net, draft), net)
+        for line, net in zip(draft.lines, nets(draft), strict=True)
     )
     purchase_order = draft.purchase_order if has_field else None
     return Shown(draft.total, tuple(lines), header_of(draft.memo, purchase_order))
@@ -185,29 +197,25 @@ def header_of(memo: str | None, purchase_order: str | None) -> dict[str, str]:
 
 
 def _line(
-    draft: InvoiceDraft, line: PrintedLine, books: Books, items: Mapping[str | None, str]
+    draft: InvoiceDraft, line: PrintedLine, net: int, item: str, tax_code: str | None
 ) -> dict[str, Any]:
-    detail: dict[str, Any] = {"ItemRef": {"value": items[line.coding.item]}}
-    if _is_priced(line, draft.currency):
-        detail |= {"Qty": line.quantity, "UnitPrice": line.unit_price}
-    if tax_code := _tax_code(line, books):
-        detail["TaxCodeRef"] = {"value": tax_code}
+    told: dict[str, Any] = {"ItemRef": {"value": item}}
+    if _is_priced(line, net, draft.currency):
+        told |= {"Qty": line.quantity, "UnitPrice": line.unit_price}
+    if tax_code:
+        told["TaxCodeRef"] = {"value": tax_code}
     for _, value in line.coding.tracking:
-        detail["ClassRef"] = {"value": value}
+        told["ClassRef"] = {"value": value}
     return {
-        "Description": _text(line, draft),
-        "Amount": Money(line.amount, draft.currency).decimal(),
+        "Description": _text(line, net, draft),
+        "Amount": Money(net, draft.currency).decimal(),
         "DetailType": "SalesItemLineDetail",
-        "SalesItemLineDetail": detail,
+        "SalesItemLineDetail": told,
     }
 
 
-def _tax_code(line: PrintedLine, books: Books) -> str | None:
-    return line.coding.tax_code or books.tax_code
-
-
-def _is_priced(line: PrintedLine, currency: str) -> bool:
-    """Return whether QuickBooks makes the same of quantity x price as we do.
+def _is_priced(line: PrintedLine, net: int, currency: str) -> bool:
+    """Return whether QuickBooks makes the same of quantity x price as we send.
 
     It rounds to two places in every currency, and refuses another amount (fault 6070).
     """
@@ -215,14 +223,15 @@ def _is_priced(line: PrintedLine, currency: str) -> bool:
         return False
     # Any currency with two places rounds as QuickBooks does.
     theirs = line_amount(line.quantity, line.unit_price, "USD").decimal()
-    return theirs == Money(line.amount, currency).decimal()
+    return theirs == Money(net, currency).decimal()
 
 
-def _text(line: PrintedLine, draft: InvoiceDraft) -> str:
+def _text(line: PrintedLine, net: int, draft: InvoiceDraft) -> str:
     """Return the text of a line; where only its amount is sent, the arithmetic stands in it."""
-    if _is_priced(line, draft.currency):
+    if _is_priced(line, net, draft.currency):
         return line.description
-    rate = f"{printed(line.quantity)} x {_plain(line.unit_price)} {draft.currency}"
+    gross = "" if net == line.amount else " with tax"
+    rate = f"{printed(line.quantity)} x {_plain(line.unit_price)} {draft.currency}{gross}"
     return f"{line.description} ({rate})"
 
 

@@ -179,7 +179,7 @@ def everything(draft_as: str) -> Watching:
     """Do all that the connector does, and let all happen that can happen."""
     site = QuickBooksStandIn()
     watching = Watching(InProcess(site))
-    settings = {**SETTINGS, "draft_as": draft_as, "tax_code": "5"}
+    settings = {**SETTINGS, "draft_as": draft_as, "tax_code": "14"}
     connector = QuickBooksConnector(settings, watching)
     connector.check()
     customer = replace(
@@ -197,6 +197,8 @@ def everything(draft_as: str) -> Watching:
         for step in ["finalize", *happens] if happens else []:
             getattr(happenings, step)(site.book, remote_id, 5000)
         connector.fetch_invoice(remote_id)
+    taxed = replace(draft.lines[0], tax="A 19 % included")
+    push(connector, replace(draft, reference="taxed", lines=(taxed,)), "taxed")
     yen = draft_of(line("0.5", "3001", "JPY"), currency="JPY", reference="yen")
     yen = replace(yen, customer=replace(customer, key="yen", name="Yen KK", email=None))
     connector.delete_draft(push(connector, yen, "yen"), idempotency_key="yen-2")
@@ -211,7 +213,7 @@ def test_all_that_is_said_is_as_intuits_schema_has_it(schema: Schema, draft_as: 
     kinds = {(what, kind) for what, kind, _ in said}
     sent = "Estimate" if draft_as == "estimate" else "Invoice"
     assert {("request", sent), ("request", "Customer"), ("answer", "Preferences")} <= kinds
-    answers = {"Invoice", "Payment", "Customer", "Item", "CompanyInfo", "CreditMemo"}
+    answers = {"Invoice", "Payment", "Customer", "Item", "CompanyInfo", "CreditMemo", "TaxRate"}
     assert {("answer", kind) for kind in answers} <= kinds
     wrong = {f"{what} {told}" for what, kind, each in said for told in schema.problems(each, kind)}
     assert sorted(wrong) == []

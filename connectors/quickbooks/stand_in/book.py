@@ -13,6 +13,23 @@ from .faults import FaultError
 
 SALES: Final = ("Invoice", "Estimate")
 MOST_LINES: Final = 750
+TAXES: Final[Mapping[str, str]] = {
+    "A 19 %": "19",
+    "A 0 %": "0",
+    "A 1 %": "1",
+    "A 5 %": "5",
+    "A 8.1 %": "8.1",
+    "A 10 %": "10",
+    "A 20 %": "20",
+    "A 24 %": "24",
+    "B 7 %": "7",
+    "B 8.1 %": "8.1",
+    "RC": "0",
+    "EX": "0",
+    "DE19": "19",
+    "Exempt": "0",
+}
+"""The company's tax codes: the rate of each, in percent."""
 _CENT: Final = Decimal("0.01")
 Object = dict[str, Any]
 
@@ -26,16 +43,14 @@ class Book:
         self.deleted: list[tuple[str, Object]] = []
         self._last_id, self._last_number = 100, 1000
         for at, name in enumerate(("Consulting", "Travel"), 1):
-            self.objects["Item", str(at)] = {
-                "Id": str(at),
-                "SyncToken": "0",
-                "domain": "QBO",
-                "sparse": False,
-                "Name": name,
-                "FullyQualifiedName": name,
-                "Type": "Service",
-                "Active": True,
-            }
+            of_item = {"FullyQualifiedName": name, "Type": "Service"}
+            self.objects["Item", str(at)] = {**_named(at, name), **of_item}
+        for at, (name, rate) in enumerate(TAXES.items(), 1):
+            rated = {"RateValue": Decimal(rate), "DisplayType": "ReadOnly"}
+            self.objects["TaxRate", str(100 + at)] = {**_named(100 + at, f"{name} rate"), **rated}
+            rates = {"TaxRateDetail": [{"TaxRateRef": {"value": str(100 + at)}}]}
+            code = {**_named(at, name), "Taxable": True, "SalesTaxRateList": rates}
+            self.objects["TaxCode", str(at)] = code
 
     def every(self, entity: str) -> list[Object]:
         """Return all objects of a kind, by id."""
@@ -137,6 +152,8 @@ class Book:
         for line in lines:
             self._check_line(line)
         total = sum((Decimal(line["Amount"]) for line in lines), Decimal(0))
+        taxes = self._taxes(given, lines)
+        total += taxes["TotalTax"]
         if total < 0:
             raise FaultError("6000", "Enter a transaction amount that is 0 or greater")
         self._check_fields(given)
@@ -146,8 +163,8 @@ class Book:
             **given,
             "CustomerRef": {"value": customer["Id"], "name": customer["DisplayName"]},
             "CurrencyRef": {"value": currency, "name": currency},
-            "Line": [*_numbered(lines), _subtotal(total)],
-            "TxnTaxDetail": {"TotalTax": Decimal(0)},
+            "Line": [*_numbered(lines), _subtotal(total - taxes["TotalTax"])],
+            "TxnTaxDetail": taxes,
             "TotalAmt": total,
             "PrintStatus": given.get("PrintStatus", "NeedToPrint"),
             "EmailStatus": given.get("EmailStatus", "NotSet"),
@@ -192,6 +209,43 @@ class Book:
         if Decimal(line["Amount"]).quantize(_CENT, ROUND_HALF_UP) != line["Amount"]:
             raise FaultError("6000", "Business Validation Error: more than two decimal places")
 
+    def _taxes(self, given: Mapping[str, Any], lines: list[Object]) -> Object:
+        """Return what the taxes come to: as it is supplied, else as QuickBooks calculates it."""
+        nets: dict[str, Decimal] = {}
+        for line in lines:
+            code = line["SalesItemLineDetail"].get("TaxCodeRef")
+            if code and code["value"] not in ("TAX", "NON"):
+                rates = self._referred("TaxCode", code, "TaxCodeRef")["SalesTaxRateList"]
+                rate = rates["TaxRateDetail"][0]["TaxRateRef"]["value"]
+                nets[rate] = nets.get(rate, Decimal(0)) + Decimal(line["Amount"])
+        if given.get("GlobalTaxCalculation") == "NotApplicable":
+            return {"TotalTax": Decimal(0)}
+        supplied = given.get("TxnTaxDetail", {}).get("TaxLine")
+        if supplied is None:
+            return self._calculated(nets)
+        told = given["TxnTaxDetail"]
+        if sum(Decimal(each["Amount"]) for each in supplied) != told.get("TotalTax"):
+            raise FaultError("6000", "Business Validation Error: TotalTax is not its lines' sum")
+        named = {
+            each["TaxLineDetail"]["TaxRateRef"]["value"]: each["TaxLineDetail"]["NetAmountTaxable"]
+            for each in supplied
+        }
+        if named != nets:
+            raise FaultError("6000", "Business Validation Error: taxes and lines do not fit")
+        return {"TotalTax": Decimal(told["TotalTax"]), "TaxLine": copy.deepcopy(supplied)}
+
+    def _calculated(self, nets: Mapping[str, Decimal]) -> Object:
+        lines = []
+        for rate, net in nets.items():
+            percent = self.get("TaxRate", rate)["RateValue"]
+            amount = (net * percent / 100).quantize(_CENT, ROUND_HALF_UP)
+            of_rate = {"TaxRateRef": {"value": rate}, "PercentBased": True}
+            counted = {**of_rate, "TaxPercent": percent, "NetAmountTaxable": net}
+            line = {"Amount": amount, "DetailType": "TaxLineDetail", "TaxLineDetail": counted}
+            lines.append(line)
+        whole = sum((Decimal(each["Amount"]) for each in lines), Decimal(0))
+        return {"TotalTax": whole, "TaxLine": lines}
+
     def _check_fields(self, given: Mapping[str, Any]) -> None:
         for each in given.get("CustomField", []):
             if each["DefinitionId"] != "1":
@@ -208,6 +262,11 @@ class Book:
         if number and not self.counts_itself and any(each is not there for each in taken):
             raise FaultError("6140", f"Duplicate Document Number : {number}")
         return number
+
+
+def _named(at: int, name: str) -> Object:
+    kept = {"Id": str(at), "SyncToken": "0", "domain": "QBO", "sparse": False}
+    return {**kept, "Name": name, "Active": True}
 
 
 def _names(line: Object, there_id: str) -> bool:

@@ -27,6 +27,21 @@ _HEAD: Final[Mapping[str, Any]] = {
     "EmailStatus": ("NotSet", "NeedToSend"),
     "GlobalTaxCalculation": ("TaxExcluded", "TaxInclusive", "NotApplicable"),
     "DueDate": TEXT,
+    "TxnTaxDetail": {
+        "TotalTax": NUMBER,
+        "TaxLine": [
+            {
+                "Amount": NUMBER,
+                "DetailType": ("TaxLineDetail",),
+                "TaxLineDetail": {
+                    "TaxRateRef": REF,
+                    "PercentBased": FLAG,
+                    "TaxPercent": NUMBER,
+                    "NetAmountTaxable": NUMBER,
+                },
+            }
+        ],
+    },
     "CustomField": [
         {"DefinitionId": TEXT, "Name": TEXT, "Type": ("StringType",), "StringValue": TEXT}
     ],

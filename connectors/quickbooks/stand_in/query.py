@@ -34,6 +34,8 @@ FILTERABLE: Final = {
     "CreditMemo": _SALE,
     "Payment": _SALE,
     "Customer": ("Id", "DisplayName", "CompanyName", "Active", *_SALE[-2:]),
+    "TaxCode": ("Id", "Name", "Active"),
+    "TaxRate": ("Id", "Name", "Active"),
     "Item": ("Id", "Name", "FullyQualifiedName", "Active"),
 }
 """Of each kind the fields that may be asked for; a private note may not."""
