@@ -24,6 +24,7 @@ from connectors.stand_in import InProcess
 from ledger.errors import (
     ConfigurationError,
     ConnectorError,
+    OutcomeUnknownError,
     PermanentError,
     RejectedError,
     TransientError,
@@ -343,6 +344,30 @@ def test_a_draft_that_was_changed_at_the_same_time_is_not_deleted(draft_as: str)
     assert company.word(remote_id) == "draft"
 
 
+@BOTH
+def test_a_key_brings_a_draft_back_that_somebody_changed_meanwhile(draft_as: str) -> None:
+    company = Company(draft_as)
+    remote_id = company.push()
+    without_memo = replace(DRAFT, memo=None)
+    for _ in range(2):
+        updated = company.connector.update_draft(without_memo, remote_id, idempotency_key="key-2")
+        assert_shows(company.connector, without_memo, updated)
+        there = company.connector.fetch_invoice(remote_id)
+        assert_shows(company.connector, without_memo, there)
+        happenings.edit(company.book, remote_id, 0)
+
+
+@BOTH
+def test_what_was_written_and_answered_oddly_is_looked_up(draft_as: str) -> None:
+    company = Company(draft_as)
+    customer = company.connector.resolve_customer(DRAFT, idempotency_key="key-1")
+    kind = "Estimate" if draft_as == "estimate" else "Invoice"
+    company.http.at = 1
+    company.http.spoil = lambda _: Response(200, {}, f'{{"{kind}": {{"Line": 1}}}}'.encode())
+    with pytest.raises(OutcomeUnknownError):
+        company.connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+
+
 def test_what_people_have_added_stays_when_a_draft_is_brought_up_to_date() -> None:
     company = Company()
     remote_id = company.push()
@@ -439,12 +464,30 @@ def test_what_a_customer_says_to_an_estimate_is_seen(state: str, word: str) -> N
         )
 
 
-def test_an_invoice_that_was_printed_is_no_draft_any_more() -> None:
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"PrintStatus": "PrintComplete"},
+        {"EmailStatus": "EmailSent"},
+        {"DeliveryInfo": {"DeliveryType": "Email"}},
+    ],
+)
+def test_an_invoice_that_has_left_the_house_is_no_draft_any_more(left: dict[str, object]) -> None:
     company = Company(INVOICES)
     remote_id = company.push()
-    (invoice,) = company.book.every("Invoice")
-    invoice["PrintStatus"] = "PrintComplete"
+    company.book.every("Invoice")[0].update(left)
     assert company.word(remote_id) == "open"
+
+
+def test_what_was_paid_of_a_voided_invoice_is_not_its_own_any_more() -> None:
+    company = Company(INVOICES)
+    remote_id = company.push()
+    company.happen(remote_id, ("finalize", 0), ("pay", 30000))
+    (invoice,) = company.book.every("Invoice")
+    # Also where the payment stays linked.
+    invoice.update(TotalAmt=Decimal(0), Balance=Decimal(0), PrivateNote="Voided")
+    amounts = company.connector.fetch_invoice(remote_id).amounts
+    assert (amounts.document, amounts.paid, amounts.overpaid) == ("void", 0, 0)
 
 
 def test_credits_are_used_up_in_the_order_of_a_payments_lines() -> None:
@@ -524,6 +567,20 @@ def test_changes_are_listed_also_beyond_what_is_kept_of_them(draft_as: str) -> N
     company.happen(remote_id, ("delete", 0))
     assert company.word(remote_id) == "deleted"
     assert (remote_id in company.connector.changes_since(after)[0]) or draft_as == "estimate"
+
+
+@BOTH
+def test_a_change_of_long_ago_is_listed_since_before(draft_as: str) -> None:
+    company = Company(draft_as)
+    remote_id = company.push()
+    kind = "Estimate" if draft_as == "estimate" else "Invoice"
+    then = (datetime.now(UTC) - timedelta(days=60)).isoformat()
+    company.book.every(kind)[0]["MetaData"]["LastUpdatedTime"] = then
+    before, after = (
+        str(int((datetime.now(UTC) - timedelta(days=days)).timestamp())) for days in (61, 59)
+    )
+    assert company.connector.changes_since(before)[0] == [remote_id]
+    assert company.connector.changes_since(after)[0] == []
 
 
 def test_more_changes_than_one_answer_holds_are_all_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,8 +97,9 @@ def test_of_a_price_with_tax_in_it_the_net_is_sent_with_the_arithmetic() -> None
     assert_shows(company.connector, draft, company.connector.fetch_invoice(remote_id))
 
 
-def test_taxes_come_and_go_when_a_draft_is_brought_up_to_date() -> None:
-    company = Company()
+@pytest.mark.parametrize("tax_code", ["", "14"])
+def test_taxes_come_and_go_when_a_draft_is_brought_up_to_date(tax_code: str) -> None:
+    company = Company(tax_code=tax_code)
     remote_id = company.push(DRAFT)
     with_tax = replace(DRAFT, lines=tuple(replace(each, tax="A 19 %") for each in DRAFT.lines))
     for draft in (with_tax, DRAFT):
