@@ -20,6 +20,7 @@ from .gitlab.connector import GitLabConnector
 from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
+from .odoo.connector import OdooConnector
 from .openproject.connector import OpenProjectConnector
 from .plane.connector import PlaneConnector
 from .redmine.connector import RedmineConnector
@@ -32,6 +33,7 @@ from .trello.connector import TrelloConnector
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
+    OdooConnector.key: OdooConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
