@@ -18,6 +18,7 @@ from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
 from .gitlab.connector import GitLabConnector
 from .harvest.connector import HarvestConnector
+from .invoice_ninja.connector import InvoiceNinjaConnector
 from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .odoo.connector import OdooConnector
@@ -34,6 +35,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
     OdooConnector.key: OdooConnector,
+    InvoiceNinjaConnector.key: InvoiceNinjaConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
