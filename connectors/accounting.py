@@ -7,6 +7,7 @@ system's words how to look, enter, overwrite and erase, and reads what stands th
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from fractions import Fraction
+from html import escape, unescape
 from typing import Any, Final
 
 from ledger.errors import (
+    ConfigurationError,
     OutcomeUnknownError,
     PermanentError,
     RejectedError,
@@ -143,7 +146,8 @@ class Digits:
     """How many decimal places a system keeps."""
 
     quantity: int
-    price: int
+    price: int | None
+    """None: as many as the currency has."""
     below_zero: bool = True
     """It takes a quantity below zero."""
 
@@ -160,18 +164,21 @@ class Digits:
             )
         rate = f"{printed(line.quantity)} x {line.unit_price:f} {currency}"
         amount = Money(line.amount, currency).decimal()
-        if places_of(amount) > self.price:
+        if places_of(amount) > self._price(currency):
             return None
         return PricedLine(
             f"{line.description} ({rate})", Decimal(1), amount, line.amount, line.coding
         )
+
+    def _price(self, currency: str) -> int:
+        return exponent(currency) if self.price is None else self.price
 
     def _fits(self, line: PrintedLine, currency: str) -> bool:
         places = exponent(currency)
         product = Fraction(line.quantity) * Fraction(line.unit_price) * 10**places
         return (
             places_of(line.quantity) <= self.quantity
-            and places_of(line.unit_price) <= self.price
+            and places_of(line.unit_price) <= self._price(currency)
             and (self.below_zero or line.quantity >= 0)
             # How many decimals other currencies have is not the same everywhere.
             and (product.denominator == 1 or (places == 2 and (2 * product) % 2 != 1))
@@ -433,6 +440,32 @@ def closing(draft: InvoiceDraft) -> str:
 def texts(*parts: str | None) -> str:
     """Return texts one below the other."""
     return "\n\n".join(part for part in parts if part)
+
+
+_TAG: Final = re.compile(r"<[^>]*>")
+
+
+def as_html(text: str) -> str:
+    """Return a text for a field that holds HTML.
+
+    >>> as_html("R&D\\nin March")
+    '<p>R&amp;D<br>in March</p>'
+    """
+    paragraphs = (escape(each).replace("\n", "<br>") for each in text.split("\n\n"))
+    return "".join(f"<p>{each}</p>" for each in paragraphs)
+
+
+def from_html(html: object) -> str:
+    """Return the text of a field that holds HTML."""
+    return unescape(_TAG.sub(" ", str(html or ""))).strip()
+
+
+def places_setting(key: str, settings: Mapping[str, str], name: str, usual: int) -> int:
+    """Return a setting that is a number of decimal places; raise ConfigurationError."""
+    told = settings.get(name) or str(usual)
+    if not told.isdecimal():
+        raise ConfigurationError([f"{key}: {name}: is a number: {usual}"])
+    return int(told)
 
 
 def today() -> date:

@@ -13,6 +13,7 @@ from .azure_devops.connector import AzureDevOpsConnector
 from .clickup.connector import ClickUpConnector
 from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
+from .erpnext.connector import ErpnextConnector
 from .file.connector import FileConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
@@ -36,6 +37,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     FileConnector.key: FileConnector,
     OdooConnector.key: OdooConnector,
     InvoiceNinjaConnector.key: InvoiceNinjaConnector,
+    ErpnextConnector.key: ErpnextConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

@@ -6,11 +6,9 @@ other accounting systems stands in `connectors/accounting.py`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from html import escape, unescape
 from typing import Any, ClassVar, Final
 
 from connectors.accounting import (
@@ -20,22 +18,25 @@ from connectors.accounting import (
     Json,
     PricedLine,
     Sheet,
+    as_html,
     closing,
     days_between,
     due_on,
+    from_html,
     header,
     mark,
     marked,
     minor,
     number,
     objects,
+    places_setting,
     texts,
     today,
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.http import Http
-from ledger.errors import ConfigurationError, RejectedError, TransientError, UnsupportedError
+from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
 from ledger.payments import Amounts
 from ledger.shown import ShownLine
@@ -49,7 +50,6 @@ LINE: Final = ["move_id", "name", "quantity", "price_unit", "price_subtotal"]
 PARTNER: Final = ["name", "email", "vat", "ref"]
 PAGE: Final = 100
 DOCUMENTS: Final = {"draft": "draft", "posted": "open", "cancel": "void"}
-_TAG: Final = re.compile(r"<[^>]*>")
 
 
 class OdooConnector(AccountingConnector):
@@ -87,7 +87,8 @@ class OdooConnector(AccountingConnector):
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         super().__init__(settings, http)
         self.digits = Digits(
-            quantity=_places(settings, "quantity_places"), price=_places(settings, "price_places")
+            quantity=places_setting(self.key, settings, "quantity_places", 2),
+            price=places_setting(self.key, settings, "price_places", 2),
         )
 
     @cached_property
@@ -180,7 +181,7 @@ class OdooConnector(AccountingConnector):
         written: dict[str, Any] = {
             "currency_id": self._currency(draft),
             "ref": draft.purchase_order or False,
-            "narration": _html(text) if text else False,
+            "narration": as_html(text) if text else False,
             "invoice_date": dated.isoformat(),
             "invoice_line_ids": [
                 [0, 0, self._line(line, position)]
@@ -298,7 +299,7 @@ class OdooConnector(AccountingConnector):
                 for each in lines
             ),
             header=header(
-                purchase_order=there["ref"] or None, text=_plain(there["narration"] or "")
+                purchase_order=there["ref"] or None, text=from_html(there["narration"])
             ),
             number=there["name"] or None if is_open else None,
             url=f"{self.configured['url'].rstrip('/')}/odoo/account.move/{remote_id}",
@@ -409,13 +410,6 @@ class OdooConnector(AccountingConnector):
             offset += PAGE
 
 
-def _places(settings: Mapping[str, str], name: str) -> int:
-    told = settings.get(name) or "2"
-    if not told.isdecimal():
-        raise ConfigurationError([f"odoo: {name}: is a number: 2"])
-    return int(told)
-
-
 def _id(told: str) -> int:
     """Return an id; 0 is nobody's."""
     return int(told) if told.isdecimal() else 0
@@ -427,12 +421,3 @@ def _day(told: Any) -> Any:
 
 def _is_lowered(there: Json) -> bool:
     return bool(there["state"] == "posted" and there["amount_residual"] != there["amount_total"])
-
-
-def _html(text: str) -> str:
-    paragraphs = (escape(each).replace("\n", "<br>") for each in text.split("\n\n"))
-    return "".join(f"<p>{each}</p>" for each in paragraphs)
-
-
-def _plain(html: str) -> str:
-    return unescape(_TAG.sub(" ", html)).strip()
