@@ -65,6 +65,23 @@ def marked(text: object) -> str | None:
     return first.removeprefix(MARK) if first.startswith(MARK) else None
 
 
+def with_mark(text: str, reference: str) -> str:
+    """Return a text with our reference in a last line of its own: where no other field has room."""
+    return texts(text, mark(reference))
+
+
+def without_mark(text: object) -> tuple[str, str | None]:
+    """Return a text without our reference, and the reference; see `with_mark`.
+
+    >>> without_mark("Thank you\\n\\nbillhook:acme-1"), without_mark("Thank you")
+    (('Thank you', 'acme-1'), ('Thank you', None))
+    """
+    told = str(text or "").strip()
+    before, _, last = told.rpartition("\n")
+    reference = marked(last)
+    return (told, None) if reference is None else (before.strip(), reference)
+
+
 class Api(Rest):
     """A vendor's API. What cannot be read after a change leaves open whether it was made."""
 
@@ -200,10 +217,10 @@ class AccountingConnector(BillingConnector):
     # What each system says in its own words.
 
     @abstractmethod
-    def _with_reference(self, reference: str) -> Iterable[Sheet]:
+    def _with_reference(self, reference: str, customer: str | None) -> Iterable[Sheet]:
         """Return the invoices there that carry a reference, and perhaps others.
 
-        By a read that is never stale.
+        By a read that is never stale; the customer is known as a rule.
         """
 
     @abstractmethod
@@ -245,7 +262,7 @@ class AccountingConnector(BillingConnector):
         asked_at = datetime.now(UTC)
         found = [
             sheet
-            for sheet in self._with_reference(reference)
+            for sheet in self._with_reference(reference, remote_customer)
             if sheet.remote.reference == reference
         ]
         if len(found) > 1:
@@ -285,7 +302,8 @@ class AccountingConnector(BillingConnector):
         asked_at = datetime.now(UTC)
         sheet = self._must_be_a_draft(remote_id, draft.reference)
         self._must_have_lines(draft)
-        is_due_so = sheet.days_until_due in (None, draft.days_until_due)
+        due = draft.days_until_due
+        is_due_so = due is None or sheet.days_until_due in (None, due)
         if self._difference(draft, sheet.remote) or not is_due_so:
             sheet = self._overwrite(draft, sheet)
         return _seen(sheet, asked_at)

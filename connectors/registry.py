@@ -15,6 +15,7 @@ from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
 from .erpnext.connector import ErpnextConnector
 from .file.connector import FileConnector
+from .freeagent.connector import FreeAgentConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
 from .gitlab.connector import GitLabConnector
@@ -38,6 +39,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     OdooConnector.key: OdooConnector,
     InvoiceNinjaConnector.key: InvoiceNinjaConnector,
     ErpnextConnector.key: ErpnextConnector,
+    FreeAgentConnector.key: FreeAgentConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

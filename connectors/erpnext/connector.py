@@ -132,7 +132,7 @@ class ErpnextConnector(AccountingConnector):
 
     # Invoices.
 
-    def _with_reference(self, reference: str) -> Iterable[Sheet]:
+    def _with_reference(self, reference: str, customer: str | None) -> Iterable[Sheet]:
         for name in self._names([[self._field, "=", mark(reference)]]):
             sheet = self._read(name)
             if sheet is not None:

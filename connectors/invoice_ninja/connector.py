@@ -104,7 +104,7 @@ class InvoiceNinjaConnector(AccountingConnector):
 
     # Invoices.
 
-    def _with_reference(self, reference: str) -> Iterable[Sheet]:
+    def _with_reference(self, reference: str, customer: str | None) -> Iterable[Sheet]:
         return self._invoices(number=reference)
 
     def _read(self, remote_id: str) -> Sheet | None:

@@ -125,7 +125,7 @@ class OdooConnector(AccountingConnector):
 
     # Invoices.
 
-    def _with_reference(self, reference: str) -> Iterable[Sheet]:
+    def _with_reference(self, reference: str, customer: str | None) -> Iterable[Sheet]:
         return self._some([["invoice_origin", "=", mark(reference)]])
 
     def _read(self, remote_id: str) -> Sheet | None:
