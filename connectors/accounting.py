@@ -260,10 +260,11 @@ class AccountingConnector(BillingConnector):
 
     def find_invoice(self, reference: str, *, remote_customer: str | None) -> RemoteInvoice | None:
         asked_at = datetime.now(UTC)
+        there = self._with_reference(reference, remote_customer)
         found = [
             sheet
-            for sheet in self._with_reference(reference, remote_customer)
-            if sheet.remote.reference == reference
+            for sheet in there
+            if sheet.remote.reference == reference and sheet.remote.amounts.document != "deleted"
         ]
         if len(found) > 1:
             # A void one is out of the books; another one has taken its place.

@@ -16,6 +16,7 @@ from .connector import BillingConnector, ProjectConnector
 from .erpnext.connector import ErpnextConnector
 from .file.connector import FileConnector
 from .freeagent.connector import FreeAgentConnector
+from .freshbooks.connector import FreshBooksConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
 from .gitlab.connector import GitLabConnector
@@ -40,6 +41,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     InvoiceNinjaConnector.key: InvoiceNinjaConnector,
     ErpnextConnector.key: ErpnextConnector,
     FreeAgentConnector.key: FreeAgentConnector,
+    FreshBooksConnector.key: FreshBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
