@@ -33,6 +33,7 @@ from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
+from .zoho_books.connector import ZohoBooksConnector
 
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
@@ -42,6 +43,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     ErpnextConnector.key: ErpnextConnector,
     FreeAgentConnector.key: FreeAgentConnector,
     FreshBooksConnector.key: FreshBooksConnector,
+    ZohoBooksConnector.key: ZohoBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
