@@ -31,6 +31,7 @@ from .atoms import (
 from .clauses import (
     afterwards,
     agreements,
+    books,
     exchange,
     factors,
     fees,
@@ -132,6 +133,7 @@ BILL: Final = TableOf(
         **sums.BILL_WORDS,
         **taxes.BILL_WORDS,
         **forms.BILL_WORDS,
+        **books.BILL_WORDS,
     }
 )
 
@@ -295,6 +297,7 @@ CUSTOMER: Final = TableOf(
         **taxes.WORDS,
         **parties.WORDS,
         **forms.WORDS,
+        **books.WORDS,
         "rules": Word(
             ListOf(RULE, needs_brackets=True),
             "read from the top: the first rule that fits is used",
