@@ -231,7 +231,9 @@ def push(line: Line, claimed: Claim) -> None:
             )
         )
         return
-    Pusher(line.database, line.clock, claimed, connector, begun).run()
+    Pusher(
+        line.database, line.clock, claimed, connector, begun.to(line.payer(begun.draft.customer))
+    ).run()
 
 
 def follow(line: Line, claimed: Claim) -> None:

@@ -108,6 +108,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
             *filled.get("vague_texts", ()),
         ),
         tests=tests,
+        places=filled.places,
         **clauses,
     )
 
@@ -403,6 +404,7 @@ def _expected(expect: Any, customer: str) -> Expected:
         currency=expect.get("currency"),
         tax=expect.get("tax"),
         reopened=expect.get("reopened"),
+        coding=books.coding_of(expect.get("books")),
         together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
         invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
     )

@@ -155,6 +155,8 @@ class Expected:
     """The code of the tax."""
     reopened: str | None = None
     """What happens when it is opened again after it was billed."""
+    coding: Coding = field(default_factory=Coding)
+    """Where it stands in the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,8 @@ class Customer:
     vague_texts: tuple[str, ...] = ()
     """The workspace's and its own."""
     tests: tuple[Example, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where the value of each word of its file stands."""
 
     def sum_lines(self, pool: Sequence[LineItem]) -> Sequence[LineItem]:
         """Return what the entries of a pool come to; see `ledger.sums.SumUp`."""

@@ -189,9 +189,7 @@ def terms_of(
         return line.quantity if is_hours else None
 
     return Terms(
-        customer=parties.customer(
-            customer.key, customer.name, customer.billing_email, customer.books
-        ),
+        customer=parties.customer(customer.key, customer.name, customer.billing_email),
         currency=customer.currency,
         send_to=customer.send_to,
         days_until_due=customer.days_until_due,

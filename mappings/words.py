@@ -214,6 +214,7 @@ EXPECT: Final = TableOf(
         "tax": Word(taxes.CODE, "the code of its tax"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
         **afterwards.EXPECT_WORDS,
+        **books.EXPECT_WORDS,
         **INVOICED,
         "invoices": Word(
             ListOf(INVOICE, needs_brackets=True), "all invoices, by period", names_entries=True
@@ -223,6 +224,7 @@ EXPECT: Final = TableOf(
 
 OF_ONE_EVENT: Final = (
     *("rule", "quantity", "unit_price", "amount", "currency", "description", "tax", "reopened"),
+    "books",
 )
 """The words of `expect:` that say what one event is worth."""
 

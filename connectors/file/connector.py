@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 
 from connectors.connector import (
     ANY_PLACES,
+    CODING,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -56,6 +57,8 @@ class FileConnector(BillingConnector):
         quantity_places=ANY_PLACES,
         taxes=True,
         credit=True,
+        # They stand in the file, for whoever reads it.
+        books=CODING,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )

@@ -28,13 +28,17 @@ BOOKS: Final = TableOf(
         ),
         "create": Word(YES_NO, "yes: it is created there if no customer fits; default no"),
         **_CODING,
-    }
+    },
+    is_joined=True,
 )
 WORDS: Final[Mapping[str, Word]] = {
     "books": Word(BOOKS, "who the customer is in the accounting system, and where its lines stand"),
 }
 BILL_WORDS: Final[Mapping[str, Word]] = {
     "books": Word(TableOf(_CODING), "where the line stands in the books, if not like the others"),
+}
+EXPECT_WORDS: Final[Mapping[str, Word]] = {
+    "books": Word(TableOf(_CODING), "where the line stands in the books; what is not said may be"),
 }
 
 
@@ -47,6 +51,8 @@ class Books:
     may_be_created: bool = False
     coding: Coding = field(default_factory=Coding)
     """Of all lines whose rule says nothing else."""
+    words: tuple[str, ...] = ()
+    """Those that are said, as they are written."""
     at: Place | None = None
     """Where `books:` stands; None: nowhere."""
 
@@ -57,7 +63,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Books:  # noqa
     if said is None:
         return Books()
     inside = mistakes.inside("books")
-    if not said.places:
+    if said.is_whole and not said.places:
         inside.add(said.at, "says nothing - write customer:, create: or where lines stand")
     at = said.place("customer")
     if "customer" in said.places and at.file != filled.place("customer").file:
@@ -67,6 +73,7 @@ def read(filled: Filled, setting: Setting, mistakes: Mistakes) -> Books:  # noqa
         remote_id=said.get("customer"),
         may_be_created=said.get("create") == "yes",
         coding=coding_of(said),
+        words=tuple(said.places),
         at=filled.place("books"),
     )
 

@@ -18,7 +18,6 @@ from ..atoms import DAY, EMAIL, LINES, POSITIVE, TEXT
 from ..languages import language
 from ..reading import Mistakes
 from ..shapes import Filled, ListOf, Phrase, PhraseOr, TableOf, Word, WordOr
-from .books import Books
 from .setting import Setting
 from .taxes import percentage
 
@@ -120,9 +119,7 @@ class Parties:
     """Whether somebody agreed to the terms; None: the file does not say."""
     approvers: tuple[str, ...] = ()
 
-    def customer(
-        self, key: str, name: str, email: str | None, books: Books | None = None
-    ) -> BilledCustomer:
+    def customer(self, key: str, name: str, email: str | None) -> BilledCustomer:
         """Return who pays, as it stands on drafts."""
         return BilledCustomer(
             key,
@@ -133,8 +130,6 @@ class Parties:
             tax_id=self.tax_id,
             contact=self.contact,
             language=self.language,
-            remote_id=books.remote_id if books else None,
-            may_be_created=bool(books and books.may_be_created),
         )
 
 
