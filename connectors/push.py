@@ -81,13 +81,11 @@ class Pusher(Attempt):
     def _customer(self) -> str:
         """Return the customer's id there, once it is known; raise PermanentError with a question.
 
-        One that the admin has named meanwhile counts from now on. What may stand there already
-        stays with its customer.
+        One that the admin has named meanwhile counts from now on, unless the draft stands there
+        already.
         """
         known, named = self.push.remote_customer, self.push.draft.customer.remote_id
-        if known is not None and (
-            named in (None, known) or self.intend("create").state != "intended"
-        ):
+        if known is not None and (named in (None, known) or self._stands_there(known)):
             return known
         # The customer is looked up before one is created, so a new key does no harm.
         intended = self.with_a_fresh_key(self.intend("customer"))
@@ -102,6 +100,27 @@ class Pusher(Attempt):
         )
         self.push = replace(self.push, remote_customer=customer)
         return customer
+
+    def _stands_there(self, customer: str) -> bool:
+        """Return whether the draft stands there, at this customer; if not, nothing of it will come.
+
+        Raise TransientError as long as something may.
+        """
+        intended = self.intend("create")
+        if intended.state in ("intended", "confirmed"):
+            return intended.state == "confirmed"
+        self.renew()
+        if self.connector.find_invoice(self.push.reference, remote_customer=customer) is not None:
+            return True
+        settles_after = self.connector.abilities.settles_after
+        if wait := pushing.settles_in(intended, settles_after, self.clock.now()):
+            raise TransientError(
+                f"{self.connector.name}: {self.push.reference} may still come for customer "
+                f"{customer}, who was named before - it is looked up again in {wait} s",
+                wait,
+            )
+        self.mark(intended, "absent")
+        return False
 
     def _resolve(self, key: str) -> str:
         """Look for the customer: by the id on its last invoice first, unless the admin named one.

@@ -177,16 +177,24 @@ def test_a_draft_that_may_be_there_stays_with_its_customer(
     assert len(books.drafts) == 1
 
 
-def test_a_customer_named_before_anything_was_sent_is_the_one(
-    office: Office, books: FullBooks
+@pytest.mark.parametrize(("fault", "calls"), [("busy", 2), ("lost", 2), ("late", 1)])
+def test_a_customer_named_before_anything_stands_there_is_the_one(
+    office: Office, books: FullBooks, fault: str, calls: int
 ) -> None:
-    books.faults = ["busy"]
+    books.faults = [fault]
     say(office, "books: {customer: C-2}")
     office.change("acme.yaml", "C-2", "C-1")
-    office.clock.go_on(3600)
     office.activate()
-    # What was surely not carried out may still be one of several requests: it stays.
-    assert books.billed_to == ["C-2", "C-2"]
+    # As long as something of the first try may come, nothing else is tried.
+    assert books.billed_to == ["C-2"]
+    assert "who was named before" in office.invoice(OCTOBER)["problem"]
+    books.arrive()
+    office.clock.go_on(3600)
+    office.settle()
+    assert books.billed_to == ["C-2", "C-1"][:calls]
+    assert len(books.drafts) == 1
+    assert office.invoices() == {OCTOBER: ("pushed", 12000)}
+    assert office.violations() == []
 
 
 CODED = Coding("Consulting", "200", None, (("Region", "North"),))
