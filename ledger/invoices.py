@@ -42,6 +42,11 @@ class Coding:
         return _said({**said, "tracking": dict(self.tracking)})
 
 
+def coding_from_json(said: Mapping[str, Any]) -> Coding:
+    """Return what `Coding.as_json` wrote down."""
+    return Coding(**{**said, "tracking": tuple(sorted(said.get("tracking", {}).items()))})
+
+
 @dataclass(frozen=True, slots=True)
 class PrintedLine:
     """One line as it stands on the paper: amount = quantity x unit price, rounded once."""
@@ -273,6 +278,7 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
                 unit_price=Decimal(line["unit_price"]),
                 amount=line["amount"],
                 tax=line.get("tax", ""),
+                coding=coding_from_json(line.get("coding", {})),
             )
             for line in content["lines"]
         ),

@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from connectors.connector import BillingConnector, RemoteInvoice
 from connectors.contract import ContractRig
 from connectors.registry import billing_connectors
-from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.invoices import Address, BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import line_amount
 from ledger.shown import differences
+from ledger.taxes import TaxWords
 
 KEYS = sorted(billing_connectors())
 Setup = Callable[[Path], ContractRig]
@@ -43,7 +44,11 @@ def line(quantity: str, price: str, currency: str, text: str = "Engineering") ->
 def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
     return InvoiceDraft(
         reference=reference,
-        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example"),
+        customer=BilledCustomer(
+            *("acme", "Acme GmbH", "ap@acme.example"),
+            address=Address(("Hafenstr. 1",), "Hamburg", "DE", "20457"),
+            tax_id="DE999999999",
+        ),
         currency=currency,
         lines=lines,
         period_from=date(2026, 3, 1),
@@ -52,6 +57,8 @@ def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-
         purchase_order="PO-4471",
         memo="Work in March",
         footer="Thank you",
+        # As the rules want it where nothing is taken.
+        tax_words={"EX": TaxWords("VAT", "Exempt from tax: training.")},
     )
 
 
