@@ -29,6 +29,8 @@ FONT: Final = "Libertinus Serif"
 """Comes with typst, so that an invoice looks the same on every machine."""
 _DIRECTIONS: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 """Marks that turn the direction of what follows: they would let a title rewrite an amount."""
+_LONG: Final = re.compile(r"\S{30}(?=\S)")
+_MAY_BREAK: Final = "\u200b"
 _NO_GLYPH: Final = re.compile(r'the text `"(.+?)"` could not be displayed', re.DOTALL)
 _MOST_TRIES: Final = 8
 
@@ -285,9 +287,10 @@ def _footer(terms: Terms, words: dict[str, str]) -> Iterator[list[str]]:
 
 
 def _tidy(content: Any) -> Any:
-    """Return all texts without what cannot be printed, and without marks of direction."""
+    """Return all texts so that they can be printed: no marks of direction, no endless words."""
     if isinstance(content, str):
-        return clean(content).translate(_DIRECTIONS)
+        text = clean(content).translate(_DIRECTIONS)
+        return _LONG.sub(lambda found: found[0] + _MAY_BREAK, text)
     if isinstance(content, dict):
         return {name: _tidy(value) for name, value in content.items()}
     if isinstance(content, list | tuple):

@@ -196,7 +196,9 @@ class Terms:
     def _net_lines(self) -> Iterator[NetLine]:
         lines = self.draft.lines
         taxes = line_taxes([(line.tax, line.amount) for line in lines])
-        for line, amount in zip(lines, taxes, strict=True):
+        for number, (line, amount) in enumerate(zip(lines, taxes, strict=True), 1):
+            if not clean(line.description).strip():
+                raise self._rejected(f"line {number} has no text", "description: in its rule")
             tax = tax_of(line.tax) if line.tax else None
             category = self._category(line)
             rate = None if category == NOT_SUBJECT else (tax.rate if tax else Decimal(0))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import RejectedError, UnsupportedError
+from ledger.errors import RejectedError
 
 from .seller import FACTUR_X, UBL
 
@@ -35,7 +35,7 @@ _RULE: Final = re.compile(r"^\s*\[[^\]]+\]\s*-?\s*")
 
 
 def as_xml(terms: Mapping[str, Any], form: str) -> bytes:
-    """Return business terms as XML in a format; raise UnsupportedError for an unknown currency."""
+    """Return business terms as XML in a format; raise RejectedError for what is none."""
     import facturx
 
     try:
@@ -47,7 +47,7 @@ def as_xml(terms: Mapping[str, Any], form: str) -> bytes:
             check_schematron=False,
         )
     except ValueError as error:
-        raise UnsupportedError(f"einvoice: {terms['BT-1']}: {error} - mend it") from error
+        raise RejectedError(f"einvoice: {terms['BT-1']}: {error} - change it") from error
     return written
 
 
