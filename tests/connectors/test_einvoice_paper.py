@@ -71,10 +71,11 @@ def test_the_layout_can_read_no_file() -> None:
 
 
 def test_no_title_turns_an_amount_around_or_leaves_its_column() -> None:
-    draft = draft_of(line("1", "12.34", text=f"\u202e{'x' * 300}\u2066"))
-    made = pdf.as_pdf(terms_of(draft), is_draft=False)
-    assert "\u202e" not in text_of(made)
-    assert "12.34" in text_of(made)
+    terms = terms_of(draft_of(line("1", "12.34", text=f"\u202e{'x' * 300}\u2066")))
+    laid_out = json.dumps(pdf._content(terms, is_draft=False), ensure_ascii=False)
+    assert not {"\u202e", "\u2066"} & {*laid_out}
+    assert max(len(word) for word in re.split(r"[\s\u200b]", laid_out)) < 100
+    assert "12.34" in text_of(pdf.as_pdf(terms, is_draft=False))
 
 
 def test_a_sign_without_a_font_is_left_out_and_a_letter_without_one_refused() -> None:
