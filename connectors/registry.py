@@ -13,6 +13,7 @@ from .azure_devops.connector import AzureDevOpsConnector
 from .clickup.connector import ClickUpConnector
 from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
+from .einvoice.connector import EInvoiceConnector
 from .file.connector import FileConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
@@ -32,6 +33,7 @@ from .trello.connector import TrelloConnector
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
+    EInvoiceConnector.key: EInvoiceConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
