@@ -32,7 +32,7 @@ FOUR_PLACES: Final[dict[str, Any]] = {"unitdp": 4}
 
 Json = Mapping[str, Any]
 
-_CONNECT: Final = "connect it again with `flask connectors connect`"
+_CONNECT: Final = "connect it again"
 _ADVICE: Final = {
     400: "look at the invoice in Xero, mend the draft, then push it again",
     401: _CONNECT,

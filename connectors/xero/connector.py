@@ -116,7 +116,7 @@ class XeroConnector(BillingConnector):
         if not tenant:
             raise PermanentError(
                 "xero: no organisation is chosen - write its id as tenant: under this connector in "
-                "workspace.yaml; `flask connectors connect` shows those that are connected"
+                "workspace.yaml; connecting shows those that may be chosen"
             )
         return Api(self.http, tenant, base=self._base)
 

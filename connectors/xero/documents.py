@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ledger.errors import RejectedError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
-from ledger.money import Money, exponent, places_of, printed
+from ledger.money import Money, exponent, places_of, printed, to_minor
 from ledger.shown import Shown, ShownLine
 from ledger.taxes import line_taxes, tax_of
 
@@ -204,10 +204,7 @@ def _has_same_coding(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool
 
 def minor_units(amount: object, currency: str) -> int:
     """Return an amount of Xero's in minor units; raise ValueError unless it is exact."""
-    minor = Decimal(str(amount)).scaleb(exponent(currency))
-    if minor != minor.to_integral_value():
-        raise ValueError(f"{amount} has more decimal places than {currency} allows")
-    return int(minor)
+    return to_minor(Decimal(str(amount)), currency)
 
 
 def contact(of: BilledCustomer) -> dict[str, Any]:

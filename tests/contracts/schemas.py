@@ -47,7 +47,25 @@ def loaded(name: str) -> Any:
     folder = corpus()
     assert folder is not None
     with (folder / name).open(encoding="utf-8") as file:
-        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def without_references(spec: Any) -> Any:
+    """Return a schema in which what is referred to stands in its place."""
+
+    def put_in(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put_in(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            found = spec
+            for name in part["$ref"].removeprefix("#/").split("/"):
+                found = found[name]
+            return put_in(found)
+        return {name: put_in(value) for name, value in part.items()}
+
+    return put_in(spec)
 
 
 @cache
