@@ -155,7 +155,7 @@ class Api(Rest):
 
     def refused(self, answer: Response, where: str) -> ConnectorError:
         told = " ".join(_messages(content(answer)))
-        if re.search(r"must be unique", told):
+        if re.search(r"Invoice # must be unique", told):
             return DuplicateNumberError(f"{where}: another invoice there has this number")
         if re.search(r"different request", told):
             return KeyUsedError(f"{where}: its key was used before - it is looked up first")

@@ -26,7 +26,10 @@ def moment(told: str) -> datetime:
     offset = found[2] or "+0000"
     minutes = int(offset[1:3]) * 60 + int(offset[3:])
     shift = timedelta(minutes=-minutes if offset[0] == "-" else minutes)
-    return _EPOCH + timedelta(milliseconds=int(found[1])) + shift
+    try:
+        return _EPOCH + timedelta(milliseconds=int(found[1])) + shift
+    except OverflowError:
+        raise ValueError(f"{told} is no moment of our calendar") from None
 
 
 def day(told: str) -> date:
