@@ -11,15 +11,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
-from openapi_core import Config, OpenAPI
-from openapi_core.testing import MockRequest, MockResponse
 
 from connectors.contract import ContractRig
 from connectors.http import Http, Request, Response
+
+if TYPE_CHECKING:
+    from openapi_core import OpenAPI
 
 XERO_PATH: Final = "/api.xro/2.0"
 STRICT: Final = (
@@ -71,6 +72,9 @@ def without_references(spec: Any) -> Any:
 @cache
 def xero() -> OpenAPI:
     """Return Xero's Accounting API, which lets no unknown field pass."""
+    # Imported here, because it takes a second and is of no use without the schemas.
+    from openapi_core import Config, OpenAPI
+
     spec = loaded("xero_accounting.yaml")
     for name in STRICT:
         spec["components"]["schemas"][name]["additionalProperties"] = False
@@ -89,6 +93,8 @@ class HeldToXero:
 
     def send(self, request: Request) -> Response:
         """Return the answer, after both were checked."""
+        from openapi_core.testing import MockRequest, MockResponse
+
         parts = urlsplit(request.url)
         if not parts.path.startswith(XERO_PATH):
             return self._inner.send(request)
