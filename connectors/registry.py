@@ -29,11 +29,13 @@ from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
+from .xero.connector import XeroConnector
 
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
     EInvoiceConnector.key: EInvoiceConnector,
+    XeroConnector.key: XeroConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

@@ -21,13 +21,15 @@ from ledger.money import line_amount
 from ledger.shown import differences
 from ledger.taxes import TaxWords
 
+from .schemas import held_to_schema
+
 KEYS = sorted(billing_connectors())
 Setup = Callable[[Path], ContractRig]
 
 
 def setup_of(key: str) -> Setup:
     found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
-    return found
+    return lambda folder: held_to_schema(key, found(folder))
 
 
 def rigs() -> Iterator[tuple[str, ContractRig]]:
