@@ -23,6 +23,7 @@ from .jira.connector import JiraConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
 from .plane.connector import PlaneConnector
+from .quickbooks.connector import QuickBooksConnector
 from .redmine.connector import RedmineConnector
 from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
@@ -36,6 +37,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     FileConnector.key: FileConnector,
     EInvoiceConnector.key: EInvoiceConnector,
     XeroConnector.key: XeroConnector,
+    QuickBooksConnector.key: QuickBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

@@ -21,6 +21,7 @@ from .linear.source import LinearSource
 from .monday.source import MondaySource
 from .openproject.source import OpenProjectSource
 from .plane.source import PlaneSource
+from .quickbooks.source import QuickBooksSource
 from .redmine.source import RedmineSource
 from .shortcut.source import ShortcutSource
 from .source import Source
@@ -51,6 +52,7 @@ def sources() -> Mapping[str, Source]:
         MondaySource(),
         OpenProjectSource(),
         PlaneSource(),
+        QuickBooksSource(),
         RedmineSource(),
         ShortcutSource(),
         StripeSource(),
