@@ -169,17 +169,20 @@ class Line:
             if config.system in systems and systems[config.system].abilities.credit
         )
 
-    def billing_named_by(self, endpoint: str) -> list[BillingConnector]:
-        """Return the billing connectors that an endpoint's hints are about: those of its system."""
+    def billing_named_by(self, endpoint: str) -> dict[str, BillingConnector]:
+        """Return the billing connectors that an endpoint's hints are about, by name.
+
+        These are all those of its system.
+        """
         book = self.book()
         source = book.workspace.sources.get(endpoint) if book else None
         if book is None or source is None:
-            return []
-        return [
-            self.billing(config.name)
+            return {}
+        return {
+            config.name: self.billing(config.name)
             for config in book.workspace.connectors.values()
             if config.system == source.tool
-        ]
+        }
 
     def tool(self, endpoint: str) -> str | None:
         """Return which tool an endpoint is, None if the rules name no such endpoint."""

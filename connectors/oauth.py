@@ -33,7 +33,13 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger import tokens
 from ledger.database import Database, is_unavailable
-from ledger.errors import OutcomeUnknownError, PermanentError, TransientError
+from ledger.errors import (
+    OutcomeUnknownError,
+    PermanentError,
+    RateLimitedError,
+    StillUnderWayError,
+    TransientError,
+)
 from ledger.ports import Clock
 from ledger.tokens import Pair, Stored
 from ledger.vault import SealedError, Vault
@@ -123,7 +129,7 @@ class AccessTokens:
                 # Another worker is at it, and this token holds a little longer.
                 return stored.pair.access
             if waited >= WAIT_SECONDS:
-                raise TransientError(
+                raise StillUnderWayError(
                     f"{self._name}: another worker is renewing its token",
                     retry_after=_seconds_until(stored.lease_until, now),
                 )
@@ -230,7 +236,7 @@ class AccessTokens:
         if answer.status in (400, 401) and problem == "invalid_grant":
             raise RenewalRefusedError(f"{self._name}: invalid_grant")
         if answer.status == 429:
-            raise TransientError(f"{self._name}: too many renewals", retry_after=60)
+            raise RateLimitedError(f"{self._name}: too many renewals", retry_after=60)
         if 400 <= answer.status < 500:
             code = problem if problem in _CODES else f"HTTP {answer.status}"
             raise PermanentError(

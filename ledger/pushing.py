@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, insert, literal, or_, select, update
 
-from . import amending
+from . import amending, breakers, restoring
 from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
@@ -80,6 +80,11 @@ class Push:
     def has_forgotten(self, intended: Intent) -> bool:
         """Return whether an intent is from before a copy was made: what came of it is not known."""
         return self.restored is not None and intended.created_at <= self.restored.copied_at
+
+
+def may_go(now: datetime) -> Any:
+    """Return the condition under which an approved invoice is pushed now."""
+    return and_(restoring.may_push(now), breakers.is_free(now))
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -467,3 +472,14 @@ def try_again(connection: Connection, reference: str, actor: str, now: datetime)
             entity=f"invoice:{reference}",
         )
     return done.rowcount == 1
+
+
+def go_on(connection: Connection, connector: str, now: datetime) -> int:
+    """Have everything pushed at once that waits for a connector to be mended; return how much.
+
+    What waits for a person's decision about the invoice itself goes on waiting.
+    """
+    waits = and_(invoice.c.state == "approved", invoice.c.next_at < NEVER)
+    return connection.execute(
+        update(invoice).where(waits, invoice.c.connector == connector).values(next_at=now)
+    ).rowcount
