@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
 
 from .auditlog import note
+from .claims import LEASE_SECONDS
 from .database import Database, insert_for
 from .errors import (
     ConnectorError,
@@ -38,8 +39,8 @@ FIRST_REST: Final = timedelta(minutes=1)
 LONGEST_REST: Final = timedelta(minutes=15)
 LONGEST_LIMIT: Final = timedelta(days=1)
 """The longest rest that a system's own "too many requests" brings."""
-PROBE: Final = timedelta(minutes=1)
-"""For how long the one that tries it again keeps the others from doing so, should it die."""
+PROBE: Final = timedelta(seconds=LEASE_SECONDS)
+"""For how long the one that tries it again keeps the others from doing so: it may have died."""
 LOOK_AGAIN_SECONDS: Final = 10
 """When what was claimed in spite of a rest is looked at again, at the latest."""
 
