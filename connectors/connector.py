@@ -172,6 +172,11 @@ class BillingConnector(ABC):
     oauth: ClassVar[OAuth2 | None] = None
     """Where its tokens come from, if it takes OAuth 2; `self.http` then carries them."""
 
+    @classmethod
+    def able(cls, settings: Mapping[str, str]) -> Abilities:
+        """Return what it can do with these settings, where that differs from `abilities`."""
+        return cls.abilities
+
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         self.configured = settings
         self.http = http

@@ -62,14 +62,14 @@ class Coding:
         )
 
 
-def coding_from_json(said: Mapping[str, Any]) -> Coding:
-    """Return what `Coding.as_json` wrote down."""
-    return Coding(**{**said, "tracking": tuple(sorted(said.get("tracking", {}).items()))})
-
-
 def coding_of(key: str) -> Coding:
     """Return what `Coding.key` wrote down."""
     return coding_from_json(json.loads(key)) if key else Coding()
+
+
+def coding_from_json(said: Mapping[str, Any]) -> Coding:
+    """Return what `Coding.as_json` wrote down."""
+    return Coding(**{**said, "tracking": tuple(sorted(said.get("tracking", {}).items()))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from .database import Database
 
 NOT_COPIED: Final = (
     *(tables.delivery, tables.audit_entry, tables.refusal, tables.heartbeat),
-    *(tables.api_token, tables.credential, tables.used_link),
+    *(tables.api_token, tables.credential, tables.used_link, tables.breaker, tables.consent),
     *(tables.hint, tables.poll, tables.report, tables.intent, tables.payment, tables.approval),
 )
 """What neither pricing nor assembling reads: raw bodies, secrets, and what becomes of invoices."""
