@@ -62,6 +62,9 @@ class Abilities:
     """Decimal places of a unit price that survive unchanged."""
     carries: frozenset[str] = EVERYTHING
     """Which of `EVERYTHING` an invoice there can show."""
+    knows_payments: bool = True
+    """It learns by itself what was paid. False: payments are recorded here (`ledger/recording.py`),
+    beside those that people note there."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True

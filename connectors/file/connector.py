@@ -55,6 +55,7 @@ class FileConnector(BillingConnector):
         quantity_places=28,
         taxes=True,
         credit=True,
+        knows_payments=False,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
