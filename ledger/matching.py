@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, true
 
 from .bank import Entry
 from .money import Money
@@ -184,7 +184,7 @@ def _undo(connection: Connection, entry: Entry, named: list[str], by: Recorder) 
             table.c.state == "counted",
             table.c.amount == -entry.amount,
             table.c.currency == entry.currency,
-            table.c.account.in_((entry.account, "")),
+            _of_its_account(entry),
             table.c.on <= entry.on,
         )
     ).mappings()
@@ -221,7 +221,7 @@ def _told_before(connection: Connection, entry: Entry, row: RowMapping | None) -
             table.c.on == entry.on,
             table.c.amount == entry.amount,
             table.c.currency == entry.currency,
-            table.c.account.in_((entry.account, "")),
+            _of_its_account(entry),
             table.c.source != entry.source,
             table.c.state.in_(("counted", "waiting", "taken back", "set aside")),
             ~told_again.exists(),
@@ -233,6 +233,13 @@ def _told_before(connection: Connection, entry: Entry, row: RowMapping | None) -
         if is_the_same or (row is None and found["source"] not in BY_HAND):
             return found
     return None
+
+
+def _of_its_account(entry: Entry) -> ColumnElement[bool]:
+    """Return the condition of payments on an entry's account; where one is not told, any fits."""
+    if not entry.account:
+        return true()
+    return recorded_payment.c.account.in_((entry.account, ""))
 
 
 def _recorded_by_hand(connection: Connection, entry: Entry, row: RowMapping) -> str | None:

@@ -25,6 +25,7 @@ from connectors.connector import (
     Setting,
 )
 from connectors.http import Http
+from connectors.whole_file import write_whole
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.invoices import InvoiceDraft, draft_from_json
 from ledger.money import Money
@@ -255,21 +256,9 @@ class FileConnector(BillingConnector):
             raise _unwritable(path, error) from error
 
     def _write(self, name: str, text: str) -> None:
-        """Write a file whole or not at all: it survives a power cut, and nobody sees half of it."""
         path = self._path(name)
-        draft = self._path(f".{name}.new")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_whole(path, text)
         except OSError as error:
             raise _unwritable(path, error) from error
 

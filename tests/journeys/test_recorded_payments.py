@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 
 from app import create_app
 from ledger import held, tables
 from ledger.access import create_token
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
+from tests.journeys.paying import bring, run, ways
 from tests.statements.banks import Booked, camt, mt940
 
 OCTOBER, BETA = "acme-2026-10", "beta-2026-10"
@@ -29,26 +29,6 @@ def office(office: Office) -> Office:
     office.bill(OCTOBER, is_sent=False)
     office.bill(BETA, is_sent=False)
     return office
-
-
-def run(office: Office, *words: str) -> Result:
-    app = create_app(office.line)
-    return app.test_cli_runner().invoke(app.cli, ["payments", *words], catch_exceptions=False)
-
-
-def bring(office: Office, data: bytes, *words: str) -> Any:
-    """Import a file; return what the command tells."""
-    path = office.folder / "statement"
-    path.write_bytes(data)
-    told = run(office, "import", str(path), "--json", *(words or ("--yes",)))
-    office.settle()
-    found = json.loads(told.output)
-    assert told.exit_code == (1 if found["counts"]["question"] else 0)
-    return found
-
-
-def ways(found: Any) -> list[tuple[str, str | None]]:
-    return [(each["way"], each["invoice"]) for each in found["entries"]]
 
 
 def word(office: Office, reference: str = OCTOBER) -> tuple[str, int, int]:
@@ -145,6 +125,13 @@ def test_the_same_entry_is_counted_once_however_often_and_however_it_comes(
         row["amount"] for row in office.rows(tables.recorded_payment) if row["state"] == "counted"
     ]
     assert sorted(counted) == [3000, 12000]
+
+
+def test_a_table_without_an_account_tells_no_payment_twice(office: Office) -> None:
+    table = f"date,amount,currency,text\n2026-11-16,120.00,EUR,{OCTOBER}\n".encode()
+    for data in (camt(TRANSFER), table, mt940(TRANSFER), table):
+        bring(office, data)
+    assert word(office) == ("paid", 12000, 0)
 
 
 def test_smaller_and_larger_amounts_are_counted_and_said(office: Office) -> None:
