@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -168,6 +169,24 @@ def test_no_text_breaks_hledger(tmp_path: Path) -> None:
                 "tax",
             ),
         }
+
+
+@given(st.text(max_size=60))
+def test_nothing_that_is_not_seen_gets_into_a_journal(text: str) -> None:
+    for dialect in DIALECTS:
+        told = plain(text, dialect)
+        assert not {unicodedata.category(each) for each in told} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+@NO_HLEDGER
+def test_amounts_are_read_as_meant_in_a_journal_with_decimal_commas(tmp_path: Path) -> None:
+    connector = journal(tmp_path / "books", HLEDGER)
+    push(connector, draft_of(line("1", "1.500", "KWD"), currency="KWD"))
+    main = tmp_path / "main.journal"
+    main.write_text("decimal-mark ,\ninclude books/billhook.journal\n")
+    (found,) = hledger_read(main)
+    amount = found["tpostings"][0]["pamount"][0]["aquantity"]
+    assert (amount["decimalMantissa"], amount["decimalPlaces"]) == (1500, 3)
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD"])

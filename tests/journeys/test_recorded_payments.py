@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,6 +14,9 @@ import pytest
 from app import create_app
 from ledger import held, tables
 from ledger.access import create_token
+from ledger.matching import import_entries
+from ledger.recording import Recorder
+from statements.reading import read
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 from tests.journeys.paying import bring, run, ways
@@ -349,3 +355,25 @@ def test_the_api_records_the_same_payment_once(office: Office) -> None:
     )
     headers = {"Authorization": f"Bearer {viewer}"}
     assert client.post("/api/v1/payments", json=body, headers=headers).status_code == 403
+
+
+def test_two_people_who_import_the_same_statement_at_once_count_it_once(office: Office) -> None:
+    other = Booked("120.00", BETA, reference="2026111600002")
+    entries = read(camt(TRANSFER, other))
+    at_once = Barrier(2)
+
+    def take(name: str) -> Counter[str]:
+        line = office.line
+        by = Recorder(name, "statement", line.records_payments(), line.told(), office.clock.now())
+        # One of them has the entries the other way round, so that they meet in the middle.
+        mine = entries if name == "mia" else entries[::-1]
+        at_once.wait()
+        found = line.database.write(lambda connection: import_entries(connection, mine, by))
+        return Counter(each.way for each in found)
+
+    with ThreadPoolExecutor(2) as people:
+        told = sum(people.map(take, ["mia", "ben"]), Counter())
+    assert told == {"paid": 2, "known": 2}
+    office.look()
+    assert (word(office), word(office, BETA)) == (("paid", 12000, 0), ("paid", 12000, 0))
+    assert office.violations() == []
