@@ -20,6 +20,7 @@ from .github.connector import GitHubConnector
 from .gitlab.connector import GitLabConnector
 from .harvest.connector import HarvestConnector
 from .jira.connector import JiraConnector
+from .journal.connector import JournalConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
 from .plane.connector import PlaneConnector
@@ -38,6 +39,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     EInvoiceConnector.key: EInvoiceConnector,
     XeroConnector.key: XeroConnector,
     QuickBooksConnector.key: QuickBooksConnector,
+    JournalConnector.key: JournalConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
