@@ -9,11 +9,11 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from connectors.connector import BillingConnector, ProjectConnector
+from connectors.connector import Abilities, BillingConnector, ProjectConnector
 from connectors.http import Http, OutgoingHttp
 from connectors.oauth import AccessTokens, AuthorizedHttp, OAuth2
 from connectors.registry import billing_connectors, project_connectors
@@ -192,13 +192,20 @@ class Line:
 
     def take_credit_notes(self) -> frozenset[str]:
         """Return the names of the configured connectors that take credit notes."""
+        return self._connectors(lambda abilities: abilities.credit)
+
+    def records_payments(self) -> frozenset[str]:
+        """Return the names of those whose payments are recorded here."""
+        return self._connectors(lambda abilities: not abilities.knows_payments)
+
+    def _connectors(self, which: Callable[[Abilities], bool]) -> frozenset[str]:
         book = self.book()
         configs = book.workspace.connectors.values() if book else ()
         systems = billing_connectors()
         return frozenset(
             config.name
             for config in configs
-            if config.system in systems and systems[config.system].abilities.credit
+            if config.system in systems and which(systems[config.system].abilities)
         )
 
     def billing_named_by(self, endpoint: str) -> dict[str, BillingConnector]:

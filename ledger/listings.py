@@ -19,6 +19,7 @@ from .edits import list_edits
 from .events import as_utc_text
 from .invoices import USUAL_LANGUAGE, coding_of
 from .money import Money, printed
+from .recording import list_recorded
 from .reopening import OPENED_AGAIN
 from .tables import approval, event, invoice, line_item, payment, subject
 from .timesheets import TimesheetRow, timesheet_from_json
@@ -123,6 +124,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
+        "recorded_payments": list_recorded(connection, reference=reference, limit=MOST),
         "edits": list_edits(connection, row["id"]),
         "notes": _notes(connection, row["id"]),
         "released_at": as_utc_text(row["released_at"]) if row["released_at"] else None,
@@ -305,13 +307,8 @@ def invoice_json(row: RowMapping, resting: Mapping[str, Rest] | None = None) -> 
 
 
 def money_json(minor: int, currency: str) -> dict[str, Any]:
-    """Return an amount in minor units together with its decimal text.
-
-    >>> money_json(12050, "EUR")
-    {'minor': 12050, 'text': '120.50', 'currency': 'EUR'}
-    """
-    text = f"{Money(minor, currency).decimal():f}"
-    return {"minor": minor, "text": text, "currency": currency}
+    """Return an amount in minor units together with its decimal text."""
+    return Money(minor, currency).as_json()
 
 
 def _given(*wanted: tuple[ColumnElement[Any], Any]) -> list[ColumnElement[bool]]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from .bank import recorded_payment as recorded_payment
 from .columns import CanonicalJson as CanonicalJson
 from .columns import ExactDecimal as ExactDecimal
 from .columns import Id as Id
@@ -372,6 +373,9 @@ payment = Table(
     Column("overpaid", BigInteger, nullable=False),
     Column("remaining", BigInteger, nullable=False),
     Column("is_settling", Boolean, nullable=False),
+    # Of paid and refunded: what was not said by the billing system but recorded here.
+    Column("recorded", BigInteger, nullable=False, server_default="0"),
+    Column("recorded_refunds", BigInteger, nullable=False, server_default="0"),
     Column("due_on", Date),
     Column("remote_version", String(255), nullable=False),
     Column("observed_at", UtcDateTime, nullable=False),

@@ -36,6 +36,7 @@ class FileConnector(FolderConnector):
         credit=True,
         # They stand in the file, for whoever reads it.
         books=CODING,
+        knows_payments=False,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )

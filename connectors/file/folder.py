@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from connectors.connector import BillingConnector, RemoteCredit, RemoteInvoice
 from connectors.http import Http
+from connectors.whole_file import write_whole
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.invoices import InvoiceDraft, draft_from_json
 from ledger.money import Money
@@ -270,21 +271,9 @@ class FolderConnector(BillingConnector):
             raise _unwritable(path, error) from error
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all: it survives a power cut, and nobody sees half of it."""
         path = self._path(name)
-        draft = self._path(f".{name}.new")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_whole(path, content)
         except OSError as error:
             raise _unwritable(path, error) from error
 

@@ -11,6 +11,7 @@ from .copies import backup, restored
 from .doctor import doctor
 from .events import events
 from .invoices import invoices
+from .payments import payments
 from .planning import plan as plan  # joins the group `rules`
 from .reconcile import reconcile as reconcile  # joins the group `sources`
 from .rules import rules
@@ -26,6 +27,7 @@ COMMANDS: tuple[click.Command, ...] = (
     waiting,
     events,
     invoices,
+    payments,
     sync,
     audit,
     doctor,

@@ -109,6 +109,10 @@ def show(reference: str, as_json: bool) -> None:
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
+    for each in found["recorded_payments"]:
+        told = ", ".join(filter(None, (each["source"], each["recorded_by"], each["reason"])))
+        told = f"{_money(each['amount'])} of {each['on']}, {each['state']} ({told})"
+        click.echo(one_line(f"  payment {each['id']}: {told}"))
     click.echo()
     _print_lines(found["lines"])
     for tax in found["taxes"]:
