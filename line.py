@@ -21,6 +21,7 @@ from ledger import polls, versions
 from ledger.database import Database
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import ConfigurationError
+from ledger.invoices import BilledCustomer
 from ledger.ports import Clock, Doorbell, NoDoorbell, SystemClock
 from ledger.vault import Vault
 from mappings.book import Book
@@ -138,6 +139,18 @@ class Line:
         connector = billing_connectors()[config.system]
         configured = self._resolved(config.settings)
         return connector(configured, self._authorized(name, connector, configured))
+
+    def payer(self, customer: BilledCustomer) -> BilledCustomer:
+        """Return a customer with what the rules say now of how it is found at its billing system.
+
+        That stands on no invoice, so it may be said after the approval (docs/adr/0044).
+        """
+        book = self.book()
+        own = book.customers.get(customer.key) if book else None
+        if own is None:
+            return customer
+        books = own.books
+        return replace(customer, remote_id=books.remote_id, may_be_created=books.may_be_created)
 
     def _authorized(
         self, name: str, connector: type[BillingConnector], configured: Mapping[str, str]

@@ -231,7 +231,9 @@ def push(line: Line, claimed: Claim) -> None:
             )
         )
         return
-    Pusher(line.database, line.clock, claimed, connector, begun).run()
+    Pusher(
+        line.database, line.clock, claimed, connector, begun.to(line.payer(begun.draft.customer))
+    ).run()
 
 
 def follow(line: Line, claimed: Claim) -> None:
@@ -243,7 +245,6 @@ def follow(line: Line, claimed: Claim) -> None:
     things: dict[int, list[Delivery]] = {}
     held: dict[int, str] = {}
     for each in hints:
-        kind, _, remote_id = each.subject.partition(":")
         if line.tool(each.endpoint) in project_connectors():
             connector = line.project(each.endpoint)
             if connector is None:
@@ -255,8 +256,6 @@ def follow(line: Line, claimed: Claim) -> None:
                 held[each.id] = f"{each.subject} changed, and cannot be looked up: {error}"
                 continue
             things[each.id] = [one.delivery(each.endpoint, now) for one in found]
-        elif kind == "invoice":
-            invoices[each.id] = [remote_id]
         else:
             invoices[each.id] = [
                 remote

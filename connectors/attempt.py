@@ -155,7 +155,7 @@ class Attempt:
         self.confirm(
             intended,
             remote.remote_id,
-            lambda connection: pushing.save_remote(
+            lambda connection, _: pushing.save_remote(
                 connection,
                 self.push,
                 remote_id=remote.remote_id,
@@ -164,11 +164,13 @@ class Attempt:
             ),
         )
 
-    def confirm(self, intended: Intent, remote_id: str, save: Callable[[Connection], None]) -> None:
+    def confirm(
+        self, intended: Intent, remote_id: str, save: Callable[[Connection, datetime], None]
+    ) -> None:
         """Keep what an intent has brought, and that it is done, in one transaction."""
 
         def confirm(connection: Connection, now: datetime) -> None:
-            save(connection)
+            save(connection, now)
             pushing.mark(connection, intended, "confirmed", now, remote_id=remote_id)
 
         self.write(confirm)

@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 from ledger.errors import UnsupportedError
 from ledger.events import Fact, Found
 from ledger.invoices import InvoiceDraft
-from ledger.money import Money
+from ledger.money import Money, places_of, printed
 from ledger.payments import Amounts
 from ledger.shown import Shown, ShownLine
 
@@ -39,6 +39,15 @@ EVERYTHING: Final = frozenset(("purchase_order", "memo", "footer", "due_date"))
 """What a draft may have besides its lines, and a system may be unable to show."""
 
 
+ANY_PLACES: Final = 28
+"""More decimal places than our quantities and prices have."""
+
+
+CODING: Final = frozenset(("item", "account", "tax_code", "tracking"))
+BOOKS: Final = frozenset(("customer", "create", *CODING))
+"""The words of `books:`: who the customer is there, and where lines stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What a billing system can do. The ledger asks this, never the system's name."""
@@ -52,19 +61,24 @@ class Abilities:
     most_lines: int
     """The most printed lines that one invoice takes."""
     quantity_places: int
-    """Decimal places of a quantity that survive unchanged."""
+    """The most decimal places of a quantity that a line there shows: as a number, or in its text
+    where the amount is sent as it is (then `ANY_PLACES`). A draft with more is refused."""
     finalize: bool = False
     """`finalize` is there."""
     void: bool = False
     credit: bool = False
     """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
-    price_places: int = 12
-    """Decimal places of a unit price that survive unchanged."""
+    price_places: int = ANY_PLACES
+    """The same of a unit price."""
     carries: frozenset[str] = EVERYTHING
     """Which of `EVERYTHING` an invoice there can show."""
     knows_payments: bool = True
     """It learns by itself what was paid. False: payments are recorded here (`ledger/recording.py`),
     beside those that people note there."""
+    books: frozenset[str] = BOOKS
+    """Which of `BOOKS` it has a use for."""
+    below_zero: bool = True
+    """An invoice there may come to less than nothing."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True
@@ -75,6 +89,36 @@ class Abilities:
     lines_per_call: int | None = None
     """The most lines that one request takes, where `add_lines` is there for the following ones;
     None: `create_draft` and `update_draft` take all of them."""
+
+
+def misfits(abilities: Abilities, name: str, draft: InvoiceDraft) -> Iterator[str]:
+    """Yield why a draft cannot go to the system of this name, and what to do about it."""
+    if draft.taxes and not abilities.taxes:
+        yield (
+            f"has taxes, and {name} cannot take them - send it elsewhere with send_to:, or take "
+            "taxes: out"
+        )
+    if len(draft.lines) > abilities.most_lines:
+        yield (
+            f"has {len(draft.lines)} lines, more than {abilities.most_lines} - group lines with "
+            "one_line_per:"
+        )
+    if draft.total.minor < 0 and not abilities.below_zero and not draft.credits:
+        yield (
+            f"comes to {draft.total}, and {name} takes no invoice below zero - let it wait for "
+            "more work, or settle it by hand"
+        )
+    for line in draft.lines:
+        for what, number, most in (
+            ("quantity", line.quantity, abilities.quantity_places),
+            ("unit price", line.unit_price, abilities.price_places),
+        ):
+            if places_of(number) > most:
+                yield (
+                    f'has a {what} of {printed(number)} on "{line.description}", and {name} keeps '
+                    f"{most} decimal places - round it in its rule, or send it elsewhere with "
+                    "send_to:"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +175,11 @@ class BillingConnector(ABC):
     oauth: ClassVar[OAuth2 | None] = None
     """Where its tokens come from, if it takes OAuth 2; `self.http` then carries them."""
 
+    @classmethod
+    def able(cls, settings: Mapping[str, str]) -> Abilities:
+        """Return what it can do with these settings, where that differs from `abilities`."""
+        return cls.abilities
+
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         self.configured = settings
         self.http = http
@@ -151,7 +200,13 @@ class BillingConnector(ABC):
 
     @abstractmethod
     def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:
-        """Return the remote id of the draft's customer: found by our customer key, else created."""
+        """Return the remote id of the draft's customer: found, or created where that is agreed.
+
+        A system where others enter customers, too, lets `customers.identified` decide: by
+        `draft.customer.remote_id` if it is set, else by what else identifies it. Raise
+        NoSuchCustomerError for such an id that is not there, PermanentError for what only the
+        admin can say.
+        """
 
     @abstractmethod
     def find_invoice(self, reference: str, *, remote_customer: str | None) -> RemoteInvoice | None:
@@ -193,6 +248,14 @@ class BillingConnector(ABC):
         what stands there, and it is not complete before the last line is.
         """
         raise NotImplementedError(f"{self.key} declares lines_per_call but does not do it")
+
+    def must_fit(self, draft: InvoiceDraft) -> None:
+        """Raise UnsupportedError for a draft that `abilities` say cannot go there as it is.
+
+        A push asks before anything is sent; nothing is cut or rounded to make a draft fit.
+        """
+        if problem := next(misfits(self.abilities, self.name, draft), None):
+            raise UnsupportedError(f"{self.key}: {draft.reference} {problem}")
 
     def shown(self, draft: InvoiceDraft) -> Shown:
         """Return how this system shows a draft: what a look at it must give."""

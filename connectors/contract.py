@@ -13,7 +13,8 @@ from datetime import date
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .connector import BillingConnector, ProjectConnector, Report
-from .http import Http, Response
+from .customers import CustomerThere
+from .http import Http, Request, Response
 from .stand_in import Fault, InProcess, StandIn
 
 SiteT = TypeVar("SiteT", bound=StandIn)
@@ -38,11 +39,20 @@ class ContractRig:
     happenings: Mapping[str, Callable[[str, int], None]] = field(default_factory=dict)
     """What can happen at the other side, by remote id and ISO minor units.
 
-    Of "finalize", "pay", "refund", "dispute", "credit", "void", "delete": those that the
-    system can do and Billhook must see.
+    Of "finalize", "pay", "overpay" (more than is owed, where the invoice itself shows it),
+    "refund", "dispute", "credit", "void", "delete": those that the system can do and Billhook must
+    see. And "edit", where the system notices that what we write rests on an older version:
+    somebody changes a text on the draft.
     """
     refusal: Callable[[int], Response] | None = None
     """An answer with this HTTP status, worded as the vendor does."""
+    is_change: Callable[[Request], bool] = lambda request: request.method != "GET"
+    """Whether a request changes something; for systems where questions are posted, too."""
+    customers: Callable[[Sequence[CustomerThere]], Sequence[str]] | None = None
+    """Enters customers there as a person would, and returns the ids that they get (`remote_id` is
+    not read); None where the system knows no customers but ours."""
+    known_by: Sequence[str] = ("tax_id", "email", "name")
+    """By which fields of `CustomerThere`, besides its id, the system can find a customer."""
 
 
 class ProjectRig(Generic[SiteT]):

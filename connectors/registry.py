@@ -13,6 +13,7 @@ from .azure_devops.connector import AzureDevOpsConnector
 from .clickup.connector import ClickUpConnector
 from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
+from .einvoice.connector import EInvoiceConnector
 from .file.connector import FileConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
@@ -23,17 +24,22 @@ from .journal.connector import JournalConnector
 from .linear.connector import LinearConnector
 from .openproject.connector import OpenProjectConnector
 from .plane.connector import PlaneConnector
+from .quickbooks.connector import QuickBooksConnector
 from .redmine.connector import RedmineConnector
 from .shortcut.connector import ShortcutConnector
 from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
+from .xero.connector import XeroConnector
 
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
     JournalConnector.key: JournalConnector,
+    EInvoiceConnector.key: EInvoiceConnector,
+    XeroConnector.key: XeroConnector,
+    QuickBooksConnector.key: QuickBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

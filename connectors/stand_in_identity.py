@@ -56,6 +56,12 @@ class IdentityStandIn(StandIn):
         self._families.add(self._count)
         return str(self._pair(self._count)["refresh_token"])
 
+    def grant(self) -> str:
+        """Return an access token of a new consent, for who has nothing to renew."""
+        self._count += 1
+        self._families.add(self._count)
+        return str(self._pair(self._count)["access_token"])
+
     def authenticate(self, request: Request) -> None:
         if request.path == TOKEN_PATH:
             known = base64.b64encode(":".join(CLIENT).encode()).decode()

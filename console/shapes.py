@@ -35,6 +35,8 @@ _HeldKey = Annotated[
     WithJsonSchema({"type": "string", "pattern": _HELD_KEY}),
 ]
 
+_Coding = dict[str, str | dict[str, str]]
+"""Where a line stands in the books: item, account, tax_code, tracking; what is not said is not."""
 _KIND = f"^({'|'.join(ALL_KINDS)})$"
 _Kind = Annotated[
     str | None, Field(pattern=_KIND), WithJsonSchema({"type": "string", "pattern": _KIND})
@@ -208,6 +210,7 @@ class Line(BaseModel):
     amount: Money
     seconds: int
     tax: str | None
+    coding: _Coding
     rule: str
     rules_version: str
     steps: list[str]
@@ -252,6 +255,7 @@ class PrintedLine(BaseModel):
     unit_price: str
     amount: Money
     tax: str | None
+    coding: _Coding
 
 
 class TaxTotal(BaseModel):

@@ -16,7 +16,7 @@ from .approvals import outstanding, who_approved
 from .deliveries import event_from_row
 from .edits import list_edits
 from .events import as_utc_text
-from .invoices import USUAL_LANGUAGE
+from .invoices import USUAL_LANGUAGE, coding_of
 from .money import Money, printed
 from .recording import list_recorded
 from .reopening import OPENED_AGAIN
@@ -156,11 +156,15 @@ def _conflict_json(row: RowMapping) -> dict[str, Any] | None:
         "kept": found["kept"],
         "differences": found["differences"],
         "total": money_json(theirs["total"], currency),
-        "lines": _lines_json(theirs["lines"], currency),
+        "lines": _shown_lines_json(theirs["lines"], currency),
     }
 
 
 def _lines_json(lines: Sequence[Mapping[str, Any]], currency: str) -> list[dict[str, Any]]:
+    return [{"coding": {}, **each} for each in _shown_lines_json(lines, currency)]
+
+
+def _shown_lines_json(lines: Sequence[Mapping[str, Any]], currency: str) -> list[dict[str, Any]]:
     return [{"tax": None, **each, "amount": money_json(each["amount"], currency)} for each in lines]
 
 
@@ -262,6 +266,7 @@ def line_json(row: RowMapping) -> dict[str, Any]:
         "amount": money_json(row["amount"], row["currency"]),
         "seconds": row["seconds"],
         "tax": row["tax"] or None,
+        "coding": coding_of(row["coding"]).as_json(),
         "rule": row["rule"],
         "rules_version": row["mapping_version"],
         "steps": row["steps"],

@@ -277,3 +277,12 @@ def printed(quantity: Decimal) -> str:
     """
     whole, _, decimals = f"{quantity:f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def places_of(number: Decimal) -> int:
+    """Return how many decimal places a number has, without idle zeros.
+
+    >>> places_of(Decimal("1.500")), places_of(Decimal("100")), places_of(Decimal("1E+2"))
+    (1, 0, 0)
+    """
+    return len(f"{number:f}".partition(".")[2].rstrip("0"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,9 +22,10 @@ from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
 from .facts import wake
 from .frozen import remember
-from .invoices import InvoiceDraft, draft_from_json
+from .invoices import BilledCustomer, InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
+from .remote_customers import last_id
 from .restoring import Restored, last_restored
 from .shown import Shown, shown_from_json
 from .subjects import changed
@@ -66,6 +67,8 @@ class Push:
     after_push: str
     remote_customer: str | None
     remote_id: str | None
+    known_customer: str | None = None
+    """The customer's id on its last invoice there, other than this one."""
     before: InvoiceDraft | None = None
     """What stands at the billing system, where it was pushed before and is amended now."""
     has_tried: bool = False
@@ -76,6 +79,10 @@ class Push:
     """What somebody else has made of it there, and a person has agreed to overwrite."""
     restored: Restored | None = None
     """Set where the ledger is a copy, which may have forgotten that this went out already."""
+
+    def to(self, payer: BilledCustomer) -> Push:
+        """Return the same push with what is known by now of how its customer is found there."""
+        return replace(self, draft=replace(self.draft, customer=payer))
 
     def has_forgotten(self, intended: Intent) -> bool:
         """Return whether an intent is from before a copy was made: what came of it is not known."""
@@ -106,6 +113,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         after_push=row["after_push"],
         remote_customer=row["remote_customer"],
         remote_id=row["remote_id"],
+        known_customer=last_id(connection, row),
         before=None if row["pushed_content"] is None else draft_from_json(row["pushed_content"]),
         has_tried=amending.has_tried(connection, row),
         credits=connection.scalar(credited),
@@ -280,15 +288,6 @@ def settles_in(intended: Intent, settles_after: timedelta, now: datetime) -> int
     return max(0, math.ceil(left))
 
 
-def save_customer(connection: Connection, push: Push, remote_customer: str) -> None:
-    """Remember the customer's id at the billing system."""
-    connection.execute(
-        update(invoice)
-        .where(invoice.c.id == push.invoice_id)
-        .values(remote_customer=remote_customer)
-    )
-
-
 def save_remote(
     connection: Connection, push: Push, *, remote_id: str, number: str | None, url: str | None
 ) -> None:
@@ -434,6 +433,20 @@ def _changed_meanwhile(invoice_id: int) -> Any:
             line_item.c.invoice_id == invoice_id,
             or_(subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside),
         )
+    )
+
+
+def go_on(connection: Connection, now: datetime) -> None:
+    """Let pushes that wait for a person go on at once: what they wait for may be answered now."""
+    connection.execute(
+        update(invoice)
+        .where(
+            invoice.c.state == "approved",
+            invoice.c.problem.is_not(None),
+            invoice.c.next_at > now,
+            invoice.c.next_at < NEVER,
+        )
+        .values(next_at=now)
     )
 
 

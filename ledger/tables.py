@@ -293,6 +293,8 @@ line_item = Table(
     Column("amount", BigInteger, nullable=False),
     Column("seconds", BigInteger, nullable=False),
     Column("tax", String(64), nullable=False, server_default=""),
+    # Where it stands in the books, as `invoices.Coding.key` writes it.
+    Column("coding", Text, nullable=False, server_default=""),
     Column("rule", Text, nullable=False),
     Column("mapping_version", ForeignKey("mapping_version.version"), nullable=False),
     Column("grouping", CanonicalJson, nullable=False),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from connectors.connector import (
+    ANY_PLACES,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -66,10 +67,11 @@ class JournalConnector(BillingConnector):
         idempotency_keys=False,
         key_life=timedelta(0),
         most_lines=10_000,
-        quantity_places=28,
+        quantity_places=ANY_PLACES,
         taxes=True,
         credit=True,
         knows_payments=False,
+        books=frozenset(("customer", "item", "account", "tracking")),
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
@@ -268,7 +270,7 @@ class JournalConnector(BillingConnector):
         try:
             self._write_around(sorted(named))
             # It is written last: where it stands, all is there that it needs.
-            write_whole(path, text)
+            write_whole(path, text.encode())
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -286,7 +288,7 @@ class JournalConnector(BillingConnector):
         files[f"billhook.{self._ending}"] = "; Include this file into your journal.\n" + main
         for name, text in files.items():
             if not (self._folder / name).exists():
-                write_whole(self._folder / name, text)
+                write_whole(self._folder / name, text.encode())
 
     def _read(self, reference: str) -> Transaction | None:
         """Return the transaction of a file of ours; raise PermanentError if it is none any more."""

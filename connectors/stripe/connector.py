@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 import stripe
 
 from connectors.connector import (
+    ANY_PLACES,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -72,10 +73,12 @@ class StripeConnector(BillingConnector):
         # https://docs.stripe.com/api/idempotent_requests
         key_life=timedelta(hours=23),
         most_lines=parameters.MOST_LINES,
-        quantity_places=parameters.MOST_PLACES,
+        # What Stripe cannot take as numbers goes into the text of a line.
+        quantity_places=ANY_PLACES,
         finalize=True,
         taxes=True,
         credit=True,
+        books=frozenset(),
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:

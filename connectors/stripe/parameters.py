@@ -26,7 +26,7 @@ from stripe.params import (
 
 from ledger.errors import RejectedError, UnsupportedError
 from ledger.invoices import USUAL_LANGUAGE, BilledCustomer, InvoiceDraft, PrintedLine
-from ledger.money import Money, printed
+from ledger.money import Money, places_of, printed
 from ledger.shown import Shown, ShownLine
 from ledger.taxes import TaxTotal, line_taxes
 
@@ -321,7 +321,7 @@ def _line(
 
 def _stripe_would_bill(quantity: Decimal, price: Decimal) -> int | None:
     """Return what Stripe makes of quantity x price, half up; None if it takes only an amount."""
-    if quantity < 0 or price < 0 or max(_places(quantity), _places(price)) > MOST_PLACES:
+    if quantity < 0 or price < 0 or max(places_of(quantity), places_of(price)) > MOST_PLACES:
         return None
     # Fractions, because a product of two long decimals may not fit a decimal context.
     product = Fraction(quantity) * Fraction(price)
@@ -334,10 +334,6 @@ class _Plain(Decimal):
     def __str__(self) -> str:
         text = f"{self:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _places(value: Decimal) -> int:
-    return len(str(_Plain(value)).partition(".")[2])
 
 
 def _fits(draft: InvoiceDraft, what: str, text: str | None, most: int) -> None:

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import text
 
-from connectors.file.connector import as_content
+from connectors.file.folder import as_content
 from console.commands.audit import audit
 from ledger import frozen, versions
 from ledger.audit import INVARIANTS

@@ -30,4 +30,4 @@ def http_rig(request: pytest.FixtureRequest, tmp_path: Path) -> ContractRig:
 @pytest.fixture
 def spoiled(http_rig: ContractRig) -> SpoiledHttp:
     assert http_rig.http
-    return SpoiledHttp(http_rig.http)
+    return SpoiledHttp(http_rig.http, http_rig.is_change)

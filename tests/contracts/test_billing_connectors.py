@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from connectors.connector import BillingConnector
@@ -28,12 +28,23 @@ from ledger.errors import (
     PermanentError,
     RejectedError,
     TransientError,
-    UnsupportedError,
 )
 from ledger.invoices import PrintedLine
 from ledger.payments import payment_of
 
-from .billing import ABLE_TO, DRAFT, KEYS, assert_shows, draft_of, line, push, setup_of
+from .billing import (
+    ABLE_TO,
+    DRAFT,
+    KEYS,
+    assert_nothing_secret,
+    assert_shows,
+    draft_of,
+    line,
+    push,
+    push_if_possible,
+    setup_of,
+    with_all_lines,
+)
 from .spoiled_http import NoHttp, SpoiledHttp
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -75,7 +86,8 @@ def test_a_customer_is_found_again(connector: BillingConnector) -> None:
 
 def test_a_pushed_draft_is_a_complete_draft_with_our_total(connector: BillingConnector) -> None:
     customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
-    pushed = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+    created = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+    pushed = with_all_lines(connector, DRAFT, created)
     assert (pushed.reference, pushed.is_complete) == ("acme-1", True)
     assert_shows(connector, DRAFT, pushed)
     assert (pushed.amounts.document, payment_of(pushed.amounts)) == ("draft", "draft")
@@ -97,14 +109,22 @@ def test_an_invoice_whose_reply_was_lost_is_found_again_and_finished(
     connector = http_rig.connect(spoiled)
     customer = connector.resolve_customer(DRAFT, idempotency_key="key-1")
     spoiled.at, spoiled.spoil = nth, getattr(spoiled, lost)
-    with pytest.raises(OutcomeUnknownError):
-        connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+    try:
+        created = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-1")
+    except OutcomeUnknownError:
+        assert spoiled.at == 0
+    else:
+        assert nth > 1, "nothing was sent"
+        assert spoiled.at > 0, "the reply was lost, and nobody noticed"
+        assert_shows(connector, DRAFT, with_all_lines(connector, DRAFT, created))
+        return
 
     found = connector.find_invoice("acme-1", remote_customer=customer)
     if found is None:
-        connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-2")
+        found = connector.create_draft(DRAFT, remote_customer=customer, idempotency_key="key-2")
     else:
-        connector.complete_draft(DRAFT, found, idempotency_key="key-2")
+        found = connector.complete_draft(DRAFT, found, idempotency_key="key-2")
+    with_all_lines(connector, DRAFT, found)
 
     again = connector.find_invoice("acme-1", remote_customer=customer)
     assert again is not None
@@ -123,7 +143,7 @@ def test_other_content_under_the_same_reference_is_refused(connector: BillingCon
     push(connector, DRAFT)
     found = connector.find_invoice("acme-1", remote_customer=None)
     assert found is not None
-    other = replace(DRAFT, memo="Other work")
+    other = replace(DRAFT, lines=(DRAFT.lines[0], line("1", "0.01", "EUR", "Other work")))
     with pytest.raises(PermanentError, match="acme-1"):
         connector.complete_draft(other, found, idempotency_key="key-2")
 
@@ -133,9 +153,17 @@ AMOUNTS = [
     ("EUR", "0.005", "1.00", 1),
     ("EUR", "-1.5", "120.00", -18000),
     ("EUR", "3", "0.3333", 100),
+    ("EUR", "1", "0.005", 1),
+    ("EUR", "0.5", "0.01", 1),
+    ("EUR", "1", "1.005", 101),
+    ("EUR", "1", "1.0049", 100),
+    ("EUR", "3", "0.335", 101),
+    ("EUR", "-1", "1.005", -101),
+    ("EUR", "2.5", "8.11", 2028),
     ("JPY", "1", "1500", 1500),
     ("JPY", "0.5", "3001", 1501),
     ("KWD", "1", "1.230", 1230),
+    ("KWD", "0.5", "0.010", 5),
     ("BHD", "2", "0.5", 1000),
     ("ISK", "0.3333", "1000", 333),
     ("UGX", "1", "70000", 70000),
@@ -149,7 +177,9 @@ def test_the_total_arrives_to_the_last_minor_unit(
 ) -> None:
     draft = draft_of(line(quantity, price, currency), currency=currency)
     assert draft.total.minor == minor
-    remote_id = push(connector, draft)
+    remote_id = push_if_possible(connector, draft)
+    if remote_id is None:
+        pytest.skip(f"{connector.name} cannot take {quantity} x {price} {currency}, and says so")
     assert connector.fetch_invoice(remote_id).amounts.total == minor
 
 
@@ -169,10 +199,16 @@ def test_any_quantity_and_price_give_our_total(
     with TemporaryDirectory() as folder:
         rig = setup_of(key)(Path(folder))
         connector = rig.connect(rig.http or NoHttp())
-        printed = [line(f"{quantity}", f"{price}", currency) for quantity, price in lines]
+        able = connector.abilities
+        quantity_places, price_places = min(able.quantity_places, 4), min(able.price_places, 5)
+        printed = [
+            line(f"{round(quantity, quantity_places)}", f"{round(price, price_places)}", currency)
+            for quantity, price in lines
+        ]
         draft = draft_of(*printed, currency=currency)
-        remote_id = push(connector, draft)
-        assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
+        remote_id = push_if_possible(connector, draft)
+        assume(remote_id is not None)
+        assert connector.fetch_invoice(remote_id or "").amounts.total == draft.total.minor
 
 
 TAXED = [
@@ -212,7 +248,9 @@ def test_net_and_taxes_arrive_to_the_last_minor_unit_or_are_refused(
     assert draft.total.minor == net + tax
     if not connector.abilities.taxes:
         pytest.skip(f"{connector.name} takes no taxes: the push refuses them")
-    remote_id = push(connector, draft)
+    remote_id = push_if_possible(connector, draft)
+    if remote_id is None:
+        pytest.skip(f"{connector.name} cannot take {currency}, and says so")
     assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
 
 
@@ -238,20 +276,9 @@ def test_any_lines_with_any_taxes_give_our_total(
         draft = draft_of(
             *(taxed(f"{price}", tax, currency) for price, tax in lines), currency=currency
         )
-        remote_id = push(connector, draft)
-        assert connector.fetch_invoice(remote_id).amounts.total == draft.total.minor
-
-
-def test_a_draft_of_the_most_lines_is_taken_and_one_line_more_refused(
-    connector: BillingConnector,
-) -> None:
-    most = connector.abilities.most_lines
-    many = tuple(line("1", "2.00", "EUR", f"Task {number}") for number in range(most + 1))
-    with pytest.raises(UnsupportedError, match=str(most)):
-        push(connector, draft_of(*many))
-    assert connector.find_invoice("acme-1", remote_customer=None) is None
-    remote_id = push(connector, draft_of(*many[:-1]), key="key-2")
-    assert connector.fetch_invoice(remote_id).amounts.total == 200 * most
+        remote_id = push_if_possible(connector, draft)
+        assume(remote_id is not None)
+        assert connector.fetch_invoice(remote_id or "").amounts.total == draft.total.minor
 
 
 def test_a_draft_without_lines_is_refused(connector: BillingConnector) -> None:
@@ -265,7 +292,7 @@ HAPPENINGS: list[tuple[list[tuple[str, int]], str]] = [
     ([("finalize", 0), ("pay", 5000), ("pay", 16333)], "paid"),
     ([("finalize", 0), ("pay", 21333), ("refund", 21333)], "refunded"),
     ([("finalize", 0), ("pay", 21333), ("refund", 1)], "partially_refunded"),
-    ([("finalize", 0), ("pay", 30000)], "overpaid"),
+    ([("finalize", 0), ("overpay", 30000)], "overpaid"),
     ([("finalize", 0), ("pay", 21333), ("dispute", 21333)], "disputed"),
     ([("finalize", 0), ("credit", 21333)], "credited"),
     ([("finalize", 0), ("void", 0)], "void"),
@@ -303,7 +330,8 @@ def test_a_change_is_listed_since_the_cursor(rig: ContractRig, connector: Billin
     rig.happenings["pay"](remote_id, 5000)
     changed, later = connector.changes_since(cursor)
     assert remote_id in changed
-    assert int(later) >= int(cursor)
+    rig.happenings["pay"](remote_id, 100)
+    assert remote_id in connector.changes_since(later)[0]
 
 
 def test_a_hint_leads_to_its_invoice(connector: BillingConnector) -> None:
@@ -364,7 +392,8 @@ def test_every_status_becomes_one_of_our_errors_without_a_secret(
     )
     with pytest.raises(STATUSES[status][changes]) as caught:
         changed() if changes else asked()
-    if status == 429 and isinstance(caught.value, TransientError):
+    if status == 429:
+        assert isinstance(caught.value, TransientError)
         assert caught.value.retry_after == 7
     assert_nothing_secret(caught.value, http_rig)
 
@@ -401,11 +430,3 @@ def test_a_time_out_leaves_a_change_open_but_not_a_reading(
     with pytest.raises(error) as caught:
         deleted() if changes else connector.fetch_invoice(remote_id)
     assert_nothing_secret(caught.value, http_rig)
-
-
-def assert_nothing_secret(error: BaseException, rig: ContractRig) -> None:
-    assert rig.secret
-    seen: BaseException | None = error
-    while seen is not None:
-        assert rig.secret not in f"{seen} {seen!r}"
-        seen = seen.__cause__

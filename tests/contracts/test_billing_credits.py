@@ -105,7 +105,7 @@ def test_a_credit_whose_reply_was_lost_is_found_if_it_was_carried_out(
     rig = setup_of(key)(tmp_path)
     assert rig.http is not None
     invoice = final(rig, rig.connect(rig.http), DRAFT)
-    spoiled = SpoiledHttp(rig.http)
+    spoiled = SpoiledHttp(rig.http, rig.is_change)
     connector = rig.connect(spoiled)
     spoiled.at, spoiled.spoil = 1, getattr(spoiled, lost)
     note = note_of(line("-1", "120.00", "EUR"))
