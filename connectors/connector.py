@@ -72,13 +72,13 @@ class Abilities:
     """The same of a unit price."""
     carries: frozenset[str] = EVERYTHING
     """Which of `EVERYTHING` an invoice there can show."""
-    knows_payments: bool = True
-    """It learns by itself what was paid. False: payments are recorded here (`ledger/recording.py`),
-    beside those that people note there."""
     books: frozenset[str] = BOOKS
     """Which of `BOOKS` it has a use for."""
     below_zero: bool = True
     """An invoice there may come to less than nothing."""
+    knows_payments: bool = True
+    """It learns by itself what was paid. False: payments are recorded here (`ledger/recording.py`),
+    beside those that people note there."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True

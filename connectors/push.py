@@ -38,8 +38,11 @@ PERMANENT_WAIT_SECONDS: Final = 900
 class Pusher(Attempt):
     """One attempt to push one claimed invoice."""
 
-    def run(self) -> None:
-        """Push; whatever goes wrong ends up with the invoice, in plain sight."""
+    def run(self) -> TransientError | OutcomeUnknownError | None:
+        """Push; whatever goes wrong ends up with the invoice, in plain sight.
+
+        Return what went wrong with the system itself rather than with this invoice, if it did.
+        """
         claimed, push = self.claimed, self.push
         try:
             self.connector.must_fit(push.draft)
@@ -63,8 +66,10 @@ class Pusher(Attempt):
             )
         except TransientError as error:
             self._stop(str(error), wait_seconds=error.retry_after or 0)
+            return error
         except OutcomeUnknownError as error:
             self._stop(f"{error} - it is looked up before it is tried again", wait_seconds=0)
+            return error
         except (RejectedError, UnsupportedError) as error:
             self._refused(str(error))
         except PermanentError as error:
@@ -77,6 +82,7 @@ class Pusher(Attempt):
                     connection, claimed, push, now, is_gone=is_gone
                 )
             )
+        return None
 
     def _customer(self) -> str:
         """Return the customer's id there, once it is known; raise PermanentError with a question.

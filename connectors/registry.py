@@ -14,14 +14,19 @@ from .clickup.connector import ClickUpConnector
 from .clockify.connector import ClockifyConnector
 from .connector import BillingConnector, ProjectConnector
 from .einvoice.connector import EInvoiceConnector
+from .erpnext.connector import ErpnextConnector
 from .file.connector import FileConnector
+from .freeagent.connector import FreeAgentConnector
+from .freshbooks.connector import FreshBooksConnector
 from .gitea.connector import GiteaConnector
 from .github.connector import GitHubConnector
 from .gitlab.connector import GitLabConnector
 from .harvest.connector import HarvestConnector
+from .invoice_ninja.connector import InvoiceNinjaConnector
 from .jira.connector import JiraConnector
 from .journal.connector import JournalConnector
 from .linear.connector import LinearConnector
+from .odoo.connector import OdooConnector
 from .openproject.connector import OpenProjectConnector
 from .plane.connector import PlaneConnector
 from .quickbooks.connector import QuickBooksConnector
@@ -36,10 +41,15 @@ from .xero.connector import XeroConnector
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
-    JournalConnector.key: JournalConnector,
     EInvoiceConnector.key: EInvoiceConnector,
     XeroConnector.key: XeroConnector,
     QuickBooksConnector.key: QuickBooksConnector,
+    JournalConnector.key: JournalConnector,
+    OdooConnector.key: OdooConnector,
+    InvoiceNinjaConnector.key: InvoiceNinjaConnector,
+    ErpnextConnector.key: ErpnextConnector,
+    FreeAgentConnector.key: FreeAgentConnector,
+    FreshBooksConnector.key: FreshBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, select
 
 from .approvals import outstanding, who_approved
+from .breakers import Rest, rests
 from .deliveries import event_from_row
 from .edits import list_edits
 from .events import as_utc_text
@@ -83,7 +84,8 @@ def list_invoices(
     """Return a page of invoices."""
     conditions = _given((invoice.c.customer, customer), (invoice.c.state, state))
     rows = _page(connection, select(invoice), invoice, conditions, after, limit, newest_first)
-    return [invoice_json(row) for row in rows]
+    resting = rests(connection)
+    return [invoice_json(row, resting) for row in rows]
 
 
 def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | None:
@@ -97,7 +99,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         return None
     content, currency = row["content"], row["currency"]
     payer, particulars = content["customer"], content.get("particulars", {})
-    return invoice_json(row) | {
+    return invoice_json(row, rests(connection)) | {
         "net": money_json(content.get("net", content["total"]), currency),
         "taxes": [_tax_json(each, currency) for each in content.get("taxes", ())],
         "customer_name": payer["name"],
@@ -275,8 +277,10 @@ def line_json(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def invoice_json(row: RowMapping) -> dict[str, Any]:
-    """Return a stored invoice without its lines."""
+def invoice_json(row: RowMapping, resting: Mapping[str, Rest] | None = None) -> dict[str, Any]:
+    """Return a stored invoice without its lines; `resting` are the systems that rest."""
+    rest = (resting or {}).get(row["connector"]) if row["state"] == "approved" else None
+    problems = [row["problem"], None if rest is None else rest.told()]
     return {
         "id": row["id"],
         "reference": row["reference"],
@@ -293,7 +297,7 @@ def invoice_json(row: RowMapping) -> dict[str, Any]:
         "content_hash": row["content_hash"],
         "reasons": row["reasons"],
         "warnings": row["warnings"],
-        "problem": row["problem"],
+        "problem": "; ".join(filter(None, problems)) or None,
         "connector": row["connector"],
         "remote_id": row["remote_id"],
         "remote_number": row["remote_number"],

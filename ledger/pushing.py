@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, insert, literal, or_, select, update
 
-from . import amending
+from . import amending, breakers, restoring
 from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
@@ -87,6 +87,11 @@ class Push:
     def has_forgotten(self, intended: Intent) -> bool:
         """Return whether an intent is from before a copy was made: what came of it is not known."""
         return self.restored is not None and intended.created_at <= self.restored.copied_at
+
+
+def may_go(now: datetime) -> Any:
+    """Return the condition under which an approved invoice is pushed now."""
+    return and_(restoring.may_push(now), breakers.is_free(now))
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -436,18 +441,16 @@ def _changed_meanwhile(invoice_id: int) -> Any:
     )
 
 
-def go_on(connection: Connection, now: datetime) -> None:
-    """Let pushes that wait for a person go on at once: what they wait for may be answered now."""
-    connection.execute(
-        update(invoice)
-        .where(
-            invoice.c.state == "approved",
-            invoice.c.problem.is_not(None),
-            invoice.c.next_at > now,
-            invoice.c.next_at < NEVER,
-        )
-        .values(next_at=now)
-    )
+def go_on(connection: Connection, now: datetime, *, connector: str | None = None) -> int:
+    """Have pushes go on at once that are to be tried later, of one connector or of all.
+
+    What they wait for may have come. What waits for a person's decision about the invoice itself
+    goes on waiting. Return how many.
+    """
+    waits = and_(invoice.c.state == "approved", invoice.c.next_at > now, invoice.c.next_at < NEVER)
+    if connector is not None:
+        waits = and_(waits, invoice.c.connector == connector)
+    return connection.execute(update(invoice).where(waits).values(next_at=now)).rowcount
 
 
 def try_again(connection: Connection, reference: str, actor: str, now: datetime) -> bool:

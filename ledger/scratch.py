@@ -35,7 +35,7 @@ from .database import Database
 
 NOT_COPIED: Final = (
     *(tables.delivery, tables.audit_entry, tables.refusal, tables.heartbeat),
-    *(tables.api_token, tables.credential, tables.used_link),
+    *(tables.api_token, tables.credential, tables.used_link, tables.breaker, tables.consent),
     *(tables.hint, tables.poll, tables.report, tables.intent, tables.payment, tables.approval),
     tables.recorded_payment,
 )

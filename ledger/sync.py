@@ -16,6 +16,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
 from .bank import recorded_on
+from .breakers import is_free
 from .claims import AFRESH, Claim, hold, hold_one, needing, released
 from .database import insert_for
 from .money import Money
@@ -140,7 +141,7 @@ def tell_again(connection: Connection, endpoints: Collection[str] | None, now: d
 
 def due(now: datetime) -> Any:
     """Return the condition under which an invoice that stands there is looked at now."""
-    return invoice.c.sync_at <= now
+    return and_(invoice.c.sync_at <= now, is_free(now))
 
 
 def look_at_all(connection: Connection, now: datetime) -> int:

@@ -31,6 +31,8 @@ from .columns import Id as Id
 from .columns import UtcDateTime as UtcDateTime
 from .columns import metadata as metadata
 from .installation import api_token as api_token
+from .installation import breaker as breaker
+from .installation import consent as consent
 from .installation import heartbeat as heartbeat
 from .installation import refusal as refusal
 from .installation import restoration as restoration

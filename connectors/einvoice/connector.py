@@ -45,6 +45,7 @@ class EInvoiceConnector(FolderConnector):
         most_lines=1000,
         quantity_places=ANY_PLACES,
         books=frozenset(("item", "tax_code")),
+        knows_payments=False,
         finalize=True,
         taxes=True,
         credit=True,

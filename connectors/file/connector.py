@@ -34,9 +34,9 @@ class FileConnector(FolderConnector):
         quantity_places=ANY_PLACES,
         taxes=True,
         credit=True,
-        knows_payments=False,
         # They stand in the file, for whoever reads it.
         books=CODING,
+        knows_payments=False,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )

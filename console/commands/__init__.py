@@ -6,6 +6,7 @@ import click
 
 from .access import signin_link, tokens
 from .audit import audit
+from .connectors import connectors
 from .copies import backup, restored
 from .doctor import doctor
 from .events import events
@@ -21,6 +22,7 @@ from .waiting import waiting
 
 COMMANDS: tuple[click.Command, ...] = (
     sources,
+    connectors,
     rules,
     waiting,
     events,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -266,3 +267,17 @@ def test_where_lines_stand_changes_with_a_rule_like_their_price_does(
         # The approval was of lines that stood elsewhere.
         assert office.invoices() == {OCTOBER: ("draft", 12000)}
         assert office.violations() == []
+
+
+def test_a_quantity_that_would_be_cut_there_is_never_sent(office: Office, books: FullBooks) -> None:
+    say(office, "books: {create: yes}")
+    books.abilities = replace(FullBooks.abilities, quantity_places=1)  # type: ignore[misc]
+    work = json.dumps(worklog(2, seconds=900, issue_id=100))
+    office.tell(json.loads(work.replace("2026-10-", "2026-11-")))
+    office.approve(NOVEMBER)
+    office.settle()
+    assert office.invoices()[NOVEMBER] == ("blocked", 3000)
+    (reason,) = office.invoice(NOVEMBER)["reasons"]
+    assert 'a quantity of 0.25 on "senior engineering, ' in reason
+    assert "The Books keeps 1 decimal places" in reason
+    assert books.calls == ["create"]
