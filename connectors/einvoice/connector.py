@@ -49,7 +49,6 @@ class EInvoiceConnector(FolderConnector):
         finalize=True,
         taxes=True,
         credit=True,
-        knows_payments=False,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
