@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from connectors.connector import (
+    ANY_PLACES,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -66,10 +67,11 @@ class JournalConnector(BillingConnector):
         idempotency_keys=False,
         key_life=timedelta(0),
         most_lines=10_000,
-        quantity_places=28,
+        quantity_places=ANY_PLACES,
         taxes=True,
         credit=True,
         knows_payments=False,
+        books=frozenset(("customer", "item", "account", "tracking")),
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
