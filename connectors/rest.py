@@ -19,6 +19,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -179,7 +180,7 @@ class Rest:
         extensions = first.get("extensions")
         code = str(extensions.get("code", "")) if isinstance(extensions, Mapping) else ""
         if code.upper() in ("RATELIMITED", "RATE_LIMITED", "COMPLEXITY_BUDGET_EXHAUSTED"):
-            return TransientError(f"{where}: too many requests", WAIT_SECONDS)
+            return RateLimitedError(f"{where}: too many requests", WAIT_SECONDS)
         if code.upper() in ("AUTHENTICATION_ERROR", "UNAUTHENTICATED"):
             return PermanentError(f"{where}: the token was refused - {self._advice[401]}")
         if code.upper() in ("FORBIDDEN", "UNAUTHORIZED"):
@@ -198,7 +199,7 @@ class Rest:
             return
         if self.is_limit(answer):
             wait = self.wait(answer)
-            raise TransientError(
+            raise RateLimitedError(
                 f"{where}: too many requests (HTTP {status})",
                 WAIT_SECONDS if wait is None else wait,
             )

@@ -14,23 +14,20 @@ from typing import Any, ClassVar, Final
 from connectors.accounting import (
     AccountingConnector,
     Api,
-    Digits,
     Json,
-    PricedLine,
     Sheet,
     closing,
     due_on,
     header,
     mark,
     marked,
-    minor,
-    number,
     objects,
     texts,
     today,
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
+from connectors.digits import Digits, PricedLine, minor, number
 from connectors.http import Http
 from connectors.oauth import OAuth2
 from connectors.rest import NotThereError
@@ -96,6 +93,7 @@ class ZohoBooksConnector(AccountingConnector):
         most_lines=200,
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
+        books=frozenset(("customer", "create", "item", "account", "tax_code")),
         below_zero=False,
         settles_after=timedelta(minutes=2),
     )

@@ -16,9 +16,12 @@ from connectors.connector import BillingConnector, RemoteInvoice, misfits
 from connectors.contract import ContractRig
 from connectors.registry import billing_connectors
 from ledger.errors import UnsupportedError
-from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.invoices import Address, BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import line_amount
 from ledger.shown import differences
+from ledger.taxes import TaxWords
+
+from .schemas import held_to_schema
 
 KEYS = sorted(billing_connectors())
 Setup = Callable[[Path], ContractRig]
@@ -26,7 +29,7 @@ Setup = Callable[[Path], ContractRig]
 
 def setup_of(key: str) -> Setup:
     found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
-    return found
+    return lambda folder: held_to_schema(key, found(folder))
 
 
 def rigs() -> Iterator[tuple[str, ContractRig]]:
@@ -50,7 +53,12 @@ def line(quantity: str, price: str, currency: str, text: str = "Engineering") ->
 def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
     return InvoiceDraft(
         reference=reference,
-        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example", may_be_created=True),
+        customer=BilledCustomer(
+            *("acme", "Acme GmbH", "ap@acme.example"),
+            address=Address(("Hafenstr. 1",), "Hamburg", "DE", "20457"),
+            tax_id="DE999999999",
+            may_be_created=True,
+        ),
         currency=currency,
         lines=lines,
         period_from=date(2026, 3, 1),
@@ -59,6 +67,8 @@ def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-
         purchase_order="PO-4471",
         memo="Work in March",
         footer="Thank you",
+        # As the rules want it where nothing is taken.
+        tax_words={"EX": TaxWords("VAT", "Exempt from tax: training.")},
     )
 
 
