@@ -102,11 +102,13 @@ def test_a_new_contact_has_an_address(
     site: FreeAgentStandIn, connector: FreeAgentConnector
 ) -> None:
     address = Address(("Ringstr. 1", "2nd floor"), "Berlin", "DE", "10115")
-    push(connector, replace(DRAFT, customer=replace(DRAFT.customer, address=address)))
+    customer = replace(DRAFT.customer, address=address, tax_id="GB1")
+    push(connector, replace(DRAFT, customer=customer))
     (person,) = site.people.values()
     assert person.written == {
         "organisation_name": "Acme GmbH",
         "email": "ap@acme.example",
+        "sales_tax_registration_number": "GB1",
         "address1": "Ringstr. 1",
         "address2": "2nd floor",
         "town": "Berlin",
