@@ -37,6 +37,7 @@ from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
 from .xero.connector import XeroConnector
+from .zoho_books.connector import ZohoBooksConnector
 
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
@@ -50,6 +51,7 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     ErpnextConnector.key: ErpnextConnector,
     FreeAgentConnector.key: FreeAgentConnector,
     FreshBooksConnector.key: FreshBooksConnector,
+    ZohoBooksConnector.key: ZohoBooksConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""
