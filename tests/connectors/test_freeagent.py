@@ -43,7 +43,9 @@ def test_our_reference_is_the_last_line_of_the_comments(
 def test_a_look_up_reads_the_invoices_of_the_contact_alone(
     site: FreeAgentStandIn, connector: FreeAgentConnector
 ) -> None:
-    other = replace(DRAFT.customer, key="bell", name="Bell SA", email="ap@bell.example")
+    other = replace(
+        DRAFT.customer, key="bell", name="Bell SA", email="ap@bell.example", tax_id=None
+    )
     for number in range(101):
         push(connector, replace(DRAFT, reference=f"acme-{number}"), key=f"key-{number}")
     push(connector, replace(DRAFT, customer=other, reference="bell-1"))
