@@ -144,7 +144,8 @@ class Line:
     ) -> Http:
         """Return the HTTP port for a connector: with its access token, if it has one that ends."""
         if connector.oauth is None:
-            return self.http
+            is_private = configured.get("private_address") == "yes"
+            return self._private_http if is_private else self.http
         access = AccessTokens(
             self.database,
             self.clock,

@@ -28,10 +28,12 @@ from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
+from .tryton.connector import TrytonConnector
 
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
     FileConnector.key: FileConnector,
+    TrytonConnector.key: TrytonConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

@@ -89,7 +89,7 @@ class Found:
 
     def delivery(self, endpoint: str, at: datetime) -> Delivery:
         """Return it as a delivery that arrived when it was asked for."""
-        return Delivery(self.headers, _json_with_numbers(self.body).encode(), at, endpoint)
+        return Delivery(self.headers, json_with_numbers(self.body).encode(), at, endpoint)
 
 
 def restated(found: Delivery, version: int) -> Delivery:
@@ -229,7 +229,7 @@ _CANONICAL: Final = json.JSONEncoder(
 )
 
 
-def _json_with_numbers(value: object) -> str:
+def json_with_numbers(value: object) -> str:
     """Return canonical JSON in which a decimal is the number that the tool wrote."""
     text = _WITH_NUMBERS.encode(value)
     return _MARKED.sub(r"\1", text) if _DECIMAL_MARK in text else text

@@ -292,7 +292,7 @@ HAPPENINGS: list[tuple[list[tuple[str, int]], str]] = [
     ([("finalize", 0), ("pay", 5000), ("pay", 16333)], "paid"),
     ([("finalize", 0), ("pay", 21333), ("refund", 21333)], "refunded"),
     ([("finalize", 0), ("pay", 21333), ("refund", 1)], "partially_refunded"),
-    ([("finalize", 0), ("pay", 30000)], "overpaid"),
+    ([("finalize", 0), ("overpay", 30000)], "overpaid"),
     ([("finalize", 0), ("pay", 21333), ("dispute", 21333)], "disputed"),
     ([("finalize", 0), ("credit", 21333)], "credited"),
     ([("finalize", 0), ("void", 0)], "void"),
