@@ -1,20 +1,21 @@
 """How one of our drafts looks in Tryton. Pure: ids of Tryton's records are given.
 
 Tryton makes a line's amount of quantity and unit price, rounding half to even, and keeps four
-decimal places of a price. Where that is not our amount, the line is one of the amount itself, and
-its text tells how it came about.
+decimal places of a price. Where that may not be our amount, the line is one of the amount itself,
+and its text tells how it came about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from ledger.errors import RejectedError, UnsupportedError
 from ledger.invoices import InvoiceDraft, PrintedLine
-from ledger.money import Money, exponent, places_of, printed
+from ledger.money import Money, exponent, line_amount, places_of, printed
 from ledger.shown import Shown, ShownLine
 from ledger.taxes import line_taxes, tax_of
 
@@ -22,6 +23,9 @@ from .api import Number
 
 PRICE_PLACES: Final = 4
 """Decimal places of a unit price: `price_decimal` of Tryton's own configuration, as it comes."""
+SURE_DIGITS: Final = 15
+"""Decimal digits that a binary number of 64 bits keeps."""
+_HALF: Final = 2
 ORDER: Final = "Purchase order"
 
 
@@ -121,12 +125,13 @@ def _is_product(line: PrintedLine, currency: str) -> bool:
     """Return whether Tryton makes just our amount of a line's quantity and price."""
     if places_of(line.unit_price) > PRICE_PLACES:
         return False
-    # A quantity is a binary float there, and is read by its shortest decimal.
-    if Decimal(repr(float(line.quantity))) != line.quantity:
+    # A quantity is a binary number there, which keeps as many digits.
+    if len(line.quantity.normalize().as_tuple().digits) > SURE_DIGITS:
         return False
-    with localcontext(prec=60):
-        exact = (line.quantity * line.unit_price).scaleb(exponent(currency))
-        return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_EVEN)) == line.amount
+    minor = Fraction(line.quantity) * Fraction(line.unit_price) * 10 ** exponent(currency)
+    is_half_way = minor.denominator == _HALF
+    ours = line_amount(line.quantity, line.unit_price, currency).minor
+    return not is_half_way and ours == line.amount
 
 
 def content(

@@ -84,7 +84,8 @@ def _amounts(there: Json, asked_at: datetime) -> Amounts:
         case "cancelled" if _is_credited(there):
             document, paid, credited, remaining = "open", 0, total, 0
         case "cancelled":
-            document = "void"
+            # Its own move is taken back by another one, which is no credit to anybody.
+            document, paid, credited = "void", 0, 0
     return Amounts(
         document=document,
         currency=currency,

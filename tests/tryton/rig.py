@@ -58,16 +58,16 @@ class LogsInOnce:
 
     def __init__(self, inner: Http) -> None:
         self._inner = inner
-        self._known: Response | None = None
+        self._known: dict[bytes, Response] = {}
 
     def send(self, request: Request) -> Response:
         """Return the answer."""
-        is_login = b'"common.db.login"' in (request.body or b"")
-        if is_login and self._known is not None:
-            return self._known
+        asked = request.body or b""
+        if asked in self._known:
+            return self._known[asked]
         answer = self._inner.send(request)
-        if is_login and answer.status == 200:
-            self._known = answer
+        if b'"common.db.login"' in asked and answer.status == 200:
+            self._known[asked] = answer
         return answer
 
 

@@ -113,7 +113,7 @@ class Store:
         number = max(self.tables[model], default=0) + 1
         self.now += timedelta(seconds=1)
         begun = {"id": number, "create_date": self.now, "create_uid": 1, "active": True}
-        own = {name: [] if back else None for name, (_, back) in FIELDS[model].items()}
+        own: Record = {name: [] if back else None for name, (_, back) in FIELDS[model].items()}
         self.tables[model][number] = {**own, **begun, "write_date": None}
         self.write(model, number, values, is_new=True)
         return number
