@@ -238,11 +238,13 @@ def give_back(
     )
 
 
-def hand_back(connection: Connection, claimed: Claim, now: datetime) -> None:
+def hand_back(
+    connection: Connection, claimed: Claim, now: datetime, *, after_seconds: int = 1
+) -> None:
     """End a claim as if it had never been made: what broke was not the rows' doing."""
     table = claimed.table
     connection.execute(
         update(table)
         .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
-        .values({**postponed(now, 1), "attempts": table.c.attempts - 1})
+        .values({**postponed(now, 1, at_least=after_seconds), "attempts": table.c.attempts - 1})
     )

@@ -10,21 +10,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, insert, literal, or_, select, update
 
-from . import amending
+from . import amending, breakers, restoring
 from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
 from .facts import wake
 from .frozen import remember
-from .invoices import InvoiceDraft, draft_from_json
+from .invoices import BilledCustomer, InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
+from .remote_customers import last_id
 from .restoring import Restored, last_restored
 from .shown import Shown, shown_from_json
 from .subjects import changed
@@ -66,6 +67,8 @@ class Push:
     after_push: str
     remote_customer: str | None
     remote_id: str | None
+    known_customer: str | None = None
+    """The customer's id on its last invoice there, other than this one."""
     before: InvoiceDraft | None = None
     """What stands at the billing system, where it was pushed before and is amended now."""
     has_tried: bool = False
@@ -77,9 +80,18 @@ class Push:
     restored: Restored | None = None
     """Set where the ledger is a copy, which may have forgotten that this went out already."""
 
+    def to(self, payer: BilledCustomer) -> Push:
+        """Return the same push with what is known by now of how its customer is found there."""
+        return replace(self, draft=replace(self.draft, customer=payer))
+
     def has_forgotten(self, intended: Intent) -> bool:
         """Return whether an intent is from before a copy was made: what came of it is not known."""
         return self.restored is not None and intended.created_at <= self.restored.copied_at
+
+
+def may_go(now: datetime) -> Any:
+    """Return the condition under which an approved invoice is pushed now."""
+    return and_(restoring.may_push(now), breakers.is_free(now))
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -106,6 +118,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         after_push=row["after_push"],
         remote_customer=row["remote_customer"],
         remote_id=row["remote_id"],
+        known_customer=last_id(connection, row),
         before=None if row["pushed_content"] is None else draft_from_json(row["pushed_content"]),
         has_tried=amending.has_tried(connection, row),
         credits=connection.scalar(credited),
@@ -280,15 +293,6 @@ def settles_in(intended: Intent, settles_after: timedelta, now: datetime) -> int
     return max(0, math.ceil(left))
 
 
-def save_customer(connection: Connection, push: Push, remote_customer: str) -> None:
-    """Remember the customer's id at the billing system."""
-    connection.execute(
-        update(invoice)
-        .where(invoice.c.id == push.invoice_id)
-        .values(remote_customer=remote_customer)
-    )
-
-
 def save_remote(
     connection: Connection, push: Push, *, remote_id: str, number: str | None, url: str | None
 ) -> None:
@@ -435,6 +439,18 @@ def _changed_meanwhile(invoice_id: int) -> Any:
             or_(subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside),
         )
     )
+
+
+def go_on(connection: Connection, now: datetime, *, connector: str | None = None) -> int:
+    """Have pushes go on at once that are to be tried later, of one connector or of all.
+
+    What they wait for may have come. What waits for a person's decision about the invoice itself
+    goes on waiting. Return how many.
+    """
+    waits = and_(invoice.c.state == "approved", invoice.c.next_at > now, invoice.c.next_at < NEVER)
+    if connector is not None:
+        waits = and_(waits, invoice.c.connector == connector)
+    return connection.execute(update(invoice).where(waits).values(next_at=now)).rowcount
 
 
 def try_again(connection: Connection, reference: str, actor: str, now: datetime) -> bool:

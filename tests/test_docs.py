@@ -32,7 +32,7 @@ PAGES = sorted(
     for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
 )
 GUIDES = [page for page in PAGES if page.parent in (ROOT, ROOT / "docs")]
-COMMAND = re.compile(r"`flask\s+([a-z][a-z-]*)(?:\s+([a-z]+))?")
+COMMAND = re.compile(r"`flask\s+([a-z][a-z-]*)(?:\s+([a-z][a-z-]*))?")
 FLASK_OWN = {"run", "routes", "shell"}
 DECISION_PARTS = ["## Context", "## Options", "## Decision", "## Consequences"]
 

@@ -79,6 +79,20 @@ class Payload:
         path = self.path_of(name)
         return (Payload(element, f"{path}[{index}]") for index, element in enumerate(value))
 
+    @property
+    def is_list(self) -> bool:
+        """Return whether this value is a list; for bodies that have one at the top."""
+        return isinstance(self._value, list)
+
+    def elements(self) -> Iterator[Payload]:
+        """Yield the elements of this value; raise PayloadError if it is no list."""
+        if not isinstance(self._value, list):
+            kind = _kind_of(self._value)
+            raise PayloadError(self._path or "body", f"must be a list, but is {kind}")
+        return (
+            Payload(element, f"{self._path}[{index}]") for index, element in enumerate(self._value)
+        )
+
     def text(self, name: str) -> str:
         """Return a text; raise PayloadError if it is anything else."""
         value = self._required(name)

@@ -21,6 +21,7 @@ from .linear.source import LinearSource
 from .monday.source import MondaySource
 from .openproject.source import OpenProjectSource
 from .plane.source import PlaneSource
+from .quickbooks.source import QuickBooksSource
 from .redmine.source import RedmineSource
 from .shortcut.source import ShortcutSource
 from .source import Source
@@ -29,6 +30,7 @@ from .taiga.source import TaigaSource
 from .tempo.source import TempoSource
 from .toggl.source import TogglSource
 from .trello.source import TrelloSource
+from .xero.source import XeroSource
 
 
 @cache
@@ -50,6 +52,7 @@ def sources() -> Mapping[str, Source]:
         MondaySource(),
         OpenProjectSource(),
         PlaneSource(),
+        QuickBooksSource(),
         RedmineSource(),
         ShortcutSource(),
         StripeSource(),
@@ -57,5 +60,6 @@ def sources() -> Mapping[str, Source]:
         TempoSource(),
         TogglSource(),
         TrelloSource(),
+        XeroSource(),
     )
     return MappingProxyType({source.key: source for source in every})

@@ -26,6 +26,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -370,7 +371,7 @@ STATUSES: dict[int, tuple[type[ConnectorError], type[ConnectorError]]] = {
     404: (PermanentError, PermanentError),
     409: (TransientError, TransientError),
     422: (RejectedError, RejectedError),
-    429: (TransientError, TransientError),
+    429: (RateLimitedError, RateLimitedError),
     500: (TransientError, OutcomeUnknownError),
     503: (TransientError, OutcomeUnknownError),
 }

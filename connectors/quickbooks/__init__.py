@@ -1,0 +1,1 @@
+"""QuickBooks Online: drafts as estimates or as invoices that are not sent."""
