@@ -20,6 +20,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -161,7 +162,7 @@ def _unusable(answer: Response, where: str, *, is_read: bool) -> ConnectorError:
         return PermanentError(f"{where}: the user may not do this (HTTP 403) - {_ADVICE[403]}")
     if status == 429:
         wait = _retry_after(answer)
-        return TransientError(f"{where}: too many requests (HTTP 429)", wait or WAIT_SECONDS)
+        return RateLimitedError(f"{where}: too many requests (HTTP 429)", wait or WAIT_SECONDS)
     if 400 <= status < 500 and _is_page_of_tryton(answer):
         if status == 404:
             return PermanentError(f"{where}: not there (HTTP 404) - {_ADVICE[404]}")

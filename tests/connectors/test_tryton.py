@@ -173,6 +173,15 @@ def test_a_poll_tells_each_change_once(rig: ContractRig, connector: TrytonConnec
         connector.changes_since("1790000000")
 
 
+def test_a_company_that_is_out_of_reach_proves_no_absence(rig: ContractRig) -> None:
+    assert rig.http
+    push(rig.connect(rig.http), DRAFT)
+    told = json.dumps({"id": 1, "result": {"companies": [], "company": 1}}).encode()
+    blind = rig.connect(Answering(rig.http, "get_preferences", lambda: Response(200, {}, told)))
+    with pytest.raises(PermanentError, match="company"):
+        blind.find_invoice("acme-1", remote_customer=None)
+
+
 def test_what_is_sent_from_tryton_is_not_sent_from_here(connector: TrytonConnector) -> None:
     remote_id = push(connector, DRAFT)
     with pytest.raises(UnsupportedError, match="after_push: finalize"):
