@@ -317,8 +317,8 @@ def _safe(reference: str) -> str:
 
 def _other_content(draft: InvoiceDraft) -> PermanentError:
     return PermanentError(
-        f"file: {draft.reference}.json is there with other content - compare it with the draft; "
-        "move it away to write it anew"
+        f"file: {draft.reference}.json is there with other content - compare it with the "
+        "draft; move it away to write it anew"
     )
 
 
