@@ -328,5 +328,5 @@ def _spoiled(path: Path) -> PermanentError:
 
 def _unwritable(path: Path, error: OSError) -> PermanentError:
     return PermanentError(
-        f"file: {path} cannot be written ({error.strerror}) - make room or change its permissions"
+        f"file: {path} cannot be written ({error.strerror}) - make room or allow the writing"
     )
