@@ -9,22 +9,23 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from connectors.connector import BillingConnector, ProjectConnector
+from connectors.connector import Abilities, BillingConnector, ProjectConnector
 from connectors.http import Http, OutgoingHttp
-from connectors.oauth import AccessTokens, AuthorizedHttp
+from connectors.oauth import AccessTokens, AuthorizedHttp, OAuth2
 from connectors.registry import billing_connectors, project_connectors
 from ledger import polls, versions
 from ledger.database import Database
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import ConfigurationError
+from ledger.invoices import BilledCustomer
 from ledger.ports import Clock, Doorbell, NoDoorbell, SystemClock
 from ledger.vault import Vault
 from mappings.book import Book
-from mappings.model import SourceConfig
+from mappings.model import ConnectorConfig, SourceConfig
 from settings import Settings, resolve
 from webhooks.receiver import Endpoint
 from webhooks.registry import sources
@@ -128,58 +129,100 @@ class Line:
             mistakes += error.mistakes
         return mistakes
 
-    def billing(self, name: str) -> BillingConnector:
-        """Return a configured billing connector; raise ConfigurationError if there is none."""
-        book = self.book()
-        config = book.workspace.connectors.get(name) if book else None
-        if config is None or config.system not in billing_connectors():
-            problem = f"connector {name}: is not under connectors: in workspace.yaml - add it"
-            raise ConfigurationError([problem])
-        connector = billing_connectors()[config.system]
-        configured = self._resolved(config.settings)
+    def billing(self, name: str, **told: str) -> BillingConnector:
+        """Return a configured billing connector; raise ConfigurationError if there is none.
+
+        `told` are settings that the system has told and `workspace.yaml` does not have yet.
+        """
+        config, connector = self._configured(name)
+        configured = self._resolved(config.settings) | told
         return connector(configured, self._authorized(name, connector, configured))
+
+    def payer(self, customer: BilledCustomer) -> BilledCustomer:
+        """Return a customer with what the rules say now of how it is found at its billing system.
+
+        That stands on no invoice, so it may be said after the approval (docs/adr/0044).
+        """
+        book = self.book()
+        own = book.customers.get(customer.key) if book else None
+        if own is None:
+            return customer
+        books = own.books
+        return replace(customer, remote_id=books.remote_id, may_be_created=books.may_be_created)
 
     def _authorized(
         self, name: str, connector: type[BillingConnector], configured: Mapping[str, str]
     ) -> Http:
         """Return the HTTP port for a connector: with its access token, if it has one that ends."""
-        if connector.oauth is None:
-            return self.http
+        oauth = _identity_of(connector, configured)
+        if oauth is None:
+            is_private = configured.get("private_address") == "yes"
+            return self._private_http if is_private else self.http
         access = AccessTokens(
             self.database,
             self.clock,
             self.vault,
             self.http,
             name=name,
-            oauth=replace(
-                connector.oauth, token_url=configured.get("token_url", connector.oauth.token_url)
-            ),
-            client=(configured.get("client_id", ""), configured.get("client_secret", "")),
+            oauth=oauth,
+            client=_client_of(configured),
         )
         return AuthorizedHttp(self.http, access)
 
+    def identity(self, name: str) -> tuple[OAuth2, tuple[str, str]] | None:
+        """Return where a billing connector's tokens come from, and id and secret of our app there.
+
+        None if it has no such tokens; raise ConfigurationError if there is no such connector.
+        """
+        config, connector = self._configured(name)
+        configured = self._resolved(config.settings)
+        oauth = _identity_of(connector, configured)
+        return None if oauth is None else (oauth, _client_of(configured))
+
+    def configured(self, name: str) -> dict[str, str]:
+        """Return a billing connector's settings, with the secrets that they name."""
+        return self._resolved(self._configured(name)[0].settings)
+
+    def _configured(self, name: str) -> tuple[ConnectorConfig, type[BillingConnector]]:
+        book = self.book()
+        config = book.workspace.connectors.get(name) if book else None
+        if config is None or config.system not in billing_connectors():
+            problem = f"connector {name}: is not under connectors: in workspace.yaml - add it"
+            raise ConfigurationError([problem])
+        return config, billing_connectors()[config.system]
+
     def take_credit_notes(self) -> frozenset[str]:
         """Return the names of the configured connectors that take credit notes."""
+        return self._connectors(lambda abilities: abilities.credit)
+
+    def records_payments(self) -> frozenset[str]:
+        """Return the names of those whose payments are recorded here."""
+        return self._connectors(lambda abilities: not abilities.knows_payments)
+
+    def _connectors(self, which: Callable[[Abilities], bool]) -> frozenset[str]:
         book = self.book()
         configs = book.workspace.connectors.values() if book else ()
         systems = billing_connectors()
         return frozenset(
             config.name
             for config in configs
-            if config.system in systems and systems[config.system].abilities.credit
+            if config.system in systems and which(systems[config.system].abilities)
         )
 
-    def billing_named_by(self, endpoint: str) -> list[BillingConnector]:
-        """Return the billing connectors that an endpoint's hints are about: those of its system."""
+    def billing_named_by(self, endpoint: str) -> dict[str, BillingConnector]:
+        """Return the billing connectors that an endpoint's hints are about, by name.
+
+        These are all those of its system.
+        """
         book = self.book()
         source = book.workspace.sources.get(endpoint) if book else None
         if book is None or source is None:
-            return []
-        return [
-            self.billing(config.name)
+            return {}
+        return {
+            config.name: self.billing(config.name)
             for config in book.workspace.connectors.values()
             if config.system == source.tool
-        ]
+        }
 
     def tool(self, endpoint: str) -> str | None:
         """Return which tool an endpoint is, None if the rules name no such endpoint."""
@@ -235,6 +278,22 @@ class Line:
         names = _NAMED.findall(text)
         values = resolve(names, self.environ)
         return _NAMED.sub(lambda found: values[found[1]], text)
+
+
+def _identity_of(connector: type[BillingConnector], configured: Mapping[str, str]) -> OAuth2 | None:
+    """Return where tokens come from; the settings may lead to a sandbox instead."""
+    oauth = connector.oauth
+    if oauth is None:
+        return None
+    return replace(
+        oauth,
+        token_url=configured.get("token_url", oauth.token_url),
+        authorize_url=configured.get("authorize_url", oauth.authorize_url),
+    )
+
+
+def _client_of(configured: Mapping[str, str]) -> tuple[str, str]:
+    return configured.get("client_id", ""), configured.get("client_secret", "")
 
 
 def _can_be_called(config: SourceConfig) -> bool:

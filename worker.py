@@ -24,16 +24,17 @@ from sqlalchemy.exc import SQLAlchemyError
 import logs
 from connectors.connector import Report
 from connectors.push import Pusher
-from connectors.registry import billing_connectors, project_connectors
+from connectors.registry import billing_connectors
+from hints import follow
 from ledger import (
     approvals,
     assembly,
+    breakers,
     calendar,
     deliveries,
     facts,
     polls,
     pushing,
-    restoring,
     subjects,
     sync,
     tables,
@@ -54,15 +55,12 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PayloadError,
-    PermanentError,
-    RejectedError,
+    RestingError,
     StaleClaimError,
     TransientError,
-    UnsupportedError,
     UnsupportedEventTypeError,
 )
-from ledger.events import Delivery, Reading
-from ledger.found import store
+from ledger.events import Reading
 from line import Line
 from mappings.judging import judge, reopened_word, terms_of
 from missed import ask_changes
@@ -231,58 +229,18 @@ def push(line: Line, claimed: Claim) -> None:
             )
         )
         return
-    Pusher(line.database, line.clock, claimed, connector, begun).run()
-
-
-def follow(line: Line, claimed: Claim) -> None:
-    """Find out what a webhook only hints at: an invoice is looked at, a thing is looked up."""
-    with line.database.read() as connection:
-        hints = sync.load_hints(connection, claimed)
-    now = line.clock.now()
-    invoices: dict[int, list[str]] = {}
-    things: dict[int, list[Delivery]] = {}
-    held: dict[int, str] = {}
-    for each in hints:
-        if line.tool(each.endpoint) in project_connectors():
-            connector = line.project(each.endpoint)
-            if connector is None:
-                held[each.id] = _CANNOT_ASK.format(endpoint=each.endpoint, thing=each.subject)
-                continue
-            try:
-                found = connector.look_up(each.subject)
-            except (RejectedError, UnsupportedError, PermanentError) as error:
-                held[each.id] = f"{each.subject} changed, and cannot be looked up: {error}"
-                continue
-            things[each.id] = [one.delivery(each.endpoint, now) for one in found]
-        else:
-            invoices[each.id] = [
-                remote
-                for connector in line.billing_named_by(each.endpoint)
-                for remote in connector.invoices_for(each.subject)
-            ]
-
-    def record(connection: Connection) -> None:
-        for hint in hints:
-            if hint.id in things:
-                tool = str(line.tool(hint.endpoint))
-                store(connection, tool, things[hint.id], now)
-        sync.follow(connection, claimed, invoices, line.clock.now())
-        sync.end_hints(connection, claimed, things, held, line.clock.now())
-
-    line.database.write(record)
-
-
-_CANNOT_ASK: Final = (
-    "{thing} changed, but the tool sends no more than that, and {endpoint} has no token in "
-    "workspace.yaml to ask with - add it, then activate the rules again"
-)
+    addressed = begun.to(line.payer(begun.draft.customer))
+    with breakers.passing(line.database, line.clock, begun.connector) as passage:
+        passage.error = Pusher(line.database, line.clock, claimed, connector, addressed).run()
 
 
 def look(line: Line, claimed: Claim) -> None:
     """Fetch an invoice's truth from its billing system: what was paid, credited, disputed."""
     with line.database.read() as connection:
         pushed = sync.load_pushed(connection, claimed)
-    amounts = line.billing(pushed.connector).fetch_invoice(pushed.remote_id).amounts
+    connector = line.billing(pushed.connector)
+    with breakers.passing(line.database, line.clock, pushed.connector):
+        amounts = connector.fetch_invoice(pushed.remote_id).amounts
     told = line.told()
 
     def record(connection: Connection) -> None:
@@ -334,13 +292,14 @@ STAGES: Final = (
         only=approvals.by_rule,
         hopeless={"next_at": NEVER},
     ),
-    # In a restored copy pushing waits until the billing systems have been looked through.
+    # In a restored copy pushing waits until the billing systems have been looked through, and
+    # everywhere as long as one rests that fails again and again.
     Stage(
         "push",
         push,
         tables.invoice,
         "approved",
-        only=restoring.may_push,
+        only=pushing.may_go,
         hopeless={"next_at": NEVER},
     ),
     # Sync back: webhooks only hint, the truth is fetched, then the project tool is told.
@@ -387,6 +346,13 @@ def run(line: Line, stage: Stage) -> int:
                 stage.work(line, claimed)
         except StaleClaimError as error:
             log.info("claim_lost", reason=str(error))
+        except RestingError as error:
+            seconds = error.retry_after or 1
+            line.database.write(
+                lambda connection: hand_back(
+                    connection, claimed, line.clock.now(), after_seconds=seconds
+                )
+            )
         except Exception as error:
             if is_away(error):
                 line.database.write(

@@ -21,7 +21,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     RejectedError,
-    TransientError,
+    StillUnderWayError,
     UnsupportedError,
 )
 from ledger.money import Money
@@ -105,8 +105,8 @@ class Attempt:
     def with_a_key_that_holds(self, intended: Intent, *, is_absent: bool) -> Intent:
         """Return an uncertain intent, or the next one of its kind, that may be tried (again) now.
 
-        `is_absent` says that a look has just found nothing of it. Raise TransientError as long as
-        something of the first try may come yet, and no key keeps it from coming twice.
+        `is_absent` says that a look has just found nothing of it. Raise StillUnderWayError as long
+        as something of the first try may come yet, and no key keeps it from coming twice.
         """
         abilities, now = self.connector.abilities, self.clock.now()
         if not is_absent:
@@ -116,7 +116,7 @@ class Attempt:
             return fresh
         wait = pushing.settles_in(intended, abilities.settles_after, now)
         if not abilities.idempotency_keys and wait:
-            raise TransientError(
+            raise StillUnderWayError(
                 f"{self.connector.name} does not show {self.push.reference} yet, and what was "
                 f"asked last may still come - it is looked up again in {wait} s",
                 wait,
@@ -155,7 +155,7 @@ class Attempt:
         self.confirm(
             intended,
             remote.remote_id,
-            lambda connection: pushing.save_remote(
+            lambda connection, _: pushing.save_remote(
                 connection,
                 self.push,
                 remote_id=remote.remote_id,
@@ -164,11 +164,13 @@ class Attempt:
             ),
         )
 
-    def confirm(self, intended: Intent, remote_id: str, save: Callable[[Connection], None]) -> None:
+    def confirm(
+        self, intended: Intent, remote_id: str, save: Callable[[Connection, datetime], None]
+    ) -> None:
         """Keep what an intent has brought, and that it is done, in one transaction."""
 
         def confirm(connection: Connection, now: datetime) -> None:
-            save(connection)
+            save(connection, now)
             pushing.mark(connection, intended, "confirmed", now, remote_id=remote_id)
 
         self.write(confirm)

@@ -43,6 +43,11 @@ ANY_PLACES: Final = 28
 """More decimal places than our quantities and prices have."""
 
 
+CODING: Final = frozenset(("item", "account", "tax_code", "tracking"))
+BOOKS: Final = frozenset(("customer", "create", *CODING))
+"""The words of `books:`: who the customer is there, and where lines stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What a billing system can do. The ledger asks this, never the system's name."""
@@ -67,8 +72,13 @@ class Abilities:
     """The same of a unit price."""
     carries: frozenset[str] = EVERYTHING
     """Which of `EVERYTHING` an invoice there can show."""
+    books: frozenset[str] = BOOKS
+    """Which of `BOOKS` it has a use for."""
     below_zero: bool = True
     """An invoice there may come to less than nothing."""
+    knows_payments: bool = True
+    """It learns by itself what was paid. False: payments are recorded here (`ledger/recording.py`),
+    beside those that people note there."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
     keeps_order: bool = True
@@ -190,7 +200,13 @@ class BillingConnector(ABC):
 
     @abstractmethod
     def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:
-        """Return the remote id of the draft's customer: found by our customer key, else created."""
+        """Return the remote id of the draft's customer: found, or created where that is agreed.
+
+        A system where others enter customers, too, lets `customers.identified` decide: by
+        `draft.customer.remote_id` if it is set, else by what else identifies it. Raise
+        NoSuchCustomerError for such an id that is not there, PermanentError for what only the
+        admin can say.
+        """
 
     @abstractmethod
     def find_invoice(self, reference: str, *, remote_customer: str | None) -> RemoteInvoice | None:

@@ -39,9 +39,10 @@ class ContractRig:
     happenings: Mapping[str, Callable[[str, int], None]] = field(default_factory=dict)
     """What can happen at the other side, by remote id and ISO minor units.
 
-    Of "finalize", "pay", "refund", "dispute", "credit", "void", "delete": those that the
-    system can do and Billhook must see. And "edit", where the system notices that what we write
-    rests on an older version: somebody changes a text on the draft.
+    Of "finalize", "pay", "overpay" (more than is owed, where the invoice itself shows it),
+    "refund", "dispute", "credit", "void", "delete": those that the system can do and Billhook must
+    see. And "edit", where the system notices that what we write rests on an older version:
+    somebody changes a text on the draft.
     """
     refusal: Callable[[int], Response] | None = None
     """An answer with this HTTP status, worded as the vendor does."""

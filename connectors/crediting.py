@@ -40,7 +40,7 @@ def credit(attempt: Attempt) -> None:
     attempt.confirm(
         intended,
         issued.remote_id,
-        lambda connection: pushing.save_remote(
+        lambda connection, _: pushing.save_remote(
             connection, push, remote_id=issued.remote_id, number=issued.number, url=issued.url
         ),
     )

@@ -16,6 +16,10 @@ from ledger.invoices import BilledCustomer
 _MOST_NAMED: Final = 5
 
 
+class NoSuchCustomerError(PermanentError):
+    """The system has no customer with the id by which it was to be found."""
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerThere:
     """A customer as the accounting system has it."""
@@ -32,14 +36,16 @@ def identified(system: str, customer: BilledCustomer, there: Sequence[CustomerTh
     """Return the remote id of our customer; None if it is to be created.
 
     `there` are all customers of the system that may be meant; too many do no harm. The first of
-    these that fits exactly one decides: the id that the admin wrote, our own key, the tax id, the
-    e-mail address, the name. Raise PermanentError, worded as a question to the admin, if one of
-    them fits several, or none fits and `create: yes` is not agreed.
+    these that fits exactly one decides: the id that is known (the admin wrote it, or the last
+    invoice has it), our own key, the tax id, the e-mail address, the name. Raise
+    NoSuchCustomerError for an id that is not there, and another PermanentError, worded as a
+    question to the admin, if one of them fits several, or none fits and `create: yes` is not
+    agreed.
     """
     if customer.remote_id is not None:
         if any(each.remote_id == customer.remote_id for each in there):
             return customer.remote_id
-        raise PermanentError(
+        raise NoSuchCustomerError(
             f"{system}: customer {customer.key}: there is no customer with the id "
             f"{customer.remote_id} - mend books: customer: in its rule file"
         )

@@ -8,8 +8,9 @@ A connector to such a system declares where its tokens come from and nothing els
 
 `line.py` then hands it an HTTP port that is an `AuthorizedHttp`: every request sent through
 `self.http` gets `Authorization: Bearer ...`, and a 401 renews the token once. The first pair is
-brought in by a person with `flask secrets store CONNECTOR`. The address of the token endpoint can
-be another one by the setting `token_url`, for a sandbox or a stand-in.
+brought in by a person: with `flask connectors connect CONNECTOR` where there is an `authorize_url`
+(`authorization.py`), else with `flask secrets store CONNECTOR`. Both addresses can be other ones by
+the settings `token_url` and `authorize_url`, for a sandbox or a stand-in.
 
 One worker at a time renews, because a refresh token that is used twice may end the whole
 connection (`ledger/tokens.py` has the lease). The new pair is stored before it is used. What goes
@@ -33,7 +34,13 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger import tokens
 from ledger.database import Database, is_unavailable
-from ledger.errors import OutcomeUnknownError, PermanentError, TransientError
+from ledger.errors import (
+    OutcomeUnknownError,
+    PermanentError,
+    RateLimitedError,
+    StillUnderWayError,
+    TransientError,
+)
 from ledger.ports import Clock
 from ledger.tokens import Pair, Stored
 from ledger.vault import SealedError, Vault
@@ -47,7 +54,6 @@ WAIT_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.05
 _SAVE_TRIES: Final = 10
 _SAVE_WAIT_SECONDS: Final = 1.0
-_ADVICE: Final = "connect it again with `flask secrets store {name}`"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 _MOST_SECONDS: Final = 366 * 24 * 3600
 
@@ -68,9 +74,19 @@ class OAuth2:
     tells: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the redirect back that name a setting: `{"realmId": "realm"}`."""
 
+    def advice(self, name: str) -> str:
+        """Return what a person does to connect the connector `name`, for the first time or again.
 
-class RenewalRefusedError(PermanentError):
-    """The identity provider takes the refresh token no more: `invalid_grant`."""
+        >>> OAuth2("https://id.example/token").advice("books")
+        'connect it again with `flask secrets store books`'
+        """
+        if self.authorize_url:
+            return f"connect it with `flask connectors connect {name}`"
+        return f"connect it again with `flask secrets store {name}`"
+
+
+class RefusedGrantError(PermanentError):
+    """The identity provider takes the refresh token, or the code, no (more): `invalid_grant`."""
 
 
 class AccessTokens:
@@ -123,7 +139,7 @@ class AccessTokens:
                 # Another worker is at it, and this token holds a little longer.
                 return stored.pair.access
             if waited >= WAIT_SECONDS:
-                raise TransientError(
+                raise StillUnderWayError(
                     f"{self._name}: another worker is renewing its token",
                     retry_after=_seconds_until(stored.lease_until, now),
                 )
@@ -138,7 +154,7 @@ class AccessTokens:
             raise PermanentError(str(error)) from error
         if stored is None:
             raise PermanentError(
-                f"{self._name}: is not connected yet - {_ADVICE.format(name=self._name)}"
+                f"{self._name}: is not connected yet - {self._oauth.advice(self._name)}"
             )
         if stored.needs_reauth is not None:
             raise PermanentError(f"{self._name}: {stored.needs_reauth}")
@@ -148,7 +164,7 @@ class AccessTokens:
         """Return the access token of a new pair, which is stored before it is used."""
         try:
             pair = self._ask(stored.pair)
-        except RenewalRefusedError:
+        except RefusedGrantError:
             return self._sibling_or_reauth(stored)
         except OutcomeUnknownError as error:
             self._end(lease, in_doubt=True)
@@ -183,12 +199,12 @@ class AccessTokens:
 
     def _sibling_or_reauth(self, stored: Stored) -> str:
         """Look once whether another worker has a newer pair; if not, only a person can go on."""
-        reason = f"its refresh token is not accepted any more - {_ADVICE.format(name=self._name)}"
+        reason = f"its refresh token is not accepted any more - {self._oauth.advice(self._name)}"
         if stored.refreshing_since is not None:
             since = stored.refreshing_since.strftime("%Y-%m-%d %H:%M UTC")
             reason = (
                 f"a renewal of its token that began {since} was cut off, and its answer is lost - "
-                f"{_ADVICE.format(name=self._name)}"
+                f"{self._oauth.advice(self._name)}"
             )
         self._database.write(
             lambda connection: tokens.refused(
@@ -208,46 +224,76 @@ class AccessTokens:
 
     def _ask(self, pair: Pair) -> Pair:
         """Return the pair that the identity provider gives for the refresh token of the old one."""
-        asked_at = self._clock.now()
         form = {"grant_type": "refresh_token", "refresh_token": pair.refresh}
-        headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
-            "User-Agent": "billhook",
-        }
-        client_id, client_secret = self._client
-        if self._oauth.authentication == "basic":
-            named = f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()
-            headers["Authorization"] = "Basic " + base64.b64encode(named).decode()
-        else:
-            form |= {"client_id": client_id, "client_secret": client_secret}
-        body = urlencode(form).encode()
-        answer = self._http.send(Request("POST", self._oauth.token_url, headers, body))
-        told = _object(answer)
-        if answer.status == 200:
-            return self._pair(told, pair, asked_at)
-        problem = told.get("error")
-        if answer.status in (400, 401) and problem == "invalid_grant":
-            raise RenewalRefusedError(f"{self._name}: invalid_grant")
-        if answer.status == 429:
-            raise TransientError(f"{self._name}: too many renewals", retry_after=60)
-        if 400 <= answer.status < 500:
-            code = problem if problem in _CODES else f"HTTP {answer.status}"
-            raise PermanentError(
-                f"{self._name}: the token endpoint refuses us ({code}) - check client_id, "
-                "client_secret and token_url of this connector in workspace.yaml"
-            )
-        raise OutcomeUnknownError(f"{self._name}: the token endpoint answered {answer.status}")
+        return pair_for(
+            form,
+            self._http,
+            self._clock.now(),
+            name=self._name,
+            oauth=self._oauth,
+            client=self._client,
+        )
 
-    def _pair(self, told: Mapping[str, Any], before: Pair, asked_at: datetime) -> Pair:
-        access, refresh = told.get("access_token"), told.get("refresh_token", before.refresh)
-        seconds = told.get("expires_in", self._oauth.lasts_seconds)
-        is_whole = isinstance(seconds, int) and not isinstance(seconds, bool)
-        if not (_is_token(access) and _is_token(refresh) and is_whole):
-            raise OutcomeUnknownError(f"{self._name}: the token endpoint's answer has no token")
-        # Counted from before the question, so that our own slowness never stretches a life.
-        ends = asked_at + timedelta(seconds=max(0, min(seconds, _MOST_SECONDS)))
-        return Pair(str(access), str(refresh), ends)
+
+def pair_for(
+    form: Mapping[str, str],
+    http: Http,
+    now: datetime,
+    *,
+    name: str,
+    oauth: OAuth2,
+    client: tuple[str, str],
+) -> Pair:
+    """Return the pair that the token endpoint gives for a grant, RFC 6749, section 4.1.3 or 6.
+
+    Raise RefusedGrantError if it takes this grant no (more), and our other errors.
+    """
+    sent = dict(form)
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "application/x-www-form-urlencoded",
+        "User-Agent": "billhook",
+    }
+    client_id, client_secret = client
+    if oauth.authentication == "basic":
+        named = f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(named).decode()
+    else:
+        sent |= {"client_id": client_id, "client_secret": client_secret}
+    answer = http.send(Request("POST", oauth.token_url, headers, urlencode(sent).encode()))
+    told = _object(answer)
+    if answer.status == 200:
+        return _pair(name, oauth, told, form.get("refresh_token"), now)
+    problem = told.get("error")
+    if answer.status in (400, 401) and problem == "invalid_grant":
+        raise RefusedGrantError(f"{name}: invalid_grant")
+    if answer.status == 429:
+        raise RateLimitedError(f"{name}: too many renewals", retry_after=60)
+    if 400 <= answer.status < 500:
+        code = problem if problem in _CODES else f"HTTP {answer.status}"
+        raise PermanentError(
+            f"{name}: the token endpoint refuses us ({code}) - check client_id, "
+            "client_secret and token_url of this connector in workspace.yaml"
+        )
+    raise OutcomeUnknownError(f"{name}: the token endpoint answered {answer.status}")
+
+
+def _pair(
+    name: str, oauth: OAuth2, told: Mapping[str, Any], refresh_before: str | None, now: datetime
+) -> Pair:
+    access, refresh = told.get("access_token"), told.get("refresh_token", refresh_before)
+    seconds = told.get("expires_in", oauth.lasts_seconds)
+    is_whole = isinstance(seconds, int) and not isinstance(seconds, bool)
+    if _is_token(access) and refresh is None:
+        raise PermanentError(
+            f"{name}: gives no refresh token - let its app ask for access that lasts (often the "
+            "scope offline_access)"
+        )
+    if not (_is_token(access) and _is_token(refresh) and is_whole):
+        raise OutcomeUnknownError(f"{name}: the token endpoint's answer has no token")
+    # Counted from before the question, so that our own slowness never stretches a life.
+    ends = now + timedelta(seconds=max(0, min(seconds, _MOST_SECONDS)))
+    return Pair(str(access), str(refresh), ends)
 
 
 class AuthorizedHttp:

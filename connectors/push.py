@@ -8,9 +8,11 @@ Called by the push stage of `worker.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
-from ledger import amending, pushing, sync
+from ledger import amending, pushing, remote_customers, sync
 from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
@@ -25,6 +27,7 @@ from .attempt import Attempt, TotalsDifferError
 from .chunks import add_missing
 from .connector import RemoteInvoice
 from .crediting import credit
+from .customers import NoSuchCustomerError
 
 __all__ = ["Pusher", "TotalsDifferError"]
 
@@ -35,8 +38,11 @@ PERMANENT_WAIT_SECONDS: Final = 900
 class Pusher(Attempt):
     """One attempt to push one claimed invoice."""
 
-    def run(self) -> None:
-        """Push; whatever goes wrong ends up with the invoice, in plain sight."""
+    def run(self) -> TransientError | OutcomeUnknownError | None:
+        """Push; whatever goes wrong ends up with the invoice, in plain sight.
+
+        Return what went wrong with the system itself rather than with this invoice, if it did.
+        """
         claimed, push = self.claimed, self.push
         try:
             self.connector.must_fit(push.draft)
@@ -60,8 +66,10 @@ class Pusher(Attempt):
             )
         except TransientError as error:
             self._stop(str(error), wait_seconds=error.retry_after or 0)
+            return error
         except OutcomeUnknownError as error:
             self._stop(f"{error} - it is looked up before it is tried again", wait_seconds=0)
+            return error
         except (RejectedError, UnsupportedError) as error:
             self._refused(str(error))
         except PermanentError as error:
@@ -74,22 +82,63 @@ class Pusher(Attempt):
                     connection, claimed, push, now, is_gone=is_gone
                 )
             )
+        return None
 
     def _customer(self) -> str:
-        if self.push.remote_customer is not None:
-            return self.push.remote_customer
+        """Return the customer's id there, once it is known; raise PermanentError with a question.
+
+        One that the admin has named meanwhile counts from now on, unless the draft stands there
+        already.
+        """
+        known, named = self.push.remote_customer, self.push.draft.customer.remote_id
+        if known is not None and (named in (None, known) or self._stands_there(known)):
+            return known
         # The customer is looked up before one is created, so a new key does no harm.
         intended = self.with_a_fresh_key(self.intend("customer"))
         customer = self.carry_out(
             intended,
-            lambda key: self.connector.resolve_customer(self.push.draft, idempotency_key=key),
+            self._resolve,
         )
         self.confirm(
             intended,
             customer,
-            lambda connection: pushing.save_customer(connection, self.push, customer),
+            lambda connection, now: remote_customers.save(connection, self.push, customer, now),
         )
+        self.push = replace(self.push, remote_customer=customer)
         return customer
+
+    def _stands_there(self, customer: str) -> bool:
+        """Return whether the draft stands there, at this customer; if not, nothing of it will come.
+
+        Raise TransientError as long as something may.
+        """
+        intended = self.intend("create")
+        if intended.state in ("intended", "confirmed"):
+            return intended.state == "confirmed"
+        self.renew()
+        if self.connector.find_invoice(self.push.reference, remote_customer=customer) is not None:
+            return True
+        settles_after = self.connector.abilities.settles_after
+        if wait := pushing.settles_in(intended, settles_after, self.clock.now()):
+            raise TransientError(
+                f"{self.connector.name}: {self.push.reference} may still come for customer "
+                f"{customer}, who was named before - it is looked up again in {wait} s",
+                wait,
+            )
+        self.mark(intended, "absent")
+        return False
+
+    def _resolve(self, key: str) -> str:
+        """Look for the customer: by the id on its last invoice first, unless the admin named one.
+
+        If that one is gone, it is looked for as if it had never been there.
+        """
+        draft, known = self.push.draft, self.push.known_customer
+        if draft.customer.remote_id is None and known is not None:
+            as_known = replace(draft, customer=replace(draft.customer, remote_id=known))
+            with suppress(NoSuchCustomerError):
+                return self.connector.resolve_customer(as_known, idempotency_key=key)
+        return self.connector.resolve_customer(draft, idempotency_key=key)
 
     def _create(self, customer: str) -> RemoteInvoice:
         intended = self.intend("create")
@@ -161,9 +210,9 @@ class Pusher(Attempt):
         )
 
     def _delete_remains(self) -> None:
-        if self.push.remote_customer is None and self.intend("customer").state != "confirmed":
+        customer = self.push.remote_customer
+        if customer is None:
             return
-        customer = self._customer()
         found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
         if found is None:
             return

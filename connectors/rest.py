@@ -19,6 +19,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -111,7 +112,10 @@ class Rest:
         is_read: bool | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Return a good answer. `is_read` is true of what changes nothing: by default of GET."""
+        """Return a good answer. `is_read` is true of what changes nothing: by default of GET.
+
+        A body of bytes goes out as it is; anything else is written as JSON.
+        """
         is_read = method == "GET" if is_read is None else is_read
         sent = {**self._headers, **(headers or {})}
         if body is not None:
@@ -121,7 +125,7 @@ class Rest:
             method=method,
             url=self._url + path + ("?" + urlencode(given, doseq=True) if given else ""),
             headers=sent,
-            body=None if body is None else json.dumps(body, default=str).encode(),
+            body=_written(body),
         )
         try:
             answer = self._http.send(request)
@@ -143,6 +147,19 @@ class Rest:
                 " - check that the address in workspace.yaml is the one of its API"
             ) from error
 
+    def is_own(self, answer: Response) -> bool:
+        """Return whether the tool itself gave this answer, not a proxy on the way.
+
+        By default whatever can be read is the tool's own. Not asked about 401, 403, limits and 5xx.
+        """
+        return True
+
+    def refused(self, answer: Response, where: str) -> ConnectorError:
+        """Return the error of a refusal that is about the content."""
+        return RejectedError(
+            f"{where}: the request was refused (HTTP {answer.status}) - {self._advice[400]}"
+        )
+
     def is_limit(self, answer: Response) -> bool:
         """Return whether a refusal means "too many requests, come again later"."""
         return answer.status == 429
@@ -163,7 +180,7 @@ class Rest:
         extensions = first.get("extensions")
         code = str(extensions.get("code", "")) if isinstance(extensions, Mapping) else ""
         if code.upper() in ("RATELIMITED", "RATE_LIMITED", "COMPLEXITY_BUDGET_EXHAUSTED"):
-            return TransientError(f"{where}: too many requests", WAIT_SECONDS)
+            return RateLimitedError(f"{where}: too many requests", WAIT_SECONDS)
         if code.upper() in ("AUTHENTICATION_ERROR", "UNAUTHENTICATED"):
             return PermanentError(f"{where}: the token was refused - {self._advice[401]}")
         if code.upper() in ("FORBIDDEN", "UNAUTHORIZED"):
@@ -174,19 +191,20 @@ class Rest:
         """Raise the error that an answer means; return if it is a good one."""
         status, advice = answer.status, self._advice
         is_good = 200 <= status < 300
-        if is_good and (not answer.body.strip() or is_json(answer)):
+        is_strange = status not in (401, 403) and not self.is_own(answer)
+        if is_good and not is_strange and (not answer.body.strip() or is_json(answer)):
             error = self.refusal(content(answer), where, is_read=is_read)
             if error is not None:
                 raise error
             return
         if self.is_limit(answer):
             wait = self.wait(answer)
-            raise TransientError(
+            raise RateLimitedError(
                 f"{where}: too many requests (HTTP {status})",
                 WAIT_SECONDS if wait is None else wait,
             )
-        if is_good or status >= 500:
-            problem = "the answer is not JSON" if is_good else "the tool has a problem"
+        if is_good or is_strange or status >= 500:
+            problem = "the tool has a problem" if status >= 500 else "the answer is not the tool's"
             if is_read:
                 raise TransientError(f"{where}: {problem} (HTTP {status})", self.wait(answer))
             raise OutcomeUnknownError(f"{where}: {problem} (HTTP {status}); it may have been done")
@@ -200,7 +218,13 @@ class Rest:
             raise NotThereError(f"{where}: not there (HTTP 404) - {advice[404]}")
         if status < 400:
             raise PermanentError(f"{where}: it has moved (HTTP {status}) - {advice[301]}")
-        raise RejectedError(f"{where}: the request was refused (HTTP {status}) - {advice[400]}")
+        raise self.refused(answer, where)
+
+
+def _written(body: object) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    return json.dumps(body, default=str).encode()
 
 
 def content(answer: Response) -> Any:

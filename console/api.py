@@ -7,7 +7,8 @@ OpenAPI document is at /api/v1/openapi.json.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from flask import Blueprint, Flask, Response, g, jsonify, request
@@ -24,11 +25,13 @@ from ledger.database import is_unavailable
 from ledger.edits import Discount, EditError, HoldBack, NewOrder, NewText, Wanted, make, undo
 from ledger.errors import BillhookError
 from ledger.held import count_held, list_held, passed_over
-from ledger.listings import find_invoice, list_events, list_invoices, list_lines
+from ledger.listings import MOST, find_invoice, list_events, list_invoices, list_lines
+from ledger.money import Money, to_minor
+from ledger.recording import NoInvoiceError, PaymentError, list_recorded, record
 
-from . import shapes
+from . import payment_shapes, shapes
 from .bearer import NoTokenError, bearer_token
-from .current import current_line
+from .current import current_line, recorder
 
 PREFIX: Final = "/api/v1"
 MOST_BODY: Final = 4096
@@ -228,6 +231,50 @@ def _wanted(said: shapes.NewEdit) -> Wanted:
     if said.order is not None:
         return NewOrder(tuple(said.order))
     return Discount(said.text or "", percent=said.percent, amount=said.amount)
+
+
+@blueprint.get("/payments")
+@spec.validate(resp=_answers(payment_shapes.RecordedPayments), operation_id="listPayments")
+def payments(query: payment_shapes.PaymentsAsked) -> payment_shapes.RecordedPayments:
+    """List recorded payments, oldest first."""
+    chosen = query.model_dump(exclude={"invoice"})
+    with current_line().database.read() as connection:
+        found = list_recorded(connection, reference=query.invoice, **chosen)
+    return payment_shapes.RecordedPayments.model_validate(
+        {"payments": found, "next": _next(found, query.limit)}
+    )
+
+
+@blueprint.post("/payments")
+@spec.validate(
+    resp=_answers(payment_shapes.RecordedPayments, 403, 404, 409, 413, 415),
+    operation_id="recordPayment",
+)
+def record_payment(json: payment_shapes.NewPayment) -> Any:
+    """Record a payment on an invoice; answer all that are recorded on it.
+
+    It is 409 if its billing system knows its payments itself, if it is not there, or if the amount
+    does not fit. The same payment once more changes nothing.
+    """
+    line = current_line()
+    by = recorder(g.token.name, "api")
+    try:
+        amount = Money(to_minor(Decimal(json.amount), json.currency), json.currency)
+        on = date.fromisoformat(json.on)
+    except ValueError as error:
+        return _error(409, json.invoice, str(error), "write the amount and the day exactly")
+    try:
+        line.database.write(
+            lambda connection: record(connection, json.invoice, amount, on, json.reference, by)
+        )
+    except NoInvoiceError:
+        return _no_invoice(json.invoice)
+    except PaymentError as error:
+        return _told(409, error)
+    line.doorbell.ring("look")
+    with line.database.read() as connection:
+        found = list_recorded(connection, reference=json.invoice, limit=MOST)
+    return payment_shapes.RecordedPayments.model_validate({"payments": found, "next": None})
 
 
 @blueprint.get("/held")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from flask import current_app
 
+from ledger.recording import Recorder
+
 if TYPE_CHECKING:
     from line import Line
 
@@ -24,3 +26,9 @@ def person_at_the_keyboard() -> str:
     except (KeyError, OSError):
         # A container's user may have no name.
         return "command line"
+
+
+def recorder(actor: str, source: str) -> Recorder:
+    """Return who records payments, by the rules of the installation."""
+    line = current_line()
+    return Recorder(actor, source, line.records_payments(), line.told(), line.clock.now())

@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from ledger import breakers
 from ledger.database import is_unavailable
 from ledger.doorbell import RedisDoorbell
 from ledger.errors import BillhookError
@@ -168,6 +169,16 @@ class Numbers(Collector):
         clock = GaugeMetricFamily(
             "billhook_clock_age_seconds", "Since the clock's last sign of life; none: never."
         )
+        resting = GaugeMetricFamily(
+            "billhook_connector_rest_seconds",
+            "For how long a connector goes on resting after failures or a limit; 0: it works.",
+            labels=["connector"],
+        )
+        failed = GaugeMetricFamily(
+            "billhook_connector_failures",
+            "How many times in a row a connector's system could not do what was asked.",
+            labels=["connector"],
+        )
         states = {
             table: GaugeMetricFamily(
                 f"billhook_{name}", f"{name.capitalize()} in each state.", labels=["state"]
@@ -187,10 +198,15 @@ class Numbers(Collector):
                 held_age.add_metric([kind], max(0, (now - oldest_at).total_seconds()))
             for each in refused(connection):
                 refusals.add_metric([each.endpoint, each.reason], each.count)
+            rests = breakers.rests(connection)
+            for name, count in breakers.failures(connection).items():
+                failed.add_metric([name], count)
+                until = rests[name].until if name in rests else now
+                resting.add_metric([name], max(0, (until - now).total_seconds()))
             for table, family in states.items():
                 for state, count in count_by_state(connection, table).items():
                     family.add_metric([state], count)
-        yield from (rows, age, clock, held, held_age, refusals, *states.values())
+        yield from (rows, age, clock, held, held_age, refusals, resting, failed, *states.values())
 
 
 @blueprint.errorhandler(SQLAlchemyError)

@@ -17,7 +17,7 @@ _NUMBER = r"^([1-9][0-9]{0,11}(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9])$"
 
 # PostgreSQL stores no NUL, so nothing can be found by a text that holds one. Optional words are
 # described without null, which no query string can say.
-_Word = Annotated[
+Word = Annotated[
     str | None,
     Field(pattern=r"^[^\x00]*$", max_length=255),
     WithJsonSchema({"type": "string", "pattern": r"^[^\x00]*$", "maxLength": 255}),
@@ -35,6 +35,8 @@ _HeldKey = Annotated[
     WithJsonSchema({"type": "string", "pattern": _HELD_KEY}),
 ]
 
+_Coding = dict[str, str | dict[str, str]]
+"""Where a line stands in the books: item, account, tax_code, tracking; what is not said is not."""
 _KIND = f"^({'|'.join(ALL_KINDS)})$"
 _Kind = Annotated[
     str | None, Field(pattern=_KIND), WithJsonSchema({"type": "string", "pattern": _KIND})
@@ -47,41 +49,41 @@ _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 
 
-class _Asked(BaseModel):
+class Asked(BaseModel):
     """A query: a word that is not known is a mistake, it is not overlooked."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class _Page(_Asked):
+class Page(Asked):
     after: _After = None
     limit: Annotated[int, Field(ge=1, le=MOST)] = 50
 
 
-class EventsAsked(_Page):
+class EventsAsked(Page):
     """Which events; `since` is the first day of work."""
 
-    endpoint: _Word = None
-    kind: _Word = None
-    project: _Word = None
+    endpoint: Word = None
+    kind: Word = None
+    project: Word = None
     since: _Day = None
 
 
-class LinesAsked(_Page):
+class LinesAsked(Page):
     """Which line items; `invoice` is a reference."""
 
-    customer: _Word = None
+    customer: Word = None
     state: Annotated[
         Literal["open", "billed", "withdrawn", "released"] | None,
         WithJsonSchema({"type": "string", "enum": ["open", "billed", "withdrawn", "released"]}),
     ] = None
-    invoice: _Word = None
+    invoice: Word = None
 
 
-class InvoicesAsked(_Page):
+class InvoicesAsked(Page):
     """Which invoices."""
 
-    customer: _Word = None
+    customer: Word = None
     state: Annotated[
         Literal["draft", "blocked", "approved", "pushed", "canceled"] | None,
         WithJsonSchema(
@@ -90,19 +92,19 @@ class InvoicesAsked(_Page):
     ] = None
 
 
-class HeldAsked(_Asked):
+class HeldAsked(Asked):
     """Which page of the held things; `after` is the key of the last one that was seen.
 
     With `customer` only what is about one customer's money.
     """
 
     kind: _Kind = None
-    customer: _Word = None
+    customer: Word = None
     after: _HeldKey = None
     limit: Annotated[int, Field(ge=1, le=MOST)] = 50
 
 
-class Approval(_Asked):
+class Approval(Asked):
     """What is approved: the draft whose content has this hash, and no other."""
 
     content_hash: _Hash
@@ -125,7 +127,7 @@ def _only(name: str) -> dict[str, Any]:
     }
 
 
-class NewEdit(_Asked):
+class NewEdit(Asked):
     """What is done to the draft whose content has this hash: just one of `text` (of `line`),
     `order`, `hold`, `percent` and `amount` (taken off, with the `text` of its line).
 
@@ -208,6 +210,7 @@ class Line(BaseModel):
     amount: Money
     seconds: int
     tax: str | None
+    coding: _Coding
     rule: str
     rules_version: str
     steps: list[str]
@@ -252,6 +255,7 @@ class PrintedLine(BaseModel):
     unit_price: str
     amount: Money
     tax: str | None
+    coding: _Coding
 
 
 class TaxTotal(BaseModel):
@@ -304,6 +308,29 @@ class Payment(BaseModel):
     disputed: Money
     overpaid: Money
     remaining: Money
+
+
+class RecordedPayment(BaseModel):
+    """A payment that a person or a bank statement told.
+
+    `state`: counted, waiting (a question to a person), taken back, takes back (the bank's entry
+    that did so), same (as the payment `about`, told once more), set aside.
+    """
+
+    id: int
+    invoice: str | None
+    state: str
+    reason: str | None
+    amount: Money
+    on: str
+    text: str
+    payer: str | None
+    source: str
+    account: str | None
+    bank_reference: str | None
+    about: int | None
+    recorded_by: str
+    recorded_at: str
 
 
 class Edit(BaseModel):
@@ -379,6 +406,7 @@ class WholeInvoice(Invoice):
     waits_for: list[str]
     approvals: list[Approved]
     payments: list[Payment]
+    recorded_payments: list[RecordedPayment]
     edits: list[Edit]
     notes: list[str]
     released_at: str | None

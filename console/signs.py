@@ -1,4 +1,5 @@
-"""Signs of life: what `/readyz` notes and `flask doctor` finds about clock, workers and pushing.
+"""Signs of life: what `/readyz` notes and `flask doctor` finds about clock, workers, pushing and
+billing systems.
 
 None of it keeps requests away: deliveries are taken while they are down.
 """
@@ -8,10 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from ledger import breakers
 from ledger.audit.resting import left_lying
 from ledger.events import as_utc_text
 from ledger.heartbeats import last_beat
 from ledger.restoring import WAITS, waiting_since
+from ledger.tokens import list_stored
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,12 +34,14 @@ def clock_age(line: Line, connection: Connection) -> timedelta | None:
 
 
 def notes(line: Line) -> dict[str, str]:
-    """Return what is wrong with processes that requests do not need, by name of the process."""
+    """Return what is wrong with processes and systems that requests do not need, by name."""
     found: dict[str, str] = {}
     with line.database.read() as connection:
         copied_at = waiting_since(connection)
         age = clock_age(line, connection)
         lying = next(left_lying(connection, line.clock.now()), None)
+        resting = breakers.rests(connection)
+        stored = list_stored(connection)
     if age is None:
         found["clock"] = f"has never run - {START_CLOCK}"
     elif age > timedelta(seconds=CLOCK_SECONDS):
@@ -46,4 +51,9 @@ def notes(line: Line) -> dict[str, str]:
         found["worker"] = f"{lying.entity} {lying.detail} - {START_WORKER}"
     if copied_at is not None:
         found["pushing"] = WAITS.format(copied_at=as_utc_text(copied_at))
+    for rest in resting.values():
+        found[f"connector {rest.connector}"] = rest.told()
+    for each in stored:
+        if each["needs_reauth"]:
+            found[f"connector {each['name']}"] = each["needs_reauth"]
     return found

@@ -12,9 +12,22 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, case, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from .errors import StaleClaimError
 
@@ -143,12 +156,18 @@ def needing(table: Table, now: datetime, *, is_needed: bool) -> dict[str, Any]:
 
 def hold(connection: Connection, claimed: Claim) -> list[int]:
     """Lock the claimed rows for this transaction and return those that are still ours."""
-    query = select(claimed.table.c.id).where(
-        claimed.table.c.id.in_(claimed.ids), claimed.table.c.lease_token == claimed.token
+    query = _held(claimed.table, is_sqlite=connection.dialect.name == "sqlite")
+    return sorted(connection.scalars(query, {"ids": claimed.ids, "token": claimed.token}))
+
+
+@cache
+def _held(table: Table, *, is_sqlite: bool) -> Select[tuple[int]]:
+    # Made once for each table: every transaction of a stage asks it.
+    query = select(table.c.id).where(
+        table.c.id.in_(bindparam("ids", expanding=True)),
+        table.c.lease_token == bindparam("token"),
     )
-    if connection.dialect.name != "sqlite":
-        query = query.order_by(claimed.table.c.id).with_for_update()
-    return sorted(connection.scalars(query))
+    return query if is_sqlite else query.order_by(table.c.id).with_for_update()
 
 
 def hold_one(connection: Connection, claimed: Claim) -> int:
@@ -219,11 +238,13 @@ def give_back(
     )
 
 
-def hand_back(connection: Connection, claimed: Claim, now: datetime) -> None:
+def hand_back(
+    connection: Connection, claimed: Claim, now: datetime, *, after_seconds: int = 1
+) -> None:
     """End a claim as if it had never been made: what broke was not the rows' doing."""
     table = claimed.table
     connection.execute(
         update(table)
         .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
-        .values({**postponed(now, 1), "attempts": table.c.attempts - 1})
+        .values({**postponed(now, 1, at_least=after_seconds), "attempts": table.c.attempts - 1})
     )

@@ -61,6 +61,9 @@ class LineItem:
     """Of an agreement: the line that it changes, where that one is printed alone."""
     tax: str = ""
     """The code of the tax on it; empty: none is agreed."""
+    coding: str = ""
+    """Where it stands in the books, as `invoices.Coding.key` writes it. What is billed stays where
+    it stands, and what takes it back stands there too."""
 
 
 @dataclass(frozen=True, slots=True)

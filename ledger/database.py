@@ -11,16 +11,15 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 T = TypeVar("T")
 
@@ -114,6 +113,10 @@ class Database:
 
     def is_current(self) -> bool:
         """Return whether all migrations have been applied, and no newer ones."""
+        # Alembic is loaded only where it is needed: a worker starts quicker without it.
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
         with self.engine.connect() as connection:
             found = MigrationContext.configure(connection).get_current_heads()
         return set(found) == set(ScriptDirectory.from_config(_alembic(self.url)).get_heads())
@@ -128,6 +131,8 @@ def insert_for(connection: Connection, table: Any) -> Any:
 
 def upgrade(url: str) -> None:
     """Apply all migrations; create the folder of a SQLite file if it is missing."""
+    from alembic import command
+
     _make_place(url)
     command.upgrade(_alembic(url), "head")
 
@@ -154,6 +159,8 @@ def _state(error: Exception) -> str | None:
 
 
 def _alembic(url: str) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["url"] = url

@@ -32,12 +32,13 @@ _WITHOUT_VALUES: Final = (
     ("on", "day"),
     ("person", "person"),
     ("item", "item"),
+    ("coding", "place in the books"),
 )
 """What differs from line to line: named alone, so that equal changes stay together."""
 
 
 def differences(old: LineItem, new: LineItem) -> list[str]:
-    """Return in words what makes a line differ from the one before, [] if a customer sees none."""
+    """Return in words what makes a line differ from the one before, [] if nobody sees any."""
     words = []
     for name, word in _WORDS:
         before, after = _shown(getattr(old, name)), _shown(getattr(new, name))

@@ -12,6 +12,7 @@ from .events import as_utc_text
 from .homes import Home
 from .money import Money, allocate, line_amount
 from .printing import NumberedLine, settled
+from .sums import coding_of_most
 
 if TYPE_CHECKING:
     from .handwork import Edit
@@ -99,4 +100,5 @@ def _discount(
         event_id=None,
         kind="discount",
         tax=last.tax,
+        coding=coding_of_most((each.line.coding, each.line.amount) for each in lines),
     )

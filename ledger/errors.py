@@ -66,6 +66,18 @@ class TransientError(ConnectorError):
         self.retry_after = retry_after
 
 
+class RateLimitedError(TransientError):
+    """The account asks too much: the whole connector rests for `retry_after`, if that is told."""
+
+
+class StillUnderWayError(TransientError):
+    """Something of our own must come to its end first; that says nothing about the system."""
+
+
+class RestingError(StillUnderWayError):
+    """The connector rests, see `ledger/breakers.py`: nothing was asked, and it counts as no try."""
+
+
 class PermanentError(ConnectorError):
     """Trying again cannot help until a person acts: credentials, permissions, a closed account."""
 

@@ -43,6 +43,7 @@ from .tables import (
     invoice,
     line_item,
     poll,
+    recorded_payment,
     report,
     restoration,
     stray,
@@ -313,6 +314,22 @@ def kinds_of(now: datetime) -> dict[str, Kind]:
             go_on=retry,
             since=_since(invoice, invoice.c.created_at),
             **of_invoice,
+        ),
+        "payment": Kind(
+            table=recorded_payment,
+            condition=recorded_payment.c.state == "waiting",
+            where=lambda row: row["account"] or row["source"],
+            what=lambda row: " ".join(
+                filter(None, (f"payment {row['id']}", row["payer"], row["text"][:80]))
+            ),
+            reason=lambda row: (
+                f"{row['reason']} - say which invoice it pays, or that it pays none: "
+                f"`flask payments set-aside {row['id']}`"
+            ),
+            go_on=lambda row: f"flask payments assign {row['id']} INVOICE",
+            since=recorded_payment.c.recorded_at,
+            minor=func.abs(recorded_payment.c.amount),
+            currency=recorded_payment.c.currency,
         ),
         "hint": Kind(
             table=hint,

@@ -1,11 +1,21 @@
 """The tables of the installation rather than of its business: `tables.py` has them with the others.
 
-Who may look, what was turned away, which process is alive, and which copy the ledger came from.
+Who may look, what was turned away, which process is alive, which system rests, and which copy the
+ledger came from.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from .columns import CanonicalJson, Id, UtcDateTime, metadata
 
@@ -68,4 +78,26 @@ heartbeat = Table(
     Column("name", String(64), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("detail", CanonicalJson, nullable=False),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("connector", String(64), primary_key=True),
+    Column("failures", BigInteger, nullable=False),  # in a row
+    Column("failing_since", UtcDateTime),
+    Column("failed_at", UtcDateTime),
+    Column("reason", Text),
+    Column("rests", Integer, nullable=False),  # in a row; each is twice as long
+    Column("rests_until", UtcDateTime),  # null: it works; past: it is to be tried again
+    Column("probe_until", UtcDateTime),  # one worker is trying it again
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("state_hash", String(64), primary_key=True),
+    Column("connector", String(64), nullable=False),
+    Column("sealed", Text, nullable=False),  # what the answer is checked with, see `vault.py`
+    Column("expires_at", UtcDateTime, nullable=False),
 )

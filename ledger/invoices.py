@@ -6,6 +6,7 @@ Pure data: how drafts come about is `assembly.py`, where they go is `connectors/
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -40,6 +41,35 @@ class Coding:
         """Return it as JSON; what is not said is left out."""
         said = {"item": self.item, "account": self.account, "tax_code": self.tax_code}
         return _said({**said, "tracking": dict(self.tracking)})
+
+    @property
+    def key(self) -> str:
+        """Return it as one text, as line items keep it; empty where nothing is said."""
+        said = self.as_json()
+        return canonical_json(said) if said else ""
+
+    def over(self, usual: Coding) -> Coding:
+        """Return what this says, and for what it does not say, what is usual.
+
+        >>> Coding(account="493").over(Coding(account="200", item="Work"))
+        Coding(item='Work', account='493', tax_code=None, tracking=())
+        """
+        return Coding(
+            item=self.item or usual.item,
+            account=self.account or usual.account,
+            tax_code=self.tax_code or usual.tax_code,
+            tracking=tuple(sorted({**dict(usual.tracking), **dict(self.tracking)}.items())),
+        )
+
+
+def coding_of(key: str) -> Coding:
+    """Return what `Coding.key` wrote down."""
+    return coding_from_json(json.loads(key)) if key else Coding()
+
+
+def coding_from_json(said: Mapping[str, Any]) -> Coding:
+    """Return what `Coding.as_json` wrote down."""
+    return Coding(**{**said, "tracking": tuple(sorted(said.get("tracking", {}).items()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +143,17 @@ class BilledCustomer:
     """Whether it is created in an accounting system that does not have it."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the customer as JSON; what the rules do not say is left out."""
+        """Return the customer as JSON; what the rules do not say is left out.
+
+        How it is found at the billing system stands on no invoice: it is no part of what is
+        approved (docs/adr/0044).
+        """
         said = {
             "legal_name": self.legal_name,
             "address": self.address.as_json() if self.address else None,
             "tax_id": self.tax_id,
             "contact": self.contact,
             "language": None if self.language == USUAL_LANGUAGE else self.language,
-            "remote_id": self.remote_id,
-            "may_be_created": self.may_be_created,
         }
         return {"key": self.key, "name": self.name, "email": self.email, **_said(said)}
 
@@ -273,6 +305,7 @@ def draft_from_json(content: Mapping[str, Any]) -> InvoiceDraft:
                 unit_price=Decimal(line["unit_price"]),
                 amount=line["amount"],
                 tax=line.get("tax", ""),
+                coding=coding_from_json(line.get("coding", {})),
             )
             for line in content["lines"]
         ),

@@ -13,11 +13,13 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, select
 
 from .approvals import outstanding, who_approved
+from .breakers import Rest, rests
 from .deliveries import event_from_row
 from .edits import list_edits
 from .events import as_utc_text
-from .invoices import USUAL_LANGUAGE
+from .invoices import USUAL_LANGUAGE, coding_of
 from .money import Money, printed
+from .recording import list_recorded
 from .reopening import OPENED_AGAIN
 from .tables import approval, event, invoice, line_item, payment, subject
 from .timesheets import TimesheetRow, timesheet_from_json
@@ -82,7 +84,8 @@ def list_invoices(
     """Return a page of invoices."""
     conditions = _given((invoice.c.customer, customer), (invoice.c.state, state))
     rows = _page(connection, select(invoice), invoice, conditions, after, limit, newest_first)
-    return [invoice_json(row) for row in rows]
+    resting = rests(connection)
+    return [invoice_json(row, resting) for row in rows]
 
 
 def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | None:
@@ -96,7 +99,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         return None
     content, currency = row["content"], row["currency"]
     payer, particulars = content["customer"], content.get("particulars", {})
-    return invoice_json(row) | {
+    return invoice_json(row, rests(connection)) | {
         "net": money_json(content.get("net", content["total"]), currency),
         "taxes": [_tax_json(each, currency) for each in content.get("taxes", ())],
         "customer_name": payer["name"],
@@ -121,6 +124,7 @@ def find_invoice(connection: Connection, reference: str) -> dict[str, Any] | Non
         "waits_for": _waits_for(connection, row),
         "approvals": _approvals(connection, row),
         "payments": _payments(connection, row),
+        "recorded_payments": list_recorded(connection, reference=reference, limit=MOST),
         "edits": list_edits(connection, row["id"]),
         "notes": _notes(connection, row["id"]),
         "released_at": as_utc_text(row["released_at"]) if row["released_at"] else None,
@@ -154,11 +158,15 @@ def _conflict_json(row: RowMapping) -> dict[str, Any] | None:
         "kept": found["kept"],
         "differences": found["differences"],
         "total": money_json(theirs["total"], currency),
-        "lines": _lines_json(theirs["lines"], currency),
+        "lines": _shown_lines_json(theirs["lines"], currency),
     }
 
 
 def _lines_json(lines: Sequence[Mapping[str, Any]], currency: str) -> list[dict[str, Any]]:
+    return [{"coding": {}, **each} for each in _shown_lines_json(lines, currency)]
+
+
+def _shown_lines_json(lines: Sequence[Mapping[str, Any]], currency: str) -> list[dict[str, Any]]:
     return [{"tax": None, **each, "amount": money_json(each["amount"], currency)} for each in lines]
 
 
@@ -260,6 +268,7 @@ def line_json(row: RowMapping) -> dict[str, Any]:
         "amount": money_json(row["amount"], row["currency"]),
         "seconds": row["seconds"],
         "tax": row["tax"] or None,
+        "coding": coding_of(row["coding"]).as_json(),
         "rule": row["rule"],
         "rules_version": row["mapping_version"],
         "steps": row["steps"],
@@ -268,8 +277,10 @@ def line_json(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def invoice_json(row: RowMapping) -> dict[str, Any]:
-    """Return a stored invoice without its lines."""
+def invoice_json(row: RowMapping, resting: Mapping[str, Rest] | None = None) -> dict[str, Any]:
+    """Return a stored invoice without its lines; `resting` are the systems that rest."""
+    rest = (resting or {}).get(row["connector"]) if row["state"] == "approved" else None
+    problems = [row["problem"], None if rest is None else rest.told()]
     return {
         "id": row["id"],
         "reference": row["reference"],
@@ -286,7 +297,7 @@ def invoice_json(row: RowMapping) -> dict[str, Any]:
         "content_hash": row["content_hash"],
         "reasons": row["reasons"],
         "warnings": row["warnings"],
-        "problem": row["problem"],
+        "problem": "; ".join(filter(None, problems)) or None,
         "connector": row["connector"],
         "remote_id": row["remote_id"],
         "remote_number": row["remote_number"],
@@ -296,13 +307,8 @@ def invoice_json(row: RowMapping) -> dict[str, Any]:
 
 
 def money_json(minor: int, currency: str) -> dict[str, Any]:
-    """Return an amount in minor units together with its decimal text.
-
-    >>> money_json(12050, "EUR")
-    {'minor': 12050, 'text': '120.50', 'currency': 'EUR'}
-    """
-    text = f"{Money(minor, currency).decimal():f}"
-    return {"minor": minor, "text": text, "currency": currency}
+    """Return an amount in minor units together with its decimal text."""
+    return Money(minor, currency).as_json()
 
 
 def _given(*wanted: tuple[ColumnElement[Any], Any]) -> list[ColumnElement[bool]]:

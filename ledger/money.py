@@ -67,6 +67,15 @@ class Money:
         """
         return Decimal(self.minor).scaleb(-exponent(self.currency), _EXACT)
 
+    def as_json(self) -> dict[str, int | str]:
+        """Return it in minor units, together with its decimal text.
+
+        >>> Money(12050, "EUR").as_json()
+        {'minor': 12050, 'text': '120.50', 'currency': 'EUR'}
+        """
+        text = f"{self.decimal():f}"
+        return {"minor": self.minor, "text": text, "currency": self.currency}
+
     def __str__(self) -> str:
         return f"{self.decimal():,f} {self.currency}"
 

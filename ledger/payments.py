@@ -5,7 +5,7 @@ One pure function, `payment_of`, turns what a billing system reports into our wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -59,6 +59,33 @@ class Amounts:
         if self.remaining is not None:
             return self.remaining
         return self.total - self.paid - self.credited
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the payments come to that were recorded on an invoice here, in minor units."""
+
+    paid: int = 0
+    refunded: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.paid or self.refunded)
+
+
+def together(said: Amounts, recorded: Recorded) -> Amounts:
+    """Return what a billing system says, with the payments that were recorded here.
+
+    A draft on which money has come in was sent by somebody: it is open.
+    """
+    if not recorded:
+        return said
+    return replace(
+        said,
+        document="open" if said.document == "draft" else said.document,
+        paid=said.paid + recorded.paid,
+        refunded=said.refunded + recorded.refunded,
+        remaining=None if said.remaining is None else said.remaining - recorded.paid,
+    )
 
 
 def payment_of(amounts: Amounts) -> str:

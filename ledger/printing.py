@@ -9,15 +9,16 @@ however entries are spread over invoices.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from .corrections import LineItem
 from .events import canonical_json
-from .invoices import PrintedLine
+from .invoices import PrintedLine, coding_of
 from .layouts import Layout
 from .money import exponent, line_amount
 from .subjects import line_from_row
@@ -76,14 +77,18 @@ def print_lines(
         groups = _by_hand(groups, keys_of(lines, corrected), layout)
     printed = [_print(group, text, counted) for group, text in groups]
     currency = lines[0].line.currency if lines else ""
-    # Each tax is calculated on a sum of its own, so each makes up for its own rounding.
-    for tax in sorted({each.line.tax for each in priced}):
-        exact = sum(each.line.amount for each in priced if each.line.tax == tax)
-        difference = exact - sum(line.amount for line in printed if line.tax == tax)
-        if difference:
-            unit_price = Decimal(difference).scaleb(-exponent(currency))
-            line = PrintedLine(ROUNDING, Decimal("1.00"), unit_price, difference, tax=tax)
-            printed.append(line)
+    # Each tax is calculated on a sum of its own, and each account has its own: so each makes up
+    # for its own rounding.
+    missing: Counter[tuple[str, str]] = Counter()
+    for each in priced:
+        missing[each.line.tax, each.line.coding] += each.line.amount
+    for one in printed:
+        missing[one.tax, one.coding.key] -= one.amount
+    for (tax, coding), minor in sorted(missing.items()):
+        if minor:
+            unit_price = Decimal(minor).scaleb(-exponent(currency))
+            line = PrintedLine(ROUNDING, Decimal("1.00"), unit_price, minor, tax=tax)
+            printed.append(replace(line, coding=coding_of(coding)))
     return tuple(printed)
 
 
@@ -130,7 +135,7 @@ def _printed_together(each: NumberedLine, corrected: Mapping[int, str]) -> tuple
         own = (line.pool,)
     # What came late keeps its own line: its text may name its own month.
     period = line.period_from
-    price = (line.unit_price, line.tax)
+    price = (line.unit_price, line.tax, line.coding)
     return (line.rule, line.grouping, price, line.project, period, reference, *own)
 
 
@@ -148,7 +153,8 @@ def _all_in_one(
             line = each.line
             # An agreement has a text of its own, and goes with the first line that it is about.
             said = first if line.kind == "agreement" else line
-            alike = (said.description, prefix, line.unit_price, line.tax, reference)
+            price = (line.unit_price, line.tax, line.coding)
+            alike = (said.description, prefix, price, reference)
             key, said = (alike, said) if is_shared else ((group[0].id,), first)
             merged.setdefault(key, ([], prefix + said.description))[0].append(each)
     return list(merged.values())
@@ -185,7 +191,7 @@ def keys_of(lines: Sequence[NumberedLine], corrected: Mapping[int, str]) -> dict
                 *(_own(about), line.grouping, line.project, line.period_from.isoformat()),
                 corrected.get(line.corrects_id or 0, ""),
                 line.rule,
-                f"{line.unit_price.normalize():f} {line.tax}",
+                f"{line.unit_price.normalize():f} {line.tax}{line.coding}",
             ]
         )
     return keys
@@ -251,6 +257,7 @@ def _print(group: Sequence[NumberedLine], text: str, counted: dict[str, list[int
             *(id_ for each in group for id_ in counted.pop(each.line.pool, ())),
         ),
         tax=first.tax,
+        coding=coding_of(first.coding),
     )
 
 

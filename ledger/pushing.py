@@ -10,25 +10,25 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, insert, literal, select, update
 
-from . import amending
+from . import amending, breakers, restoring, under_way
 from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
-from .facts import wake
 from .frozen import remember
-from .invoices import InvoiceDraft, draft_from_json
+from .invoices import BilledCustomer, InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
 from .printing import print_lines
+from .remote_customers import last_id
 from .restoring import Restored, last_restored
 from .shown import Shown, shown_from_json
 from .subjects import changed
-from .tables import approval, intent, invoice, line_item, subject
+from .tables import approval, intent, invoice, line_item
 
 KEY_MARGIN: Final = timedelta(hours=1)
 """How long before the end of its life a key is no longer relied on."""
@@ -66,6 +66,8 @@ class Push:
     after_push: str
     remote_customer: str | None
     remote_id: str | None
+    known_customer: str | None = None
+    """The customer's id on its last invoice there, other than this one."""
     before: InvoiceDraft | None = None
     """What stands at the billing system, where it was pushed before and is amended now."""
     has_tried: bool = False
@@ -77,9 +79,18 @@ class Push:
     restored: Restored | None = None
     """Set where the ledger is a copy, which may have forgotten that this went out already."""
 
+    def to(self, payer: BilledCustomer) -> Push:
+        """Return the same push with what is known by now of how its customer is found there."""
+        return replace(self, draft=replace(self.draft, customer=payer))
+
     def has_forgotten(self, intended: Intent) -> bool:
         """Return whether an intent is from before a copy was made: what came of it is not known."""
         return self.restored is not None and intended.created_at <= self.restored.copied_at
+
+
+def may_go(now: datetime) -> Any:
+    """Return the condition under which an approved invoice is pushed now."""
+    return and_(restoring.may_push(now), breakers.is_free(now))
 
 
 def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
@@ -106,6 +117,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
         after_push=row["after_push"],
         remote_customer=row["remote_customer"],
         remote_id=row["remote_id"],
+        known_customer=last_id(connection, row),
         before=None if row["pushed_content"] is None else draft_from_json(row["pushed_content"]),
         has_tried=amending.has_tried(connection, row),
         credits=connection.scalar(credited),
@@ -141,7 +153,14 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     layout = layout_from_json(row["content"])
     printed = [line.as_json() for line in print_lines(lines, corrected, layout)]
     is_edited = connection.scalar(select(has_unseen(row["id"])))
-    if is_edited or approved != row["content_hash"] or printed != row["content"]["lines"]:
+    changes = [each.line for each in lines if each.id in ids]
+    is_early = under_way.is_any_changed(connection, changes, row["id"])
+    if (
+        is_edited
+        or is_early
+        or approved != row["content_hash"]
+        or printed != row["content"]["lines"]
+    ):
         opened = update(line_item).where(line_item.c.id.in_(ids))
         connection.execute(opened.values(state="open", billed_revision=None))
         connection.execute(
@@ -280,15 +299,6 @@ def settles_in(intended: Intent, settles_after: timedelta, now: datetime) -> int
     return max(0, math.ceil(left))
 
 
-def save_customer(connection: Connection, push: Push, remote_customer: str) -> None:
-    """Remember the customer's id at the billing system."""
-    connection.execute(
-        update(invoice)
-        .where(invoice.c.id == push.invoice_id)
-        .values(remote_customer=remote_customer)
-    )
-
-
 def save_remote(
     connection: Connection, push: Push, *, remote_id: str, number: str | None, url: str | None
 ) -> None:
@@ -327,6 +337,7 @@ def finish(
             **released(now),
         )
     )
+    under_way.ended(connection, push.invoice_id, now)
     note(
         connection,
         now,
@@ -401,7 +412,7 @@ def take_back(
         .where(intent.c.invoice_id == push.invoice_id, of_this, in_doubt)
         .values(state=over, reason=problem, changed_at=now)
     )
-    wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
+    under_way.came_to_nothing(connection, push.invoice_id, now)
     note(
         connection,
         now,
@@ -414,27 +425,16 @@ def take_back(
     )
 
 
-def _changed_meanwhile(invoice_id: int) -> Any:
-    """Return the query for subjects that changed while their lines counted as billed.
+def go_on(connection: Connection, now: datetime, *, connector: str | None = None) -> int:
+    """Have pushes go on at once that are to be tried later, of one connector or of all.
 
-    The others are left alone: judged again, they would make a new draft of what was refused.
+    What they wait for may have come. What waits for a person's decision about the invoice itself
+    goes on waiting. Return how many.
     """
-    other = line_item.alias()
-    is_beside = exists(
-        select(other.c.id).where(
-            other.c.subject_id == line_item.c.subject_id,
-            other.c.state == "open",
-            or_(other.c.invoice_id.is_(None), other.c.invoice_id != invoice_id),
-        )
-    )
-    return (
-        select(line_item.c.subject_id)
-        .join(subject, subject.c.id == line_item.c.subject_id)
-        .where(
-            line_item.c.invoice_id == invoice_id,
-            or_(subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside),
-        )
-    )
+    waits = and_(invoice.c.state == "approved", invoice.c.next_at > now, invoice.c.next_at < NEVER)
+    if connector is not None:
+        waits = and_(waits, invoice.c.connector == connector)
+    return connection.execute(update(invoice).where(waits).values(next_at=now)).rowcount
 
 
 def try_again(connection: Connection, reference: str, actor: str, now: datetime) -> bool:

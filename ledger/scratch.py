@@ -35,8 +35,9 @@ from .database import Database
 
 NOT_COPIED: Final = (
     *(tables.delivery, tables.audit_entry, tables.refusal, tables.heartbeat),
-    *(tables.api_token, tables.credential, tables.used_link),
+    *(tables.api_token, tables.credential, tables.used_link, tables.breaker, tables.consent),
     *(tables.hint, tables.poll, tables.report, tables.intent, tables.payment, tables.approval),
+    tables.recorded_payment,
 )
 """What neither pricing nor assembling reads: raw bodies, secrets, and what becomes of invoices."""
 _ROWS_TOGETHER: Final = 5000

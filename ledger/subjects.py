@@ -399,6 +399,7 @@ def line_from_row(row: Mapping[Any, Any]) -> LineItem:
         pool=row["pool"],
         adjusts_id=row["adjusts_id"],
         tax=row["tax"],
+        coding=row["coding"],
     )
 
 
@@ -409,6 +410,7 @@ def line_row(line: LineItem, subject_id: int | None, now: datetime) -> dict[str,
         "pool": line.pool,
         "adjusts_id": line.adjusts_id,
         "tax": line.tax,
+        "coding": line.coding,
         "subject_id": subject_id,
         "event_id": line.event_id,
         "customer": line.customer,

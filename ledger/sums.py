@@ -52,6 +52,18 @@ cancel out, nothing is due.
 """
 
 
+def coding_of_most(amounts: Iterable[tuple[str, int]]) -> str:
+    """Return where most of some money stands in the books: what is about all of it stands there.
+
+    >>> coding_of_most([("travel", 50000), ("work", 90000), ("travel", 30000)])
+    'work'
+    """
+    by_coding: Counter[str] = Counter()
+    for coding, minor in amounts:
+        by_coding[coding] += minor
+    return min(by_coding, key=lambda coding: (-by_coding[coding], coding))
+
+
 def nothing_counts(version: str, counted: Sequence[LineItem]) -> Sequence[LineItem]:  # noqa: ARG001
     """Return what pools come to where no rule counts anything: nothing."""
     return ()

@@ -15,10 +15,12 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
 from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
+from .bank import recorded_on
+from .breakers import is_free
 from .claims import AFRESH, Claim, hold, hold_one, needing, released
 from .database import insert_for
 from .money import Money
-from .payments import FINAL, Amounts, is_overdue, payment_of
+from .payments import FINAL, Amounts, is_overdue, payment_of, together
 from .releasing import STANDS_AGAIN, VOID, WAS_PAID, release
 from .subjects import changed
 from .tables import event, hint, invoice, line_item, payment, report, subject
@@ -34,6 +36,10 @@ STANDS_THERE: Final = and_(
     or_(invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)),
 )
 """The condition of those that do. Of credit notes nothing is looked at: their invoice is."""
+NOTED_TWICE: Final = (
+    "payments of it are noted both at {connector} and here: what stands in both is counted twice - "
+    "take it out there, or here with `flask payments take-back`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def tell_again(connection: Connection, endpoints: Collection[str] | None, now: d
 
 def due(now: datetime) -> Any:
     """Return the condition under which an invoice that stands there is looked at now."""
-    return invoice.c.sync_at <= now
+    return and_(invoice.c.sync_at <= now, is_free(now))
 
 
 def look_at_all(connection: Connection, now: datetime) -> int:
@@ -201,19 +207,75 @@ def _hand_back(connection: Connection, invoice_id: int, document: str, now: date
     hand_back(connection, row, f"it is {document} at {row['connector']} and no draft", now)
 
 
-def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: datetime) -> str | None:
-    """Store what was seen of an invoice; return the payment word if it is new."""
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
-    last = connection.execute(
+def recount(
+    connection: Connection, invoice_id: int, actor: str, told: Sequence[str], now: datetime
+) -> None:
+    """Have an invoice show what is recorded on it now, and looked at where it stands.
+
+    `told` are the endpoints whose tools are told of it. The caller holds the row.
+    """
+    last = _last(connection, invoice_id)
+    if last is not None:
+        said = said_there(last)
+        # The clock of who looked at it last may be ahead of ours.
+        said = replace(said, observed_at=max(now, last.observed_at))
+    else:
+        row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).one()
+        said = Amounts("draft", currency=row.currency, total=row.total, observed_at=now)
+    if _seen(connection, invoice_id, said, now, actor=actor) is not None:
+        expect_reports(connection, invoice_id, told, now)
+    connection.execute(
+        update(invoice).where(invoice.c.id == invoice_id).values(sync_at=now, next_at=now)
+    )
+
+
+def said_there(last: Any) -> Amounts:
+    """Return what the billing system itself said in a snapshot, without what is recorded here."""
+    return Amounts(
+        document=last.document,
+        currency=last.currency,
+        total=last.total,
+        paid=last.paid - last.recorded,
+        credited=last.credited,
+        refunded=last.refunded - last.recorded_refunds,
+        disputed=last.disputed,
+        overpaid=last.overpaid,
+        is_settling=last.is_settling,
+        due_on=last.due_on,
+        version=last.remote_version,
+    )
+
+
+def _last(connection: Connection, invoice_id: int) -> Any:
+    """Return the newest snapshot of an invoice, None if there is none."""
+    return connection.execute(
         select(payment)
         .where(payment.c.invoice_id == invoice_id)
         .order_by(payment.c.id.desc())
         .limit(1)
     ).first()
-    observed_at = amounts.observed_at or now
-    if amounts.document == "deleted":
+
+
+def _seen(
+    connection: Connection,
+    invoice_id: int,
+    said: Amounts,
+    now: datetime,
+    *,
+    actor: str | None = None,
+) -> str | None:
+    """Store what its billing system says of an invoice; return the payment word if it is new.
+
+    With what is recorded here; `actor` has just done that.
+    """
+    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    last = _last(connection, invoice_id)
+    observed_at = said.observed_at or now
+    if said.document == "deleted":
         # A system that no longer has an invoice cannot say which currency it was in.
-        amounts = replace(amounts, currency=row["currency"])
+        said = replace(said, currency=row["currency"])
+    recorded = recorded_on(connection, invoice_id)
+    amounts = together(said, recorded)
     word = payment_of(amounts)
     values: dict[str, Any] = {
         "sync_at": now + (POLL_FINAL if word in FINAL else POLL),
@@ -221,14 +283,18 @@ def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: dateti
         **released(),
     }
     is_stale = last is not None and observed_at < last.observed_at
-    if not is_stale and (last is None or _amounts(last) != _amounts_row(amounts, word)):
+    stored = _amounts_row(amounts, word) | {
+        "recorded": recorded.paid,
+        "recorded_refunds": recorded.refunded,
+    }
+    if not is_stale and (last is None or _amounts(last) != stored):
         connection.execute(
             insert(payment).values(
                 invoice_id=invoice_id,
                 due_on=amounts.due_on,
                 remote_version=amounts.version,
                 observed_at=observed_at,
-                **_amounts_row(amounts, word),
+                **stored,
             )
         )
     changed_to = None
@@ -237,7 +303,7 @@ def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: dateti
         note(
             connection,
             now,
-            actor=row["connector"],
+            actor=actor or row["connector"],
             action="invoice.payment",
             entity=f"invoice:{row['reference']}",
             before=row["payment"],
@@ -253,6 +319,8 @@ def _seen(connection: Connection, invoice_id: int, amounts: Amounts, now: dateti
             # What corrects it goes onto it while it is a draft there, and elsewhere afterwards.
             changed(connection, [row["customer"]], now)
         values["problem"] = _released(connection, row, amounts, now)
+        if recorded and (said.paid or said.refunded):
+            values["problem"] = values["problem"] or NOTED_TWICE.format(**row)
         values |= needing(invoice, now, is_needed=values["problem"] is not None)
     connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(values))
     return changed_to
@@ -296,7 +364,7 @@ def _released(
 
 _COMPARED: Final = (
     *("payment", "document", "currency", "total", "paid", "credited", "refunded"),
-    *("disputed", "overpaid", "remaining", "is_settling"),
+    *("disputed", "overpaid", "remaining", "is_settling", "recorded", "recorded_refunds"),
 )
 
 

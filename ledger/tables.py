@@ -24,12 +24,15 @@ from sqlalchemy import (
     text,
 )
 
+from .bank import recorded_payment as recorded_payment
 from .columns import CanonicalJson as CanonicalJson
 from .columns import ExactDecimal as ExactDecimal
 from .columns import Id as Id
 from .columns import UtcDateTime as UtcDateTime
 from .columns import metadata as metadata
 from .installation import api_token as api_token
+from .installation import breaker as breaker
+from .installation import consent as consent
 from .installation import heartbeat as heartbeat
 from .installation import refusal as refusal
 from .installation import restoration as restoration
@@ -292,6 +295,8 @@ line_item = Table(
     Column("amount", BigInteger, nullable=False),
     Column("seconds", BigInteger, nullable=False),
     Column("tax", String(64), nullable=False, server_default=""),
+    # Where it stands in the books, as `invoices.Coding.key` writes it.
+    Column("coding", Text, nullable=False, server_default=""),
     Column("rule", Text, nullable=False),
     Column("mapping_version", ForeignKey("mapping_version.version"), nullable=False),
     Column("grouping", CanonicalJson, nullable=False),
@@ -368,6 +373,9 @@ payment = Table(
     Column("overpaid", BigInteger, nullable=False),
     Column("remaining", BigInteger, nullable=False),
     Column("is_settling", Boolean, nullable=False),
+    # Of paid and refunded: what was not said by the billing system but recorded here.
+    Column("recorded", BigInteger, nullable=False, server_default="0"),
+    Column("recorded_refunds", BigInteger, nullable=False, server_default="0"),
     Column("due_on", Date),
     Column("remote_version", String(255), nullable=False),
     Column("observed_at", UtcDateTime, nullable=False),

@@ -17,6 +17,7 @@ from .claims import released
 from .database import insert_for
 from .events import canonical_json
 from .facts import wake
+from .pushing import go_on
 from .tables import activation, customer, mapping_version, subject
 
 JUDGED_AGAIN: Final = subject.c.state.in_(("waiting", "held", "failed"))
@@ -34,8 +35,8 @@ def activate(
     """Make a version the active one; return False if it is already.
 
     Subjects that were held are judged again, and drafts are assembled again under the new
-    terms. What is priced already keeps its price until a person asks for it with
-    `flask events remap`.
+    terms; pushes that wait for a person go on. What is priced already keeps its price until a
+    person asks for it with `flask events remap`.
     """
     if active(connection) == version:
         return False
@@ -50,6 +51,7 @@ def activate(
     # Who judges or assembles just now, by the old rules, loses the claim.
     count = wake(connection, JUDGED_AGAIN, now)
     connection.execute(update(customer).values(state="waiting", **released(now)))
+    go_on(connection, now)
     note(
         connection,
         now,

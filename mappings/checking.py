@@ -19,6 +19,7 @@ from . import phrases, words
 from .clauses import (
     afterwards,
     agreements,
+    books,
     exchange,
     factors,
     fees,
@@ -56,6 +57,7 @@ _CLAUSES: Final[Mapping[str, Any]] = {
     "taxes": taxes,
     "parties": parties,
     "form": forms,
+    "books": books,
 }
 """The field of `Customer` that each chapter fills."""
 
@@ -106,6 +108,7 @@ def customer_of(table: Table, mistakes: Mistakes, workspace: Workspace | None) -
             *filled.get("vague_texts", ()),
         ),
         tests=tests,
+        places=filled.places,
         **clauses,
     )
 
@@ -183,7 +186,7 @@ def _rules(
 
 
 def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) -> Bill | None:
-    tax = filled.get("tax", tax)
+    tax, coding = filled.get("tax", tax), books.coding_of(filled.get("books"))
     contract_sum = shares.contract_sum_of(filled, currency or None, mistakes)
     if "contract_sum" in filled.places:
         if contract_sum is None or not filled.is_whole:
@@ -195,6 +198,7 @@ def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) ->
             one_line_per=filled.get("one_line_per", ()),
             contract_sum=contract_sum,
             tax=tax,
+            coding=coding,
         )
     if not filled.is_whole:
         return None
@@ -244,6 +248,7 @@ def _bill(filled: Filled, currency: str, tax: str | None, mistakes: Mistakes) ->
         minimum=minimum,
         one_line_per=filled.get("one_line_per", ()),
         tax=tax,
+        coding=coding,
     )
 
 
@@ -399,6 +404,7 @@ def _expected(expect: Any, customer: str) -> Expected:
         currency=expect.get("currency"),
         tax=expect.get("tax"),
         reopened=expect.get("reopened"),
+        coding=books.coding_of(expect.get("books")),
         together=_invoiced(expect) if set(words.INVOICED) & set(expect.places) else None,
         invoices=tuple(_invoiced(each) for each in expect.get("invoices", ())),
     )

@@ -7,15 +7,17 @@ The chapters of a contract (rates, sums, agreements, fees, taxes, parties, form)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
 from ledger.corrections import LineItem
 from ledger.crediting import NEXT_INVOICE
+from ledger.invoices import Coding
 from ledger.reopening import CREDIT
 
 from .clauses.agreements import Agreements
+from .clauses.books import Books
 from .clauses.exchange import ExchangeRates
 from .clauses.factors import Factors
 from .clauses.fees import Fees
@@ -53,6 +55,8 @@ class Bill:
     """Of which a share is billed, once, in place of quantity and unit price."""
     tax: str | None = None
     """The code of its tax: the rule's own, or else the customer's."""
+    coding: Coding = field(default_factory=Coding)
+    """Where its lines stand in the books: the rule's own words alone."""
 
     @property
     def names_person(self) -> bool:
@@ -151,6 +155,8 @@ class Expected:
     """The code of the tax."""
     reopened: str | None = None
     """What happens when it is opened again after it was billed."""
+    coding: Coding = field(default_factory=Coding)
+    """Where it stands in the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +204,24 @@ class Customer:
     taxes: Taxes = field(default_factory=Taxes)
     parties: Parties = field(default_factory=Parties)
     form: Form = field(default_factory=Form)
+    books: Books = field(default_factory=Books)
     vague_texts: tuple[str, ...] = ()
     """The workspace's and its own."""
     tests: tuple[Example, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where the value of each word of its file stands."""
 
     def sum_lines(self, pool: Sequence[LineItem]) -> Sequence[LineItem]:
         """Return what the entries of a pool come to; see `ledger.sums.SumUp`."""
+        bills = {rule.name: rule.bill for rule in self.rules if rule.bill}
         if pool[0].kind != "counted":
-            return self.sums.overtime.lines(pool)
-        bills = (rule.bill for rule in self.rules if rule.name == pool[0].rule)
-        count = next((bill.count for bill in bills if bill is not None), None)
-        return count.lines(pool) if count else ()
+            due = self.sums.overtime.lines(pool)
+        else:
+            bill = bills.get(pool[0].rule)
+            due = bill.count.lines(pool) if bill and bill.count else ()
+        # What is due of a pool stands in the books as the rules say now.
+        return [replace(line, coding=self.coding_of(bills.get(line.rule)).key) for line in due]
+
+    def coding_of(self, bill: Bill | None) -> Coding:
+        """Return where what a rule bills stands in the books; None: what no rule bills."""
+        return bill.coding.over(self.books.coding) if bill else self.books.coding

@@ -75,6 +75,7 @@ def verdict(book: Book, event: Event, outcome: Outcome, person_name: str | None)
         # What has a price of its own may be in a pool with work of another tax.
         pool=outcome.pool + outcome.tax if outcome.kind == "counted" else outcome.pool,
         tax=outcome.tax,
+        coding=outcome.coding,
     )
     if outcome.split is None:
         return Verdict("priced", outcome.customer, outcome.rule, lines=(line,))

@@ -60,6 +60,8 @@ class Priced:
     pool: str = ""
     tax: str = ""
     """Its tax, as `ledger.taxes.Tax.key` writes it; empty: none is agreed."""
+    coding: str = ""
+    """Where it stands in the books, as `ledger.invoices.Coding.key` writes it."""
     split: Split | None = None
     """Who pays which share of it."""
 
@@ -152,6 +154,7 @@ class Pricing:
             period=period_of(fee.schedule, event.on),
             steps=tuple(steps),
             tax=tax,
+            coding=customer.books.coding.key,
         )
 
 
@@ -164,6 +167,7 @@ class _Ready:
         self._texts = Texts(customer)
         self._tests = [asked(rule.when) for rule in customer.rules]
         self._index = Index([[test for _, test in tests] for tests in self._tests])
+        self._codings = {rule.name: customer.coding_of(rule.bill).key for rule in customer.rules}
         self._asks_billable = [
             any(isinstance(condition, BillableCondition) for condition in rule.when)
             for rule in customer.rules
@@ -239,6 +243,7 @@ class _Ready:
             kind="counted" if bill.count else "entry",
             pool=self._pool(rule, bill, seen, unit_price, group, period),
             tax=tax,
+            coding=self._codings[rule.name],
             split=rule.split,
         )
 
@@ -322,6 +327,7 @@ def _without_work(customer: Customer, minimum: MinimumFee, event: Event) -> Outc
         period=period,
         steps=tuple(steps),
         tax=tax,
+        coding=customer.books.coding.key,
     )
 
 

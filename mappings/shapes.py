@@ -190,6 +190,8 @@ class TableOf:
     """By prefix: words whose end the admin chooses, like `fields.` for `fields.priority`."""
     others: Word | None = None
     """The shape of words that are not known here; None refuses them."""
+    is_joined: bool = False
+    """A customer's words are joined with those of a shared file one by one, not as a whole."""
 
     def read(self, node: Node, mistakes: Mistakes) -> Any:
         # A table with mistakes is returned too, so that its good words are checked further.

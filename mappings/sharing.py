@@ -172,7 +172,25 @@ def _together(shape: Shape, own: Node, other: Node, mistakes: Mistakes) -> Node:
         known = {key.text for key, _ in own.entries}
         more = (entry for entry in other.entries if entry[0].text not in known)
         return Table(own.at, (*own.entries, *more))
+    if (
+        isinstance(shape, TableOf)
+        and shape.is_joined
+        and isinstance(own, Table)
+        and isinstance(other, Table)
+    ):
+        joined = dict(_by_word(own))
+        for word, (key, value) in _by_word(other):
+            if word in joined and word in shape.words:
+                kept, first = joined[word]
+                joined[word] = (kept, _together(shape.words[word].shape, first, value, mistakes))
+            else:
+                joined.setdefault(word, (key, value))
+        return Table(own.at, tuple(joined.values()))
     return own
+
+
+def _by_word(table: Table) -> Iterator[tuple[str, tuple[Text, Node]]]:
+    return ((key.text, (key, value)) for key, value in table.entries)
 
 
 def _unnamed_before(

@@ -17,7 +17,7 @@ from ledger.assembly import layout_of
 from ledger.corrections import KnownLine, LineItem
 from ledger.events import Event
 from ledger.homes import Home, Period, reference_of
-from ledger.invoices import PrintedLine
+from ledger.invoices import PrintedLine, coding_of
 from ledger.money import Money, printed
 from ledger.printing import NumberedLine, print_lines
 from ledger.sums import brought_together
@@ -303,6 +303,7 @@ def _is_as_expected(outcome: Outcome, expected: Expected) -> bool:
         (expected.description, outcome.description),
         (expected.currency, outcome.currency),
         (expected.tax, tax_of(outcome.tax).code if outcome.tax else ""),
+        (expected.coding.over(coding := coding_of(outcome.coding)), coding),
     )
     return all(wanted is None or wanted == found for wanted, found in pairs)
 
@@ -325,6 +326,7 @@ def _expected_in_words(expected: Expected) -> str:
         "currency": expected.currency,
         "tax": expected.tax,
         "reopened": expected.reopened,
+        "books": expected.coding.key or None,
     }
     parts = [f"{word} {value}" for word, value in said.items() if value is not None]
     return f"{expected.customer}: " + ", ".join(parts)
@@ -342,4 +344,6 @@ def in_words(outcome: Outcome) -> str:
             price = f"{printed(outcome.quantity)} x {outcome.unit_price:f} = {amount}"
             rule = f"rule {quoted(outcome.rule)}"
             tax = f", tax {outcome.tax}" if outcome.tax else ""
-            return f"{outcome.customer}: {rule}, {price}, {quoted(outcome.description)}{tax}"
+            coding = f", books {outcome.coding}" if outcome.coding else ""
+            told = f"{quoted(outcome.description)}{tax}{coding}"
+            return f"{outcome.customer}: {rule}, {price}, {told}"

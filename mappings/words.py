@@ -31,6 +31,7 @@ from .atoms import (
 from .clauses import (
     afterwards,
     agreements,
+    books,
     exchange,
     factors,
     fees,
@@ -132,6 +133,7 @@ BILL: Final = TableOf(
         **sums.BILL_WORDS,
         **taxes.BILL_WORDS,
         **forms.BILL_WORDS,
+        **books.BILL_WORDS,
     }
 )
 
@@ -212,6 +214,7 @@ EXPECT: Final = TableOf(
         "tax": Word(taxes.CODE, "the code of its tax"),
         "customer": Word(KEY, "who pays; without it, the customer of this file"),
         **afterwards.EXPECT_WORDS,
+        **books.EXPECT_WORDS,
         **INVOICED,
         "invoices": Word(
             ListOf(INVOICE, needs_brackets=True), "all invoices, by period", names_entries=True
@@ -221,6 +224,7 @@ EXPECT: Final = TableOf(
 
 OF_ONE_EVENT: Final = (
     *("rule", "quantity", "unit_price", "amount", "currency", "description", "tax", "reopened"),
+    "books",
 )
 """The words of `expect:` that say what one event is worth."""
 
@@ -295,6 +299,7 @@ CUSTOMER: Final = TableOf(
         **taxes.WORDS,
         **parties.WORDS,
         **forms.WORDS,
+        **books.WORDS,
         "rules": Word(
             ListOf(RULE, needs_brackets=True),
             "read from the top: the first rule that fits is used",

@@ -11,12 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
-    *("ledger", "webhooks", "mappings", "connectors", "console"),
+    *("ledger", "webhooks", "mappings", "connectors", "statements", "console"),
     *("demo", "bench", "torture", "tests"),
 )
 MODULES = tuple(path.stem for path in ROOT.glob("*.py"))
 OURS = {*PACKAGES, *MODULES}
-PARTS_OF_THE_LINE = {"ledger", "webhooks", "mappings", "connectors"}
+PARTS_OF_THE_LINE = {"ledger", "webhooks", "mappings", "connectors", "statements"}
 ON_TOP = {"app", "demo", "bench", "torture", "tests"}
 
 MAY_IMPORT = {
@@ -148,7 +148,7 @@ def test_no_statement_is_put_together_from_texts() -> None:
 
 def test_no_float_where_money_and_hours_are() -> None:
     wrong = []
-    for path in _sources("ledger", "mappings", "connectors", "webhooks"):
+    for path in _sources("ledger", "mappings", "connectors", "webhooks", "statements"):
         for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "float":
                 wrong.append(f"{_at(path, node.lineno)} calls float")
@@ -175,7 +175,9 @@ def _money_annotations(function: ast.FunctionDef) -> Iterator[ast.expr]:
 def test_rounding_stands_in_one_file() -> None:
     wrong = [
         f"{_at(path, node.lineno)} rounds"
-        for path in _sources("ledger", "mappings", "connectors", "webhooks", "console")
+        for path in _sources(
+            "ledger", "mappings", "connectors", "webhooks", "statements", "console"
+        )
         if path != ROOT / "ledger/money.py" and not _is_stand_in(path)
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.Call)

@@ -384,7 +384,8 @@ class Firm:
 
 @cache
 def _due() -> str:
-    """Return the query for when the next row is due that has failed or that a dead process holds.
+    """Return the query for when the next row is due that has failed or that a dead process holds,
+    or when a billing system has rested.
 
     What is looked at or asked again every hour is no unfinished work. A draft that is approved
     by itself rests a little before.
@@ -400,6 +401,7 @@ def _due() -> str:
         f"WHERE state = '{state}' AND ({unfinished}{_OR_BY_ITSELF if state == 'draft' else ''})"
         for table, state in sorted(waiting)
     )
+    rows += " UNION ALL SELECT max(rests_until, ifnull(probe_until, '')) FROM breaker"
     return f"SELECT min(at) FROM ({rows}) WHERE at > :now"
 
 

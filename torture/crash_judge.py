@@ -98,8 +98,8 @@ def _lost(firm: Firm) -> list[str]:
 def _fingerprint(firm: Firm) -> str:
     """Return all rows of the ledger as text, without what no promise depends on.
 
-    Fencing tokens are chance, and the chain of the audit log is made of times. Of a time counts
-    how long ago it was, as roughly as the audit looks at it.
+    Fencing tokens are chance, the chain of the audit log is made of times, and what went wrong is
+    told in many ways. Of a time counts how long ago it was, as roughly as the audit looks at it.
     """
     now = firm.time.now()
 
@@ -108,11 +108,13 @@ def _fingerprint(firm: Firm) -> str:
         return next((name for most, name in _AGES if seconds < most), "long ago")
 
     with firm.database.read() as connection:
-        rows = [connection.exec_driver_sql(query).all() for query in _every_row()]
-    return _MOMENT.sub(age, str(rows))
+        driver: Any = connection.connection.driver_connection
+        rows = [driver.execute(query).fetchall() for query in _every_row()]
+    return _PROBLEM.sub("a problem", _MOMENT.sub(age, str(rows)))
 
 
 _AGES: Final = ((-60, "later"), (0, "soon"), (30, "now"), (900, "lately"))
+_PROBLEM: Final = re.compile(r'"problem":"(?:[^"\\]|\\.)*"')
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -127,8 +129,8 @@ def _every_row() -> list[str]:
 
 
 def _shown(column: Column[Any]) -> str:
-    if column.name == "lease_token":
-        return "lease_token IS NULL"
+    if column.name == "lease_token" or column is tables.intent.c.reason:
+        return f"{_quoted(column)} IS NULL"
     return "''" if column is tables.audit_entry.c.hash else _quoted(column)
 
 

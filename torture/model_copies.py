@@ -34,7 +34,7 @@ class Copy:
     made_at: datetime
     outside: str
     is_unfinished: bool
-    """Work was waiting, or some invoices stood there otherwise than here."""
+    """Work was waiting, or some invoices stood or had ended there otherwise than here."""
     told: list[Any] = field(default_factory=list)
     """Deliveries that arrived since."""
     is_outdated: bool = False
@@ -67,7 +67,17 @@ class Copies:
         )
         is_busy = world.firm.database.raw.execute(waiting).fetchone() is not None
         states = {world.ledger.state_of_invoice(each) for each in world.ledger.invoices}
-        return is_busy or bool(states & set(_AMENDING))
+        return is_busy or bool(states & set(_AMENDING)) or self._is_behind()
+
+    def _is_behind(self) -> bool:
+        """Return whether an invoice has ended at Stripe, and the ledger has not heard of it."""
+        book = self._world.firm.stripe.book.table("invoices")
+        return any(
+            row["payment"] not in ("void", "deleted")
+            and book.get(row["remote_id"], {"status": "void"})["status"] == "void"
+            for row in self._world.ledger.invoices.values()
+            if row["connector"] == "stripe" and row["remote_id"]
+        )
 
     def can_be_put_back(self) -> bool:
         """Return whether the copy leads to where the ledger is, once all is told again.

@@ -16,6 +16,7 @@ from typing import Final
 
 from .model_checks import Broken
 from .model_firm import Firm
+from .model_people import EDITS
 from .model_steps import Step
 from .model_world import World
 
@@ -26,6 +27,7 @@ TRIED: Final = 24
 """From how many possible steps the next one is chosen."""
 ROADS: Final = {
     "draft": ("log", "phase ends"),
+    "blocked": ("finalize", "approve", "less time", "log"),
     "approved": ("approve", "log"),
     "frozen": ("trouble at Stripe", "approve", "log"),
     "draft there": ("approve", "log"),
@@ -41,9 +43,14 @@ PASSING: Final = ("approved", "frozen")
 """The states that a worker ends: it works more seldom while something is in one."""
 ON_THE_ROAD: Final = 0.5
 """How often a step is taken because of where it leads to."""
-PATIENCE: Final = 12
+PATIENCE: Final = 20
 """How many steps are taken towards one pair before another one is aimed at."""
-FIRST: Final = {"restore": ("remove",), "late delivery": ("edit that is told late",)}
+FIRST: Final = {
+    "restore": ("remove",),
+    "late delivery": ("edit that is told late",),
+    "put the copy back": ("back up",),
+    "undo an edit": EDITS,
+}
 """What must have been done, without a worker having come, before something can be."""
 
 Move = tuple[str, tuple[int, ...], bool]
@@ -62,6 +69,8 @@ class Coverage:
     aim: tuple[str, str] | None = None
     """The pair that the explorer is on the way to."""
     patience: int = 0
+    is_near: bool = False
+    """What must be done before the aim has just been done: nothing else may come between."""
 
     def count(self, step: Step, states: Sequence[str]) -> None:
         """Count one step."""
@@ -120,7 +129,9 @@ def explore(firm: Firm, seed: int, coverage: Coverage, *, steps: int = STEPS) ->
 
 def _next(world: World, rng: random.Random, coverage: Coverage) -> tuple[Move, list[str]]:
     """Return the next step and what it hits: what was hit least, or what leads on."""
-    if rng.random() < ON_THE_ROAD and (found := _towards_aim(world, rng, coverage)):
+    if (coverage.is_near or rng.random() < ON_THE_ROAD) and (
+        found := _towards_aim(world, rng, coverage)
+    ):
         return found
     every = list(world.steps.values())
     possible: list[tuple[float, Move, list[str]]] = []
@@ -142,17 +153,22 @@ def _towards_aim(
     """Return a step towards a pair that was hit too seldom, or what hits it; None if none does."""
     if coverage.aim not in coverage.missing(world.steps.values()) or not coverage.patience:
         missing = coverage.missing(world.steps.values())
-        coverage.aim = rng.choice(missing) if missing else None
+        here = set(world.steps["restart"].hits())
+        # What can happen to work as it stands now comes first: that spares a road.
+        near = [pair for pair in missing if pair[1] in here]
+        coverage.aim = rng.choice(near or missing) if missing else None
         coverage.patience = PATIENCE
     if coverage.aim is None:
         return None
     coverage.patience -= 1
+    coverage.is_near = False
     event, state = coverage.aim
     for name in (event, *FIRST.get(event, ())):
         if numbers := _hitting(world.steps[name], state, rng):
+            coverage.is_near = name != event
             works = name == event and rng.random() < 0.5
             return (name, numbers[0], works), list(world.steps[name].hits(*numbers[0]))
-    return _on_the_road(world, rng, state)
+    return _on_the_road(world, rng, state, of="phase ends" if "phase" in event else "log")
 
 
 def _hitting(step: Step, state: str, rng: random.Random) -> list[tuple[int, ...]]:
@@ -162,12 +178,14 @@ def _hitting(step: Step, state: str, rng: random.Random) -> list[tuple[int, ...]
     return next(([each] for each in every if state in step.hits(*each)), [])
 
 
-def _on_the_road(world: World, rng: random.Random, state: str) -> tuple[Move, list[str]] | None:
-    """Return a step that brings a state nearer; None if none does now."""
+def _on_the_road(
+    world: World, rng: random.Random, state: str, *, of: str
+) -> tuple[Move, list[str]] | None:
+    """Return a step that brings work nearer to a state; `of` begins its road. None if none does."""
     nearer = world.people.towards_conflict() if state == "conflict" else None
     if nearer and (states := list(world.steps[nearer[0]].hits(*nearer[1]))):
         return (*nearer, True), states
-    for name in ("hear", *ROADS.get(state, ())):
+    for name in ("hear", *(of if each == "log" else each for each in ROADS.get(state, ()))):
         step = world.steps[name]
         # The last choice is the one that means all of them, where there is such a one.
         for numbers in (

@@ -133,7 +133,9 @@ def receiver(
             try:
                 endpoint.source.verify(delivery, endpoint.secrets, now=delivery.received_at)
             except SignatureError as error:
-                return _refused(name, "signature", 401, f"{name}: {error}")
+                return _as_wanted(
+                    endpoint.source, _refused(name, "signature", 401, f"{name}: {error}")
+                )
         answer = endpoint.source.handshake(delivery)
         if answer is not None:
             return Response(answer.body, answer.status, dict(answer.headers))
@@ -159,8 +161,9 @@ def receiver(
             log.error("delivery_not_stored", endpoint=endpoint.name, error=type(error).__name__)
             return _try_again(endpoint.name)
         doorbell.ring(STAGE)
-        return Response(
-            _FRESH if is_fresh else _REPEATED, source.accepted_status, mimetype="application/json"
+        answer = _FRESH if is_fresh else _REPEATED
+        return _as_wanted(
+            source, Response(answer, source.accepted_status, mimetype="application/json")
         )
 
     def _refused(name: str, reason: str, status: int, text: str) -> Response:
@@ -172,6 +175,13 @@ def receiver(
         return _answer(status, text)
 
     return blueprint
+
+
+def _as_wanted(source: Source, answer: Response) -> Response:
+    """Return the answer to a delivery, without a body for a tool that takes none."""
+    if source.answers_without_body:
+        answer.set_data(b"")
+    return answer
 
 
 def _path_fits(endpoint: Endpoint, tail: str | None) -> bool:

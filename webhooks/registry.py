@@ -30,6 +30,7 @@ from .taiga.source import TaigaSource
 from .tempo.source import TempoSource
 from .toggl.source import TogglSource
 from .trello.source import TrelloSource
+from .xero.source import XeroSource
 
 
 @cache
@@ -59,5 +60,6 @@ def sources() -> Mapping[str, Source]:
         TempoSource(),
         TogglSource(),
         TrelloSource(),
+        XeroSource(),
     )
     return MappingProxyType({source.key: source for source in every})

@@ -102,6 +102,8 @@ class Source(ABC):
     accepted_status: ClassVar[int] = 202
     """The status that tells the tool "it is on disk"; 200 where the tool takes any other for a
     failure, sends again and ends by switching the webhook off."""
+    answers_without_body: ClassVar[bool] = False
+    """The tool takes an answer with a body for a failure: what is wrong stands in our log only."""
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], *, now: datetime) -> None:
         """Raise SignatureError unless one of the endpoint's live secrets signed these bytes."""

@@ -1,48 +1,26 @@
 """Drafts as files in a folder: for people who have no billing system yet.
 
 Each draft becomes `<reference>.json` (everything), `<reference>.csv` (its lines, for a
-spreadsheet) and, where one goes with it, `<reference>.timesheet.csv`. What was paid is read from
-`payments.csv` in the same folder, which people keep by hand. The worker calls it through
-`connectors.connector.BillingConnector`.
+spreadsheet) and, where one goes with it, `<reference>.timesheet.csv`. The worker calls it through
+`connectors.connector.BillingConnector`; what it does is in `folder.py`.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import ClassVar
 
-from connectors.connector import (
-    ANY_PLACES,
-    Abilities,
-    BillingConnector,
-    RemoteCredit,
-    RemoteInvoice,
-    Setting,
-)
-from connectors.http import Http
-from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
-from ledger.invoices import InvoiceDraft, draft_from_json
-from ledger.money import Money
-from ledger.payments import Amounts
-from ledger.shown import Shown
+from connectors.connector import ANY_PLACES, CODING, Abilities, Setting
+from ledger.invoices import InvoiceDraft
 from ledger.timesheets import as_csv
 
-from .payments import PAYMENTS_FILE, Paid, payments_of, references
+from .folder import FolderConnector
 from .table import lines_as_csv
 
-FORMAT: Final = 1
-REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-"""What may become a file name: no separators, no leading dot, nothing that leaves the folder."""
 
-
-class FileConnector(BillingConnector):
-    """A folder; the same reference is always the same file."""
+class FileConnector(FolderConnector):
+    """A folder with drafts for people and spreadsheets."""
 
     key = "file"
     name = "Files in a folder"
@@ -56,286 +34,19 @@ class FileConnector(BillingConnector):
         quantity_places=ANY_PLACES,
         taxes=True,
         credit=True,
+        # They stand in the file, for whoever reads it.
+        books=CODING,
+        knows_payments=False,
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
 
-    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
-        super().__init__(settings, http)
-        self._folder = Path(settings["folder"])
+    def _papers(self, draft: InvoiceDraft, issued_on: date | None) -> Mapping[str, bytes | None]:
+        lines, timesheet = self._paper_names(draft.reference)
+        return {
+            lines: lines_as_csv(draft).encode(),
+            timesheet: None if draft.timesheet is None else as_csv(draft.timesheet).encode(),
+        }
 
-    def check(self) -> str:
-        place = self._folder
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-            raise PermanentError(
-                f"file: {self._folder} cannot be written to - choose another `folder:` in "
-                "workspace.yaml or change its permissions"
-            )
-        return str(self._folder)
-
-    def resolve_customer(self, draft: InvoiceDraft, *, idempotency_key: str) -> str:
-        return draft.customer.key
-
-    def find_invoice(
-        self,
-        reference: str,
-        *,
-        remote_customer: str | None,
-    ) -> RemoteInvoice | None:
-        found = self._read(reference)
-        return None if found is None else self._remote(found)
-
-    def create_draft(
-        self,
-        draft: InvoiceDraft,
-        *,
-        remote_customer: str,
-        idempotency_key: str,
-    ) -> RemoteInvoice:
-        self._fits(draft)
-        found = self._read(draft.reference)
-        if found is None:
-            self._write_all(draft)
-        elif found.content_hash() != draft.content_hash():
-            raise _other_content(draft)
-        return self._remote(draft)
-
-    def complete_draft(
-        self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
-    ) -> RemoteInvoice:
-        return self.create_draft(
-            draft, remote_customer=found.remote_id, idempotency_key=idempotency_key
-        )
-
-    def update_draft(
-        self, draft: InvoiceDraft, remote_id: str, *, idempotency_key: str
-    ) -> RemoteInvoice:
-        self._fits(draft)
-        there = self.fetch_invoice(remote_id)
-        if there.amounts.document != "draft":
-            raise RejectedError(
-                f"file: {remote_id} is {there.amounts.document} and no draft any more - it is left "
-                "as it is"
-            )
-        self._write_all(draft)
-        return self._remote(draft)
-
-    def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
-        found = self._read(reference)
-        return None if found is None else self._remote_credit(found)
-
-    def credit(
-        self, draft: InvoiceDraft, remote_invoice: str, *, idempotency_key: str
-    ) -> RemoteCredit:
-        self._fits(draft)
-        found = self._read(draft.reference)
-        if found is not None and found.content_hash() != draft.content_hash():
-            raise _other_content(draft)
-        self._write_all(draft)
-        return self._remote_credit(draft)
-
-    def _remote_credit(self, note: InvoiceDraft) -> RemoteCredit:
-        url = self._path(f"{note.reference}.json").absolute().as_uri()
-        total = -note.total if note.credits else Money(0, note.currency)
-        return RemoteCredit(note.reference, note.reference, total, note.reference, url)
-
-    def _credited(self, reference: str) -> int:
-        """Return what credit notes take off an invoice, in minor units."""
-        names = (path.stem for path in self._folder.glob(f"{_safe(reference)}-credit*.json"))
-        notes = [self._read(name) for name in sorted(names)]
-        return -sum(note.total.minor for note in notes if note and note.credits == reference)
-
-    def shown(self, draft: InvoiceDraft) -> Shown:
-        return replace(super().shown(draft), header=_header(draft))
-
-    def _fits(self, draft: InvoiceDraft) -> None:
-        if not draft.lines:
-            raise RejectedError(f"file: {draft.reference} has no lines - there is nothing to bill")
-        if len(draft.lines) > self.abilities.most_lines:
-            raise UnsupportedError(
-                f"file: {draft.reference} has {len(draft.lines)} lines, more than "
-                f"{self.abilities.most_lines} - group lines with `one_line_per`"
-            )
-
-    def _write_all(self, draft: InvoiceDraft) -> None:
-        text = json.dumps(as_content(draft), indent=2, ensure_ascii=False)
-        # The JSON is written last: where it stands, the draft is complete.
-        self._write(f"{draft.reference}.csv", lines_as_csv(draft))
-        if draft.timesheet is not None:
-            self._write(f"{draft.reference}.timesheet.csv", as_csv(draft.timesheet))
-        else:
-            self._remove(f"{draft.reference}.timesheet.csv")
-        self._write(f"{draft.reference}.json", f"{text}\n")
-
-    def delete_draft(self, remote_id: str, *, idempotency_key: str) -> None:
-        for ending in ("json", "csv", "timesheet.csv"):
-            self._remove(f"{_safe(remote_id)}.{ending}")
-
-    def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
-        # What somebody has edited is shown as it is now: it is not overwritten without a person.
-        found = self._read(remote_id, also_edited=True)
-        if found is None:
-            gone = Amounts("deleted", currency="XXX", total=0, observed_at=datetime.now(UTC))
-            return RemoteInvoice(remote_id=remote_id, reference=remote_id, amounts=gone)
-        return self._remote(found)
-
-    def invoices_for(self, hint: str) -> list[str]:
-        kind, _, reference = hint.partition(":")
-        return [reference] if kind == "invoice" and reference else []
-
-    def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
-        since = int(cursor or 0)
-        changed: dict[str, None] = {}
-        latest = since
-        for path in sorted(self._folder.glob("*.json")):
-            changed_at = _changed_at(path)
-            # "Not older" rather than "newer": two changes may share one tick of the file's clock.
-            if changed_at >= since:
-                changed[path.stem] = None
-                latest = max(latest, changed_at)
-        payments = self._path(PAYMENTS_FILE)
-        changed_at = _changed_at(payments)
-        if changed_at >= since:
-            changed |= dict.fromkeys(references(payments))
-            latest = max(latest, changed_at)
-        return list(changed), str(latest)
-
-    def made_since(self, moment: datetime) -> Iterator[RemoteInvoice]:
-        for path in sorted(self._folder.glob("*.json")):
-            found = self._read(path.stem)
-            if found is not None and not found.credits:
-                yield self._remote(found)
-
-    def _remote(self, draft: InvoiceDraft) -> RemoteInvoice:
-        reference = draft.reference
-        paid = payments_of(self._path(PAYMENTS_FILE), reference, draft.currency)
-        return RemoteInvoice(
-            remote_id=reference,
-            reference=reference,
-            amounts=_amounts(draft, paid, self._credited(reference)),
-            lines=self.shown(draft).lines,
-            header=_header(draft),
-            content_hash=draft.content_hash(),
-            number=reference,
-            url=self._path(f"{reference}.json").absolute().as_uri(),
-        )
-
-    def _path(self, name: str) -> Path:
-        return self._folder / name
-
-    def _read(self, reference: str, *, also_edited: bool = False) -> InvoiceDraft | None:
-        """Return the draft that was written; raise PermanentError if somebody has changed it.
-
-        One that is `also_edited` is returned as it stands, as long as it can be read.
-        """
-        path = self._path(f"{_safe(reference)}.json")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            draft = draft_from_json(content)
-            is_untouched = content["content_hash"] == draft.content_hash()
-            is_readable = all(type(line.amount) is int for line in draft.lines)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise TransientError(f"file: {path} cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-            raise _spoiled(path) from error
-        is_wanted = is_untouched or (also_edited and is_readable)
-        if not is_wanted or draft.reference != reference:
-            raise _spoiled(path)
-        return draft
-
-    def _remove(self, name: str) -> None:
-        path = self._path(name)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a file whole or not at all: it survives a power cut, and nobody sees half of it."""
-        path = self._path(name)
-        draft = self._path(f".{name}.new")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-
-
-def as_content(draft: InvoiceDraft) -> dict[str, Any]:
-    """Return what the JSON file says: the draft, amounts also as decimal text."""
-    content = draft.as_json()
-    for amount in (content, *content["lines"], *content.get("taxes", ())):
-        for name in ("net", "tax", "amount", "total"):
-            if isinstance(amount.get(name), int):
-                amount[f"{name}_decimal"] = f"{Money(amount[name], draft.currency).decimal():f}"
-    return {"format": FORMAT, "content_hash": draft.content_hash(), **content}
-
-
-def _header(draft: InvoiceDraft) -> dict[str, str]:
-    """Return what stands above and below the lines: everything else that the file says."""
-    lines = ("reference", "lines", "total", "currency", "taxes", "net", "tax")
-    content = {name: value for name, value in draft.as_json().items() if name not in lines}
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-        for name, value in content.items()
-        if value is not None
-    }
-
-
-def _amounts(draft: InvoiceDraft, paid: Paid, credited: int) -> Amounts:
-    return Amounts(
-        # The first row in payments.csv, be it of 0.00, says that the invoice was sent.
-        document="open" if paid.is_listed else "draft",
-        currency=draft.currency,
-        total=draft.total.minor,
-        paid=paid.paid,
-        credited=credited,
-        refunded=paid.refunded,
-        observed_at=datetime.now(UTC),
-    )
-
-
-def _changed_at(path: Path) -> int:
-    """Return when a file was changed, in nanoseconds; 0 for one that is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
-
-
-def _safe(reference: str) -> str:
-    if not REFERENCE.fullmatch(reference):
-        raise RejectedError(
-            f'file: "{reference}" cannot be a file name - use letters, digits, ".", "_" and "-"'
-        )
-    return reference
-
-
-def _other_content(draft: InvoiceDraft) -> PermanentError:
-    return PermanentError(
-        f"file: {draft.reference}.json is there with other content - compare it with the draft; "
-        "move it away to write it anew"
-    )
-
-
-def _spoiled(path: Path) -> PermanentError:
-    return PermanentError(f"file: {path} is not what was written there - restore or remove it")
-
-
-def _unwritable(path: Path, error: OSError) -> PermanentError:
-    return PermanentError(
-        f"file: {path} cannot be written ({error.strerror}) - make room or change its permissions"
-    )
+    def _paper_names(self, reference: str) -> tuple[str, ...]:
+        return f"{reference}.csv", f"{reference}.timesheet.csv"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.errors import PermanentError, TransientError
 from ledger.money import to_minor
@@ -26,19 +26,19 @@ class Paid:
     """What the file says about one invoice, in minor units."""
 
     is_listed: bool = False
+    listed_on: str = ""
+    """The date of its first row, as it is written."""
     paid: int = 0
     refunded: int = 0
 
 
 def payments_of(path: Path, reference: str, currency: str) -> Paid:
     """Return what was paid on one invoice; raise PermanentError naming the line of a mistake."""
-    amounts = [
-        _minor(path, number, text, currency)
-        for number, row_reference, text in _rows(path)
-        if row_reference == reference
-    ]
+    rows = [row for row in _rows(path) if row.reference == reference]
+    amounts = [_minor(path, row.number, row.amount, currency) for row in rows]
     return Paid(
-        is_listed=bool(amounts),
+        is_listed=bool(rows),
+        listed_on=rows[0].date if rows else "",
         paid=sum(amount for amount in amounts if amount > 0),
         refunded=-sum(amount for amount in amounts if amount < 0),
     )
@@ -46,14 +46,24 @@ def payments_of(path: Path, reference: str, currency: str) -> Paid:
 
 def references(path: Path) -> list[str]:
     """Return every reference that the file names."""
-    return [reference for _, reference, _ in _rows(path)]
+    return [row.reference for row in _rows(path)]
 
 
-def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield the number of the line, the reference and the amount as it is written."""
+class _Row(NamedTuple):
+    """A row as it is written."""
+
+    number: int
+    """Of its line in the file."""
+    reference: str
+    date: str
+    amount: str
+
+
+def _rows(path: Path) -> Iterator[_Row]:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise PermanentError(f"file: {path} is longer than {MOST_BYTES} bytes - shorten it")
+            too_long = f"is longer than {MOST_BYTES} bytes"
+            raise PermanentError(f"file: {path} {too_long} - shorten it")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return
@@ -75,10 +85,10 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
             if None in row:
                 # "1234,50" without quotes is two cells: never read it as 1234.
                 raise PermanentError(
-                    f"file: {path}:{rows.line_num}: more cells than columns - write amounts with "
-                    "a point, like 1234.50"
+                    f"file: {path}:{rows.line_num}: more cells than columns - write amounts "
+                    "with a point, like 1234.50"
                 )
-            yield rows.line_num, (row["reference"] or "").strip(), (row["amount"] or "").strip()
+            yield _Row(rows.line_num, *((row[name] or "").strip() for name in COLUMNS))
     except csv.Error as error:
         raise PermanentError(
             f"file: {path}: after line {rows.line_num}: {error} - mend it"

@@ -30,6 +30,7 @@ def contract_setup(folder: Path) -> ContractRig:
         happenings={
             "finalize": lambda reference, _minor: note(reference, 0),
             "pay": note,
+            "overpay": note,
             "refund": lambda reference, minor: note(reference, -minor),
             "delete": lambda reference, _minor: (drafts / f"{reference}.json").unlink(),
         },

@@ -86,6 +86,8 @@ class QuickBooksConnector(BillingConnector):
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
         carries=frozenset(("memo", "due_date")),
+        # It books by the item, never by an account.
+        books=frozenset(("customer", "create", "item", "tax_code", "tracking")),
         below_zero=False,
         taxes=True,
         # A request is given up there after 120 seconds.
@@ -402,7 +404,7 @@ class QuickBooksConnector(BillingConnector):
         realm, _, there_id = told.rpartition("/")
         if realm and realm != self._realm:
             return []
-        if kind == "invoice" and there_id:
+        if kind in ("invoice", "sale") and there_id:
             return self._standing_for([there_id])
         if kind == "estimate" and there_id:
             return [remote_id_of(ESTIMATE, {"Id": there_id})]

@@ -78,6 +78,7 @@ class StripeConnector(BillingConnector):
         finalize=True,
         taxes=True,
         credit=True,
+        books=frozenset(),
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:

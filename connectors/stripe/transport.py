@@ -19,6 +19,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -115,7 +116,7 @@ class Api:
         if status in (401, 403):
             return _not_allowed(status)
         if status == 429:
-            return TransientError(f"stripe: {doing}: too many requests", _retry_after(headers))
+            return RateLimitedError(f"stripe: {doing}: too many requests", _retry_after(headers))
         if status == 409:
             # A lock or the same key in flight: Stripe carried nothing out and stored nothing.
             # https://docs.stripe.com/api/idempotent_requests
@@ -155,7 +156,7 @@ def _unreadable(answer: Response, *, changes: bool) -> ConnectorError:
     if answer.status in (401, 403):
         return _not_allowed(answer.status)
     if answer.status == 429:
-        return TransientError(told, _retry_after(answer.headers))
+        return RateLimitedError(told, _retry_after(answer.headers))
     if changes:
         return OutcomeUnknownError(f"{told} - look for the invoice before trying again")
     return TransientError(told, _retry_after(answer.headers))

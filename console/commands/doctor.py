@@ -13,7 +13,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from connectors.registry import billing_connectors, project_connectors
+import connections
+from connectors.registry import project_connectors
 from console.current import current_line
 from console.signs import CLOCK_SECONDS, START_CLOCK, START_WORKER, clock_age
 from console.terminal import AS_JSON, print_json
@@ -218,17 +219,17 @@ def _project(line: Line, config: SourceConfig) -> Finding:
 
 def _billing(line: Line, config: ConnectorConfig) -> Finding:
     what = f"connector {config.name}"
-    system = billing_connectors().get(config.system)
-    if system is None:
-        known = ", ".join(sorted(billing_connectors()))
-        todo = f"write one of {known} at {config.where}"
-        return _fail(what, f'no billing system is called "{config.system}"', todo)
-    missing = [
-        each.name for each in system.settings if each.required and each.name not in config.settings
-    ]
-    if missing:
-        return _fail(what, f"has no {', '.join(missing)}", f"add it at {config.where}")
-    return _checked(what, lambda: line.billing(config.name).check(), config.where)
+    state = connections.state_of(line, config)
+    if state.state not in ("ready", "resting"):
+        return _fail(what, f"{state.state}: {state.detail}", state.todo)
+    if state.state == "resting":
+        return _warn(what, state.detail, state.todo)
+    checked = connections.check(line, config)
+    if checked.account is not None:
+        return _ok(what, f"answers as {checked.account}")
+    if checked.is_passing:
+        return _warn(what, str(checked.problem), "look again later")
+    return _fail(what, str(checked.problem), f"its settings stand at {config.where}")
 
 
 def _checked(what: str, check: Callable[[], str | None], where: str) -> Finding:

@@ -109,6 +109,10 @@ def show(reference: str, as_json: bool) -> None:
     for each in found["payments"]:
         paid = f"{_money(each['paid'])} of {_money(each['total'])}"
         click.echo(f"  seen {each['observed_at']}: {each['payment']}, paid {paid}")
+    for each in found["recorded_payments"]:
+        told = ", ".join(filter(None, (each["source"], each["recorded_by"], each["reason"])))
+        told = f"{_money(each['amount'])} of {each['on']}, {each['state']} ({told})"
+        click.echo(one_line(f"  payment {each['id']}: {told}"))
     click.echo()
     _print_lines(found["lines"])
     for tax in found["taxes"]:
@@ -129,10 +133,21 @@ def _print_lines(lines: Sequence[Mapping[str, Any]]) -> None:
             line["unit_price"] or "",
             line["amount"]["text"],
             line["tax"] or "",
+            ", ".join(f"{word} {_said(value)}" for word, value in line.get("coding", {}).items()),
         ]
         for number, line in enumerate(lines, 1)
     ]
-    print_table(["", "description", "quantity", "price", "amount", "tax"], rows, empty="No lines.")
+    heads = ["", "description", "quantity", "price", "amount", "tax", "books"]
+    if not any(line.get("coding") for line in lines):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    print_table(heads, rows, empty="No lines.")
+
+
+def _said(value: str | Mapping[str, str]) -> str:
+    """Return a word of `books:` as it is said; of tracking, each name with its value."""
+    return (
+        value if isinstance(value, str) else " ".join(f"{name} {it}" for name, it in value.items())
+    )
 
 
 def _print_versions(found: Mapping[str, Any]) -> None:

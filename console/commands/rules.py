@@ -14,6 +14,7 @@ import click
 from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy import Connection
 
+import fit
 import planning
 from console.current import current_line, person_at_the_keyboard
 from console.plans import Shown, print_plan, progress_bar
@@ -60,11 +61,14 @@ def check(folder: Path, is_strict: bool, is_stored: bool, as_json: bool) -> None
     """Report all mistakes of all rule files in DIR (default: BILLHOOK_RULES), and notes.
 
     A note names what the files may say and hardly mean: rules that are never used, people
-    without a rate, rules without a test. Where there is a database, projects that no customer
-    takes and accounts that nobody has are noted, too.
+    without a rate, rules without a test, what a customer's billing system cannot show. Where
+    there is a database, projects that no customer takes and accounts that nobody has are noted,
+    too.
     """
     book = loaded(folder, as_json=as_json)
-    notes = notes_of(book)
+    misfits = fit.misfits(book)
+    _stop_at(misfits.mistakes, as_json=as_json)
+    notes = notes_of(book) + misfits.notes
     with ExitStack() as stack:
         ledger = _ledger(stack, is_asked_for=is_stored)
         if ledger:
@@ -160,10 +164,7 @@ def activate(
     book = loaded(folder, as_json=as_json)
     _stop_at_failures(book.run_tests())
     line = current_line()
-    if mistakes := line.missing(book):
-        for mistake in mistakes:
-            click.echo(mistake, err=True)
-        sys.exit(1)
+    _stop_at(line.missing(book) + fit.misfits(book).mistakes, as_json=False)
     by, day = person_at_the_keyboard(), day_of(since)
     asks = not as_json and is_watched()
     # A release step must not wait for a plan of a million events that nobody reads.
@@ -279,8 +280,15 @@ def loaded(folder: Path, *, as_json: bool) -> Book:
     try:
         return Book.read_folder(folder)
     except ConfigurationError as error:
-        if as_json:
-            click.echo(json.dumps({"mistakes": error.mistakes}, indent=2, ensure_ascii=False))
-        for mistake in error.mistakes:
-            click.echo(mistake, err=True)
+        _stop_at(error.mistakes, as_json=as_json)
+        raise
+
+
+def _stop_at(mistakes: Sequence[str], *, as_json: bool) -> None:
+    """Print mistakes, one a line, and exit 1 if there are any."""
+    if as_json and mistakes:
+        click.echo(json.dumps({"mistakes": mistakes}, indent=2, ensure_ascii=False))
+    for mistake in mistakes:
+        click.echo(mistake, err=True)
+    if mistakes:
         sys.exit(1)

@@ -27,6 +27,7 @@ from . import (
     paid,
     prices,
     reasons,
+    recorded,
     resting,
     rules,
     secrecy,
@@ -79,6 +80,7 @@ INVARIANTS: Final = (
     intents.REMOTE_IDS,
     order.ORDER,
     paid.PAID,
+    recorded.RECORDED,
     chain.AUDIT_LOG,
     secrecy.SECRETS,
 )
@@ -96,6 +98,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     intents.find,
     order.find,
     paid.find,
+    recorded.find,
     chain.find,
     secrecy.find,
 )

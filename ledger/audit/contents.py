@@ -74,6 +74,7 @@ _LINES: Final = (
         line_item.c.state,
         _corrected_invoice.c.reference,
         line_item.c.edit_id,
+        line_item.c.coding,
         *(plain(name) for name in KEPT),
     )
     .outerjoin(_corrected_line, _corrected_line.c.id == line_item.c.corrects_id)
@@ -85,9 +86,9 @@ _LINES: Final = (
     )
     .order_by(line_item.c.invoice_id, line_item.c.id)
 )
-_HEAD: Final = 4
+_HEAD: Final = 5
 """The columns of `_LINES` before those of `KEPT`."""
-_AT: Final = {name: _HEAD + position for position, name in enumerate(KEPT)}
+_AT: Final = {"coding": 4, **{name: at for at, name in enumerate(KEPT, _HEAD)}}
 _MIXED: Final = (
     select(line_item.c.id, line_item.c.amount, line_item.c.currency, invoice.c.reference)
     .join(invoice, invoice.c.id == line_item.c.invoice_id)

@@ -78,6 +78,7 @@ class Price:
     kind: str = "entry"
     pool: str = ""
     tax: str = ""
+    coding: str = ""
 
 
 PriceAgain = Callable[[str, Event], Sequence[Price]]

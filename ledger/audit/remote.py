@@ -7,7 +7,7 @@ It does so after the snapshot has been closed, because a database does not wait 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from ..amending import IS_AMENDED
 from ..invoices import InvoiceDraft, draft_from_json
 from ..money import Money
-from ..payments import Amounts, payment_of
+from ..payments import Amounts, Recorded, payment_of, together
 from ..shown import Shown, ShownLine
 from ..shown import differences as shown_differences
 from ..tables import intent, invoice, payment
@@ -62,6 +62,8 @@ class PushedInvoice:
     """Somebody has deleted it there, and the ledger knows."""
     paid: Amounts | None = None
     """What was last seen of its payments; None: it was not looked at yet."""
+    recorded: Recorded = field(default_factory=Recorded)
+    """What of that is recorded here, and not known there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,12 @@ def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
     )
     names = (*_AMOUNTS, *_MORE, "remaining")
     query = (
-        select(invoice, *(payment.c[name].label(f"seen_{name}") for name in names))
+        select(
+            invoice,
+            payment.c.recorded,
+            payment.c.recorded_refunds,
+            *(payment.c[name].label(f"seen_{name}") for name in names),
+        )
         .outerjoin(latest, latest.c.invoice_id == invoice.c.id)
         .outerjoin(payment, payment.c.id == latest.c.id)
         .where(
@@ -119,6 +126,7 @@ def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
             paid=None
             if row["seen_document"] is None
             else Amounts(**{name: row[f"seen_{name}"] for name in names}),
+            recorded=Recorded(row["recorded"] or 0, row["recorded_refunds"] or 0),
         )
         for row in stream(connection, query)
     ]
@@ -149,7 +157,7 @@ def differences(
     for detail in _differences(pushed, seen, same):
         yield REMOTE.broken(entity, f"{pushed.connector} {detail}", total, currency)
     if seen is not None and pushed.paid is not None:
-        for detail in _other_payments(pushed.paid, seen.amounts):
+        for detail in _other_payments(pushed.paid, together(seen.amounts, pushed.recorded)):
             detail = f"{pushed.connector} says {detail}"
             yield REMOTE_PAYMENTS.broken(entity, detail, total, currency)
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from ..approvals import by_rule
 from ..claims import LEASE_SECONDS, MOST_ATTEMPTS, waits
 from ..events import as_utc_text
-from ..restoring import may_push
+from ..pushing import may_go
 from ..sync import LOOKED_AT, due
 from ..tables import (
     UtcDateTime,
@@ -67,7 +67,7 @@ _STAGES: Final[tuple[_Stage, ...]] = (
     ("map", subject, "waiting", None),
     ("assemble", customer, "waiting", None),
     ("approve", invoice, "draft", by_rule),
-    ("push", invoice, "approved", may_push),
+    ("push", invoice, "approved", may_go),
     ("follow", hint, "waiting", None),
     ("look", invoice, LOOKED_AT, due),
     ("report", report, "waiting", None),

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ledger.corrections import KnownLine, LineItem
 from ledger.money import Money, line_amount
+from ledger.sums import coding_of_most
 
 from ..atoms import PERCENT, POSITIVE, TEXT
 from ..languages import ENGLISH, money_text, percent_text
@@ -138,12 +139,18 @@ class AppliedDiscount:
             given = what_is_over(found, over, billed_first=False)
         bases: dict[tuple[Any, ...], int] = defaultdict(int)
         like: dict[tuple[Any, ...], LineItem] = {}
+        codings: dict[tuple[Any, ...], list[tuple[str, int]]] = defaultdict(list)
         for portion, amount in given:
             line = portion.line
             key = (line.schedule, line.period_from, line.currency, line.tax)
             bases[key] += amount
             like[key] = line
-        return [(like[key], base) for key, base in sorted(bases.items()) if base]
+            codings[key].append((line.coding, amount))
+        return [
+            (replace(like[key], coding=coding_of_most(codings[key])), base)
+            for key, base in sorted(bases.items())
+            if base
+        ]
 
     def _taken_off(self, window: tuple[Any, ...], line: LineItem, base: int) -> LineItem:
         discount = self.discount

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ledger.calendar import Due
 from ledger.corrections import KnownLine, LineItem
 from ledger.money import Money
+from ledger.sums import coding_of_most
 
 from ..atoms import POSITIVE
 from ..languages import ENGLISH, money_text
@@ -134,6 +135,7 @@ class AppliedMinimumFee:
             rule=RULE,
             project=None,
             tax=_most_taxed(lines),
+            coding=coding_of_most((line.coding, line.amount) for line in lines),
             grouping=(RULE,),
             quantity=Decimal("1.00"),
             unit_price=missing.decimal(),

@@ -24,7 +24,7 @@ from ..shapes import Filled, Named, Phrase, Word
 from . import days, prices
 
 if TYPE_CHECKING:
-    from ..contract import Customer
+    from ..contract import Bill, Customer
 
 _OTHER_PRICES: Final = ("quantity", "unit_price", "round")
 PERCENT: Final = Phrase("a percentage like 30 %", phrases.percent, f"^{phrases.PERCENT}$")
@@ -107,27 +107,39 @@ class Split:
         Raise Hold if a payer's own tax is not known.
         """
         shares = [Fraction(payer.percent) for payer in self.payers]
+        rules = customers[line.customer].rules
+        bill = next((rule.bill for rule in rules if rule.name == line.rule), None)
         amounts, seconds = allocate(line.amount, shares), allocate(line.seconds, shares)
         return tuple(
-            self._line(line, payer, Money(amount, line.currency), time, customers[payer.customer])
+            self._line(
+                line, bill, payer, Money(amount, line.currency), time, customers[payer.customer]
+            )
             for payer, amount, time in zip(self.payers, amounts, seconds, strict=True)
         )
 
     def _line(
-        self, whole: LineItem, payer: Payer, amount: Money, seconds: int, customer: Customer
+        self,
+        whole: LineItem,
+        bill: Bill | None,
+        payer: Payer,
+        amount: Money,
+        seconds: int,
+        customer: Customer,
     ) -> LineItem:
         part = Fraction(whole.quantity) * Fraction(payer.percent) / 100
         quantity, unit_price = billed_as(part, whole.unit_price, amount)
         period = period_of(self.schedule or customer.invoice, whole.on)
         share = f" ({payer.percent:f} %)"
         of = Money(whole.amount, whole.currency)
-        tax, steps = whole.tax, whole.steps
+        tax, steps, coding = whole.tax, whole.steps, whole.coding
         if payer.customer != whole.customer:
             tax, steps = _own_tax(whole, customer)
+            coding = customer.coding_of(bill).key
         return replace(
             whole,
             customer=payer.customer,
             tax=tax,
+            coding=coding,
             description=whole.description[: MOST - len(share)] + share,
             quantity=quantity,
             unit_price=unit_price,

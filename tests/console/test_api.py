@@ -19,7 +19,7 @@ from tests.ledger.seed import NOW, SmallFirm, logged
 
 DRAFT = "acme-2026-11"
 APPROVE = f"/api/v1/invoices/{DRAFT}/approve"
-PATHS = ("events", "lines", "invoices", f"invoices/{DRAFT}", "held")
+PATHS = ("events", "lines", "invoices", f"invoices/{DRAFT}", "held", "payments")
 
 
 def _pages(

@@ -21,6 +21,7 @@ OPERATIONS = (
     *("GET /api/v1/invoices/{reference}", "POST /api/v1/invoices/{reference}/approve"),
     "POST /api/v1/invoices/{reference}/edits",
     "DELETE /api/v1/invoices/{reference}/edits/{edit_id}",
+    *("GET /api/v1/payments", "POST /api/v1/payments"),
 )
 EXAMPLES = 25
 """Requests for each operation; derived from the document, so the same ones in each run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -16,17 +17,23 @@ from connectors.connector import BillingConnector, RemoteInvoice, misfits
 from connectors.contract import ContractRig
 from connectors.registry import billing_connectors
 from ledger.errors import UnsupportedError
-from ledger.invoices import BilledCustomer, InvoiceDraft, PrintedLine
+from ledger.invoices import Address, BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import line_amount
 from ledger.shown import differences
+from ledger.taxes import TaxWords
 
-KEYS = sorted(billing_connectors())
+from .schemas import held_to_schema
+
+REAL = os.environ.get("BILLHOOK_REAL_SYSTEM")
+"""The connector that is tried alone, on the real system that `tests/<key>/rig.py` leads to."""
+KEYS = [REAL] if REAL else sorted(billing_connectors())
 Setup = Callable[[Path], ContractRig]
 
 
 def setup_of(key: str) -> Setup:
-    found: Setup = importlib.import_module(f"connectors.{key}.stand_in").contract_setup
-    return found
+    module = f"tests.{key}.rig" if REAL else f"connectors.{key}.stand_in"
+    found: Setup = importlib.import_module(module).contract_setup
+    return lambda folder: held_to_schema(key, found(folder))
 
 
 def rigs() -> Iterator[tuple[str, ContractRig]]:
@@ -50,7 +57,12 @@ def line(quantity: str, price: str, currency: str, text: str = "Engineering") ->
 def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-1") -> InvoiceDraft:
     return InvoiceDraft(
         reference=reference,
-        customer=BilledCustomer("acme", "Acme GmbH", "ap@acme.example", may_be_created=True),
+        customer=BilledCustomer(
+            *("acme", "Acme GmbH", "ap@acme.example"),
+            address=Address(("Hafenstr. 1",), "Hamburg", "DE", "20457"),
+            tax_id="DE999999999",
+            may_be_created=True,
+        ),
         currency=currency,
         lines=lines,
         period_from=date(2026, 3, 1),
@@ -59,6 +71,8 @@ def draft_of(*lines: PrintedLine, currency: str = "EUR", reference: str = "acme-
         purchase_order="PO-4471",
         memo="Work in March",
         footer="Thank you",
+        # As the rules want it where nothing is taken.
+        tax_words={"EX": TaxWords("VAT", "Exempt from tax: training.")},
     )
 
 

@@ -26,6 +26,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -292,7 +293,7 @@ HAPPENINGS: list[tuple[list[tuple[str, int]], str]] = [
     ([("finalize", 0), ("pay", 5000), ("pay", 16333)], "paid"),
     ([("finalize", 0), ("pay", 21333), ("refund", 21333)], "refunded"),
     ([("finalize", 0), ("pay", 21333), ("refund", 1)], "partially_refunded"),
-    ([("finalize", 0), ("pay", 30000)], "overpaid"),
+    ([("finalize", 0), ("overpay", 30000)], "overpaid"),
     ([("finalize", 0), ("pay", 21333), ("dispute", 21333)], "disputed"),
     ([("finalize", 0), ("credit", 21333)], "credited"),
     ([("finalize", 0), ("void", 0)], "void"),
@@ -370,7 +371,7 @@ STATUSES: dict[int, tuple[type[ConnectorError], type[ConnectorError]]] = {
     404: (PermanentError, PermanentError),
     409: (TransientError, TransientError),
     422: (RejectedError, RejectedError),
-    429: (TransientError, TransientError),
+    429: (RateLimitedError, RateLimitedError),
     500: (TransientError, OutcomeUnknownError),
     503: (TransientError, OutcomeUnknownError),
 }

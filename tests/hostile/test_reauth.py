@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from app import create_app
 from connectors.file.connector import FileConnector
 from connectors.http import Request, Response
 from connectors.oauth import OAuth2
-from connectors.registry import billing_connectors
+from connectors.registry import BILLING
 from connectors.stand_in import InProcess
 from connectors.stand_in_identity import API_PATH, CLIENT, TOKEN_PATH, IdentityStandIn
 from ledger.errors import PermanentError
@@ -67,10 +66,7 @@ class Books:
 
 @pytest.fixture
 def books(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
-    known = {**billing_connectors(), "ledgerly": Ledgerly}
-    for place in ("line", "worker", "console.commands.secrets", "console.commands.doctor"):
-        module = importlib.import_module(place)
-        monkeypatch.setattr(module, "billing_connectors", lambda: known)
+    monkeypatch.setitem(BILLING, "ledgerly", Ledgerly)
     with open_office(tmp_path, sqlite_url) as office:
         office.line.environ = {**office.line.environ, "CLIENT_SECRET": CLIENT[1]}
         office.change("workspace.yaml", "  files: {system: file", "  files: {system: ledgerly")

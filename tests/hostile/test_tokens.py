@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from connectors.http import Http, Request, Response
-from connectors.oauth import AuthorizedHttp, RenewalRefusedError
+from connectors.oauth import AuthorizedHttp, RefusedGrantError
 from connectors.stand_in import Fault, InProcess, serve
 from connectors.stand_in_identity import API_PATH, IdentityStandIn
 from ledger import tokens
@@ -257,7 +257,7 @@ def test_a_refused_refresh_token_is_told_and_not_tried_again(connected: Connecte
     worker = connected.worker()
     worker.current()
     # A thief shows the used token: the family is gone.
-    with pytest.raises(RenewalRefusedError):
+    with pytest.raises(RefusedGrantError):
         worker._ask(Pair("", stolen, connected.clock.now()))
     connected.clock.go_on(1800)
     for _ in range(3):

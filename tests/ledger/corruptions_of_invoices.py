@@ -18,6 +18,17 @@ from tests.ledger.planting import (
 
 _FIRST_LOGGED: Final = "(select min(position) from audit_entry where action = '{action}')"
 
+
+def _recorded(state: str, invoice_id: str, currency: str) -> str:
+    """Return the statement that writes a recorded payment past everything else."""
+    return (
+        "insert into recorded_payment (id, identity, source, account, entry_reference, amount, "
+        'currency, "on", text, state, invoice_id, recorded_by, recorded_at) '
+        f"values (7, 'x', 'hand', '', '', 5000, '{currency}', '2026-11-01', '', '{state}', "
+        f"({invoice_id}), 'eve', {LONG_AGO})"
+    ).format(OCTOBER=OCTOBER)
+
+
 OF_INVOICES: Final = (
     # What stands on invoices.
     Corruption(
@@ -236,6 +247,35 @@ OF_INVOICES: Final = (
         f"invoice:{YEN}",
         (240, "JPY"),
         also=("audit log",),
+    ),
+    # What people and banks told of payments.
+    Corruption(
+        "a payment that nobody has counted on its invoice",
+        "recorded payments",
+        _recorded("counted", "select id from invoice where reference = '{OCTOBER}'", "EUR"),
+        f"invoice:{OCTOBER}",
+        (5000, "EUR"),
+    ),
+    Corruption(
+        "a payment that an invoice shows and nobody has recorded",
+        "recorded payments",
+        "update payment set recorded = 100 where paid = 10000",
+        f"invoice:{OCTOBER}",
+        (100, "EUR"),
+    ),
+    Corruption(
+        "a payment that is counted on no invoice",
+        "recorded payments",
+        _recorded("counted", "null", "EUR"),
+        "select 'recorded_payment:' || max(id) from recorded_payment",
+        (5000, "EUR"),
+    ),
+    Corruption(
+        "a payment in a state that nobody knows",
+        "recorded payments",
+        _recorded("lost", "null", "EUR"),
+        "select 'recorded_payment:' || max(id) from recorded_payment",
+        (5000, "EUR"),
     ),
     # The log and the secrets.
     Corruption(

@@ -48,6 +48,15 @@ REFUSED: Final = (
     ),
     Refused("two changes with one key", "intents", _again("intent", "operation = 'create:1'")),
     Refused(
+        "one entry of a bank twice",
+        "recorded payments",
+        "insert into recorded_payment (identity, source, account, entry_reference, amount, "
+        'currency, "on", text, state, recorded_by, recorded_at) '
+        "select 'x', 'hand', '', '', amount, 'EUR', '2026-11-01', '', 'waiting', 'eve', created_at "
+        "from (select 1 as amount union all select 2) as twice "
+        "join invoice on reference = 'acme-2026-11'",
+    ),
+    Refused(
         "two entries at one place of the log",
         "audit log",
         "update audit_entry set position = 1 where position = 2",

@@ -14,7 +14,18 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from ledger import approvals, assembly, auditlog, deliveries, inbox, pushing, subjects, sync, tables
+from ledger import (
+    approvals,
+    assembly,
+    auditlog,
+    deliveries,
+    inbox,
+    pushing,
+    remote_customers,
+    subjects,
+    sync,
+    tables,
+)
 from ledger.claims import Claim, claim
 from ledger.corrections import LineItem
 from ledger.database import Database, insert_for
@@ -236,7 +247,7 @@ class SmallFirm:
             remote_id = f"{operation}-{begun.reference}"
             intended = pushing.intend(connection, begun, operation, self.now)
             pushing.mark(connection, intended, "confirmed", self.now, remote_id=remote_id)
-        pushing.save_customer(connection, begun, f"customer-{begun.reference}")
+        remote_customers.save(connection, begun, f"customer-{begun.reference}", self.now)
         pushing.save_remote(connection, begun, remote_id=remote_id, number=None, url=None)
         pushing.finish(connection, claimed, begun, self.now)
 

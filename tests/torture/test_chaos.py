@@ -197,7 +197,7 @@ def _repeat_line(_: SmallStorm, connection: Connection) -> None:
 def _take_back_push(_: SmallStorm, connection: Connection) -> None:
     connection.execute(
         update(invoice)
-        .where(invoice.c.state == "pushed")
+        .where(invoice.c.pushed_content.is_not(None))
         .values(state="draft", pushed_content=None)
     )
 

@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from .faults import KINDS, SeededPlan
 from .profiles import PROFILES, SCALED
@@ -19,6 +20,9 @@ from .server import Serving
 from .store import Store
 from .system import BillingSystem
 from .tokens import Tokens
+
+ENOUGH: Final = 2
+"""How often each start brings about a fault that few requests can be hit by, if it can."""
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def main() -> None:
     store = Store(str(given.store))
     # A restart goes on with other faults than it began with: the store has moved on, too.
     seed = given.seed + 1000 * sum(store.counted().values())
-    plan = SeededPlan(seed, given.share, frozenset(KINDS) - left_out)
+    plan = SeededPlan(seed, given.share, frozenset(KINDS) - left_out, ENOUGH)
     tokens = None
     if given.token_seconds:
         tokens = Tokens(store, time.time, life_seconds=given.token_seconds)

@@ -224,7 +224,7 @@ class _Api(Rest):
             raise OutcomeUnknownError(f"{self.tool}: the answer to {method} {path} says nothing")
         return answer
 
-    def refused(self, answer: Response, where: str) -> ConnectorError | None:
+    def _coded(self, answer: Response, where: str) -> ConnectorError | None:
         """Return the error of a refusal that has a code of its own."""
         code = (content(answer) or {}).get("error")
         if code == "token_expired":
@@ -234,7 +234,7 @@ class _Api(Rest):
         return None
 
     def _judge(self, answer: Response, where: str, *, is_read: bool) -> None:
-        if answer.status in (401, 409) and (error := self.refused(answer, where)):
+        if answer.status in (401, 409) and (error := self._coded(answer, where)):
             raise error
         super()._judge(answer, where, is_read=is_read)
 

@@ -42,6 +42,7 @@ SHOWS_TOTAL: Final = frozenset({"wrong_total"})
 """An answer whose total is not the one that is kept."""
 HAS_LINES: Final = frozenset({"partial_lines"})
 """The first half of the lines is kept, the answer is a 500."""
+OF_RARE_CHANCES: Final = 0.7
 KINDS: Final = tuple(sorted(CHANGES | STICKY | LISTS | SHOWS_TOTAL | HAS_LINES))
 
 
@@ -86,12 +87,14 @@ class Plan(Protocol):
 class SeededPlan:
     """A share of all requests goes wrong; the same seed gives the same faults to the same requests.
 
-    Kinds that were rare so far come first, so that a short run has seen them all.
+    Kinds that were rare so far come first, so that a short run has seen them all; those that few
+    requests can be hit by come at nearly each chance, until there were `enough`.
     """
 
     seed: int = 0
     share: float = 0.25
     kinds: frozenset[str] = frozenset(KINDS)
+    enough: int = 0
     effective: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -100,13 +103,19 @@ class SeededPlan:
     def next(self, asked: Asked) -> str | None:
         """Return the kind of fault that hits this request, None to serve it well."""
         possible = sorted(asked.can_be_hit_by() & self.kinds)
-        if not possible or self._random.random() >= self.share:
+        rare = [each for each in possible if self.share and self._is_due(each)]
+        if rare and self._random.random() < OF_RARE_CHANCES:
+            possible = rare
+        elif not possible or self._random.random() >= self.share:
             return None
         self._random.shuffle(possible)
         # A fault is drawn among the two least seen: mixed, yet none is left out.
         kind = self._random.choice(sorted(possible, key=lambda each: self.effective[each])[:2])
         self.effective[kind] += 1
         return kind
+
+    def _is_due(self, kind: str) -> bool:
+        return kind not in READS | CHANGES and self.effective[kind] < self.enough
 
 
 @dataclass

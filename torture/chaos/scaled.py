@@ -22,6 +22,9 @@ LONGEST_WAIT_SECONDS: Final = 4
 """Production: 300."""
 MOST_ATTEMPTS: Final = 40
 """Production: 5. Here workers die that much more often, and not because of the row."""
+LASTING_SECONDS: Final = 3
+"""How long a billing system must have failed before it rests. Production: 30. The rests themselves
+are 2 and 4 seconds long; production: a minute, and up to 15."""
 TIMEOUT_SECONDS: Final = 1.5
 """Production: 30. The billing systems commit up to 2.5 s after it. How long it is quiet after a
 request without an answer follows from both: 5 s, in production 60; see `register`."""
@@ -59,12 +62,16 @@ def shrink() -> None:
     """Shorten the waits; call this before anything of the product has read them."""
     from connectors.jira import polling
     from connectors.jira.connector import JiraConnector
-    from ledger import claims, pushing, sync
+    from ledger import breakers, claims, pushing, sync
 
     override(claims, "LEASE_SECONDS", LEASE_SECONDS)
     override(claims, "LONGEST_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
     override(claims, "MOST_ATTEMPTS", MOST_ATTEMPTS)
     override(claims, "secrets", SimpleNamespace(token_hex=_token))
+    override(breakers, "LASTING", timedelta(seconds=LASTING_SECONDS))
+    override(breakers, "FIRST_REST", timedelta(seconds=LONGEST_WAIT_SECONDS / 2))
+    override(breakers, "LONGEST_REST", timedelta(seconds=LONGEST_WAIT_SECONDS))
+    override(breakers, "PROBE", timedelta(seconds=LEASE_SECONDS))
     override(pushing, "KEY_MARGIN", timedelta(seconds=1))
     override(sync, "POLL", timedelta(seconds=POLL_SECONDS))
     override(sync, "POLL_FINAL", timedelta(seconds=2 * POLL_SECONDS))

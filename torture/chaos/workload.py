@@ -50,6 +50,8 @@ CHANGES: Final = {
 """What may happen to an entry that is there, with its weight."""
 NEW: Final = 34
 """The weight of a new entry."""
+STEERED: Final = 0.5
+"""How often a change is the one that was rarest so far, whatever its weight."""
 OTHERS: Final = {"milestone": 3, "issue moves": 1}
 
 
@@ -134,7 +136,9 @@ class Workload:
             self.told[kind] += 1
             made = self._milestone() if kind == "milestone" else self._issue_moves()
             return self._repeat(made)
-        before = self._chosen(kind) if kind != "new" else None
+        before: Entry | None = None
+        if kind != "new":
+            kind, before = self._chosen(kind)
         after = self._changed(kind, before) if before else self._new()
         what = "worklog_updated" if before else "worklog_created"
         if after.is_gone:
@@ -158,22 +162,32 @@ class Workload:
             return [posting, renamed]
         return [posting]
 
-    def _chosen(self, kind: str) -> Entry | None:
-        """Return the entry that a change happens to: rather one whose case was rare so far."""
-        wanted_gone = kind == "restore"
-        where = self.where()
-        there: dict[str, list[Entry]] = {}
-        for name, entry in self.truth.entries.items():
-            if entry.endpoint == "jira" and entry.is_gone == wanted_gone and self._fits(entry):
-                there.setdefault(where.get(name, "unbilled"), []).append(entry)
-        if not there:
-            return None
-        states = sorted(there)
-        state = min(states, key=lambda state: self.hits[state, kind])
-        if self.dice.random() < 0.4:
-            state = self.dice.choices(states, [len(there[each]) for each in states])[0]
+    def _chosen(self, kind: str) -> tuple[str, Entry | None]:
+        """Return a change, this one or one that was rare so far, and the entry that it happens to.
+
+        None: there is no such entry, and a new one is logged.
+        """
+        there = self._by_state()
+        if self.dice.random() < STEERED:
+            cases = [(each, state) for each in CHANGES for state in there[each == "restore"]]
+        else:
+            cases = [(kind, state) for state in there[kind == "restore"]]
+        if not cases:
+            return kind, None
+        self.dice.shuffle(cases)
+        kind, state = min(cases, key=lambda case: self.hits[case[1], case[0]])
         self.hits[state, kind] += 1
-        return self.dice.choice(there[state])
+        return kind, self.dice.choice(there[kind == "restore"][state])
+
+    def _by_state(self) -> dict[bool, dict[str, list[Entry]]]:
+        """Return the entries that may change, by whether they are gone, and by state."""
+        where = self.where()
+        there: dict[bool, dict[str, list[Entry]]] = {True: {}, False: {}}
+        for name, entry in self.truth.entries.items():
+            if entry.endpoint == "jira" and self._fits(entry):
+                states = there[entry.is_gone]
+                states.setdefault(where.get(name, "unbilled"), []).append(entry)
+        return there
 
     def _fits(self, entry: Entry) -> bool:
         # What is held and was billed before keeps its lines until a person decides: nothing that

@@ -20,7 +20,8 @@ from ..signatures import Hmac, Signature
 from ..source import Reader, SignedExample, Source
 
 HINTS: Final = {
-    "invoice": "invoice",
+    # Not "invoice": such a hint would be taken for our own id of it, and its connector not asked.
+    "invoice": "sale",
     "estimate": "estimate",
     "payment": "payment",
     "creditmemo": "credit",

@@ -63,6 +63,9 @@ def contract_setup(_folder: Path) -> ContractRig:
         connect=lambda http: StripeConnector({"api_key": API_KEY, "api_base": BASE}, http),
         http=InProcessHttp(app),
         secret=API_KEY,
-        happenings={what: happening(what) for what in HAPPENINGS},
+        happenings={
+            **{what: happening(what) for what in HAPPENINGS},
+            "overpay": happening("pay"),
+        },
         refusal=_refusal,
     )

@@ -1,0 +1,1 @@
+"""FreeAgent as a billing system; `README.md` beside this file says how far it is proven."""

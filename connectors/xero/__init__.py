@@ -1,0 +1,1 @@
+"""Xero: drafts as sales invoices, and what became of them."""

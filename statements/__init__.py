@@ -1,0 +1,1 @@
+"""What the bank says: statements of an account, read into entries."""

@@ -1,0 +1,1 @@
+"""Xero's webhooks: hints that an invoice changed there."""
