@@ -19,10 +19,16 @@ import redis
 
 from ledger.database import upgrade
 from tests.databases import PostgresDatabases, copy_sqlite, database_name, shared_statements
+from tests.examples import want_examples
 from tests.services import Service, ServiceUnavailableError
 
 ON_BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 """Parameters of a test that runs on both kinds of database."""
+
+
+def pytest_configure() -> None:
+    """Take the share of examples that this run wants."""
+    want_examples()
 
 
 def pytest_collection_finish() -> None:

@@ -65,7 +65,7 @@ def copy_sqlite(template: Path, target: Path) -> str:
 
 
 class _Statements(dict[Any, Any]):
-    """Compiled statements by all of SQLAlchemy's key but the dialect, which each engine has anew."""
+    """Compiled statements by all of SQLAlchemy's key but the dialect: each engine has its own."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         return super().get(key[1:], default)
