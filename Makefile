@@ -11,11 +11,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Each test process would compile all of pytest's rewritten modules again: some 10 s of each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run test check bench torture requirements
+.PHONY: help setup demo run test test-tryton check bench torture requirements
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
 		awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make the virtual environment in .venv; quick if it is there already
@@ -40,6 +40,23 @@ run: setup ## Start web, worker and clock here; settings come from .env
 test: setup ## Run the tests, each property with fewer examples (ARGS: more words for pytest)
 	@TEST_EXAMPLES=$${TEST_EXAMPLES:-20} $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
+REAL := .venv-tryton/.ready
+$(REAL): requirements-tryton.txt
+	@echo "test-tryton: installing Tryton into .venv-tryton; this takes some seconds"
+	@$(PYTHON) -m venv .venv-tryton
+	@.venv-tryton/bin/python -m pip install --quiet --only-binary :all: --require-hashes \
+		-r requirements-tryton.txt
+	@touch $@
+
+# Leaves out what the server has no part in: answers that the tests themselves make up, and the
+# hypothesis tests. `make test-tryton WHICH=tryton` runs all of them.
+WHICH := tryton and not (status or refusal or vendors or any_)
+test-tryton: setup $(REAL) ## Try the tryton connector against the real Tryton, a server of its own
+	@$(BIN)/pytest -n 2 --dist worksteal tests/tryton $(ARGS)
+	@BILLHOOK_REAL_SYSTEM=tryton $(BIN)/pytest -n 2 --dist worksteal -k "$(WHICH)" \
+		$(addprefix tests/contracts/test_billing_,connectors.py amendments.py customers.py limits.py) \
+		$(ARGS)
+
 check: setup ## All that CI runs: lint, format, types, tests with all examples
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -54,6 +71,6 @@ torture: setup ## Try to lose work or bill it twice (MINUTES=5; ARGS=--write: in
 	@$(BIN)/python -m torture --minutes $(MINUTES) $(ARGS)
 
 requirements: setup ## Compile requirements*.txt from requirements*.in, with hashes
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev requirements-tryton; do \
 		$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate \
 			$$name.in -o $$name.txt || exit 1; done

@@ -156,7 +156,8 @@ class Line:
         """Return the HTTP port for a connector: with its access token, if it has one that ends."""
         oauth = _identity_of(connector, configured)
         if oauth is None:
-            return self.http
+            is_private = configured.get("private_address") == "yes"
+            return self._private_http if is_private else self.http
         access = AccessTokens(
             self.database,
             self.clock,

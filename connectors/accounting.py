@@ -13,14 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from fractions import Fraction
 from html import escape, unescape
 from typing import Any, Final
 
 from ledger.errors import (
-    ConfigurationError,
     OutcomeUnknownError,
     PermanentError,
     RejectedError,
@@ -28,13 +25,14 @@ from ledger.errors import (
     UnsupportedError,
 )
 from ledger.events import json_with_numbers
-from ledger.invoices import BilledCustomer, Coding, InvoiceDraft, PrintedLine
-from ledger.money import Money, exponent, line_amount, places_of, printed
+from ledger.invoices import BilledCustomer, Coding, InvoiceDraft
+from ledger.money import Money, exponent
 from ledger.payments import Amounts
 from ledger.shown import Shown, ShownLine, differences
 
 from .connector import BillingConnector, RemoteInvoice
 from .customers import CustomerThere, identified
+from .digits import Digits, PricedLine
 from .http import Http, Response
 from .rest import Rest, content
 
@@ -99,7 +97,7 @@ class Api(Rest):
         super().__init__(http, url, headers, tool=tool, advice=advice)
         self._is_refusal = is_refusal
         self.told_at: int | None = None
-        """The time there at the last good answer, in Unix seconds."""
+        """The time there at the first good answer since this was None, in Unix seconds."""
 
     def is_own(self, answer: Response) -> bool:
         return answer.status < 300 or self._is_refusal(content(answer))
@@ -107,7 +105,8 @@ class Api(Rest):
     def send(self, *args: Any, **keywords: Any) -> Response:
         """Return a good answer; see `Rest.send`."""
         answer = super().send(*args, **keywords)
-        self.told_at = _answered_at(answer)
+        if self.told_at is None:
+            self.told_at = _answered_at(answer)
         return answer
 
     def write(self, method: str, path: str, body: object, **query: object) -> Any:
@@ -145,62 +144,6 @@ class Sheet:
     remote: RemoteInvoice
     days_until_due: int | None = None
     """From its date on; None where it is not said."""
-
-
-@dataclass(frozen=True, slots=True)
-class PricedLine:
-    """A line in numbers that a system keeps and multiplies as we do."""
-
-    description: str
-    quantity: Decimal
-    unit_price: Decimal
-    amount: int
-    coding: Coding
-
-
-@dataclass(frozen=True, slots=True)
-class Digits:
-    """How many decimal places a system keeps."""
-
-    quantity: int
-    price: int | None
-    """None: as many as the currency has."""
-    below_zero: bool = True
-    """It takes a quantity below zero."""
-
-    def priced(self, line: PrintedLine, currency: str) -> PricedLine | None:
-        """Return a line in such numbers; None if even its amount has too many decimals.
-
-        What does not fit goes out as one piece at the line's amount, with the arithmetic in the
-        text. So does a product that falls just between two cents: systems round that half up, down
-        or to even.
-        """
-        if self._fits(line, currency):
-            return PricedLine(
-                line.description, line.quantity, line.unit_price, line.amount, line.coding
-            )
-        rate = f"{printed(line.quantity)} x {line.unit_price:f} {currency}"
-        amount = Money(line.amount, currency).decimal()
-        if places_of(amount) > self._price(currency):
-            return None
-        return PricedLine(
-            f"{line.description} ({rate})", Decimal(1), amount, line.amount, line.coding
-        )
-
-    def _price(self, currency: str) -> int:
-        return exponent(currency) if self.price is None else self.price
-
-    def _fits(self, line: PrintedLine, currency: str) -> bool:
-        places = exponent(currency)
-        product = Fraction(line.quantity) * Fraction(line.unit_price) * 10**places
-        return (
-            places_of(line.quantity) <= self.quantity
-            and places_of(line.unit_price) <= self._price(currency)
-            and (self.below_zero or line.quantity >= 0)
-            # How many decimals other currencies have is not the same everywhere.
-            and (product.denominator == 1 or (places == 2 and (2 * product) % 2 != 1))
-            and line_amount(line.quantity, line.unit_price, currency).minor == line.amount
-        )
 
 
 class AccountingConnector(BillingConnector):
@@ -340,13 +283,13 @@ class AccountingConnector(BillingConnector):
 
     def changes_since(self, cursor: str | None) -> tuple[list[str], str]:
         since = datetime.now(UTC) - FIRST_POLL if cursor is None else _moment(cursor)
-        changed: dict[str, None] = {}
-        upto = None
-        for each in self._changed(since):
-            # The system's own clock at the first answer, so that ours may be wrong.
-            upto = self.api.told_at if upto is None else upto
-            changed[each if isinstance(each, str) else each.remote.remote_id] = None
-        upto = self.api.told_at if upto is None else upto
+        self.api.told_at = None
+        changed = dict.fromkeys(
+            each if isinstance(each, str) else each.remote.remote_id
+            for each in self._changed(since)
+        )
+        # The system's own clock, so that ours may be wrong.
+        upto = self.api.told_at
         before = int(since.timestamp())
         look_back = int(LOOK_BACK.total_seconds())
         return list(changed), str(before if upto is None else max(before, upto - look_back))
@@ -479,14 +422,6 @@ def from_html(html: object) -> str:
     return unescape(_TAG.sub(" ", str(html or ""))).strip()
 
 
-def places_setting(key: str, settings: Mapping[str, str], name: str, usual: int) -> int:
-    """Return a setting that is a number of decimal places; raise ConfigurationError."""
-    told = settings.get(name) or str(usual)
-    if not told.isdecimal():
-        raise ConfigurationError([f"{key}: {name}: is a number: {usual}"])
-    return int(told)
-
-
 def today() -> date:
     """Return the day that a draft is dated: today, in UTC."""
     return datetime.now(UTC).date()
@@ -504,33 +439,6 @@ def days_between(dated: object, due: object) -> int | None:
     if not dated or not due:
         return None
     return (date.fromisoformat(str(due)[:10]) - date.fromisoformat(str(dated)[:10])).days
-
-
-def minor(value: object, currency: str) -> int:
-    """Return an amount of an answer, a number or its text, in minor units.
-
-    Binary fractions on the way may have left it a hair beside its cent. Raise ValueError for what
-    is no amount.
-
-    >>> minor(Decimal("213.33"), "EUR"), minor("1500", "JPY"), minor(None, "EUR")
-    (21333, 1500, 0)
-    """
-    return line_amount(Decimal(1), number(value), currency).minor
-
-
-def number(value: object) -> Decimal:
-    """Return a number of an answer; nothing is zero. Raise ValueError for what is none."""
-    if value is None or value is False or value == "":
-        return Decimal(0)
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        raise ValueError("not a number")
-    try:
-        found = Decimal(value)
-    except ArithmeticError:
-        raise ValueError("not a number") from None
-    if not found.is_finite():
-        raise ValueError("not a number")
-    return found
 
 
 def objects(told: object) -> Sequence[Json]:

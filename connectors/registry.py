@@ -36,7 +36,9 @@ from .stripe.connector import StripeConnector
 from .tempo.connector import TempoConnector
 from .toggl.connector import TogglConnector
 from .trello.connector import TrelloConnector
+from .tryton.connector import TrytonConnector
 from .xero.connector import XeroConnector
+from .zoho_books.connector import ZohoBooksConnector
 
 BILLING: Final[dict[str, type[BillingConnector]]] = {
     StripeConnector.key: StripeConnector,
@@ -50,6 +52,8 @@ BILLING: Final[dict[str, type[BillingConnector]]] = {
     ErpnextConnector.key: ErpnextConnector,
     FreeAgentConnector.key: FreeAgentConnector,
     FreshBooksConnector.key: FreshBooksConnector,
+    ZohoBooksConnector.key: ZohoBooksConnector,
+    TrytonConnector.key: TrytonConnector,
 }
 """Code may add to it before a process begins to work, as `torture/` does in its own processes;
 nothing that is configured can."""

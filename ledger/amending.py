@@ -29,6 +29,7 @@ from .printing import NumberedLine, numbered
 from .shown import Shown
 from .subjects import changed
 from .tables import approval, draft_edit, intent, invoice, line_item
+from .under_way import came_to_nothing, changed_id
 
 IS_AMENDABLE: Final = and_(
     invoice.c.state == "pushed",
@@ -74,7 +75,7 @@ def changed_there(
 
     By their ids; they are taken back, or agreements take something off them. And the invoices.
     """
-    ids = {id_ for line in lines if (id_ := line.corrects_id or line.adjusts_id) is not None}
+    ids = {id_ for line in lines if (id_ := changed_id(line)) is not None}
     if not ids:
         return {}, {}
     stands_on = connection.execute(
@@ -139,6 +140,8 @@ def hand_back(
             ),
         ),
     )
+    if row["state"] == "approved" and row["is_frozen"]:
+        came_to_nothing(connection, row["id"], now)
     discounts = and_(added, line_item.c.kind == "discount")
     connection.execute(
         update(draft_edit)
@@ -224,6 +227,7 @@ def conflict(
         "kept": None,
     }
     open_again(connection, row)
+    came_to_nothing(connection, invoice_id, now)
     connection.execute(
         update(invoice)
         .where(invoice.c.id == invoice_id)

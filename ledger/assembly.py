@@ -39,6 +39,7 @@ from .sums import Agreement, SumUp, bring_in_line, nothing_counts
 from .tables import customer, invoice, line_item
 from .taxes import TaxWords
 from .timesheets import BilledHours, TimesheetRow, timesheet_of
+from .under_way import awaited, reasons_to_wait
 
 
 def as_it_is(draft: InvoiceDraft, schedule: str) -> InvoiceDraft:  # noqa: ARG001
@@ -165,6 +166,7 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
     drafts |= {home: pushed[home] for home in homes.values() if home in pushed} | notes.drafts
     lines |= {home: [] for home in notes.drafts}
     subject_of = {each.id: each.subject_id for each in found}
+    waits_for = awaited(connection, key, found)
     stood = {each.id: released.of(each.subject_id, each.line) for each in found}
     moves: dict[Home, list[int]] = {}
     for row, each in zip(rows, found, strict=True):
@@ -196,10 +198,13 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         use = None if home.credits else _use_of_order(connection, home, known, draft, terms)
         takes_back = amending.takes_back(work, subject_of) if amended else None
         checked = Checked(
-            crediting.reasons_against_note(draft.send_to, terms.take_credit_notes)
-            if home.credits
-            else reasons_against(draft, terms, all_lines, is_first=not frozen)
-            + too_early_for(draft, home, all_lines, terms)
+            reasons_to_wait(work, waits_for)
+            + (
+                crediting.reasons_against_note(draft.send_to, terms.take_credit_notes)
+                if home.credits
+                else reasons_against(draft, terms, all_lines, is_first=not frozen)
+                + too_early_for(draft, home, all_lines, terms)
+            )
             + (use.reasons() if use else [])
             + ([amending.reason_of(amended)] if amended and amending.is_undecided(amended) else []),
             warnings_about(some, takes_back=takes_back)

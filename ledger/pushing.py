@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, insert, literal, select, update
 
-from . import amending, breakers, restoring
+from . import amending, breakers, restoring, under_way
 from .auditlog import note
 from .claims import AFRESH, NEVER, Claim, hold_one, needing, postponed, released
 from .edits import has_unseen
-from .facts import wake
 from .frozen import remember
 from .invoices import BilledCustomer, InvoiceDraft, draft_from_json
 from .layouts import layout_from_json
@@ -29,7 +28,7 @@ from .remote_customers import last_id
 from .restoring import Restored, last_restored
 from .shown import Shown, shown_from_json
 from .subjects import changed
-from .tables import approval, intent, invoice, line_item, subject
+from .tables import approval, intent, invoice, line_item
 
 KEY_MARGIN: Final = timedelta(hours=1)
 """How long before the end of its life a key is no longer relied on."""
@@ -154,7 +153,14 @@ def _freeze(connection: Connection, row: Mapping[Any, Any], now: datetime) -> bo
     layout = layout_from_json(row["content"])
     printed = [line.as_json() for line in print_lines(lines, corrected, layout)]
     is_edited = connection.scalar(select(has_unseen(row["id"])))
-    if is_edited or approved != row["content_hash"] or printed != row["content"]["lines"]:
+    changes = [each.line for each in lines if each.id in ids]
+    is_early = under_way.is_any_changed(connection, changes, row["id"])
+    if (
+        is_edited
+        or is_early
+        or approved != row["content_hash"]
+        or printed != row["content"]["lines"]
+    ):
         opened = update(line_item).where(line_item.c.id.in_(ids))
         connection.execute(opened.values(state="open", billed_revision=None))
         connection.execute(
@@ -331,6 +337,7 @@ def finish(
             **released(now),
         )
     )
+    under_way.ended(connection, push.invoice_id, now)
     note(
         connection,
         now,
@@ -405,7 +412,7 @@ def take_back(
         .where(intent.c.invoice_id == push.invoice_id, of_this, in_doubt)
         .values(state=over, reason=problem, changed_at=now)
     )
-    wake(connection, subject.c.id.in_(_changed_meanwhile(push.invoice_id)), now)
+    under_way.came_to_nothing(connection, push.invoice_id, now)
     note(
         connection,
         now,
@@ -415,29 +422,6 @@ def take_back(
         before="approved",
         state="blocked",
         problem=problem,
-    )
-
-
-def _changed_meanwhile(invoice_id: int) -> Any:
-    """Return the query for subjects that changed while their lines counted as billed.
-
-    The others are left alone: judged again, they would make a new draft of what was refused.
-    """
-    other = line_item.alias()
-    is_beside = exists(
-        select(other.c.id).where(
-            other.c.subject_id == line_item.c.subject_id,
-            other.c.state == "open",
-            or_(other.c.invoice_id.is_(None), other.c.invoice_id != invoice_id),
-        )
-    )
-    return (
-        select(line_item.c.subject_id)
-        .join(subject, subject.c.id == line_item.c.subject_id)
-        .where(
-            line_item.c.invoice_id == invoice_id,
-            or_(subject.c.event_id != line_item.c.event_id, subject.c.state != "priced", is_beside),
-        )
     )
 
 

@@ -19,7 +19,7 @@ STEP = re.compile(
 COPIED = (
     *(path.name for path in sorted(ROOT.glob("*.py"))),
     "pyproject.toml",
-    *("connectors", "console", "ledger", "mappings", "webhooks"),
+    *("connectors", "console", "ledger", "mappings", "statements", "webhooks"),
 )
 
 

@@ -54,7 +54,7 @@ def _commands() -> dict[str, click.Command]:
 
 
 def _make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", _read("Makefile"), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", _read("Makefile"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
@@ -82,7 +82,7 @@ def test_no_guide_names_a_setting_that_is_not_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_make_target_in_a_page_is_there(page: Path) -> None:
-    assert set(re.findall(r"`make ([a-z]+)", page.read_text())) <= _make_targets()
+    assert set(re.findall(r"`make ([a-z-]+)", page.read_text())) <= _make_targets()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -152,7 +152,7 @@ def _anchors(page: Path) -> set[str]:
 
 def test_every_make_target_is_in_its_help_and_makes_no_file_of_its_name() -> None:
     makefile = _read("Makefile")
-    explained = set(re.findall(r"^([a-z]+):.*## .+$", makefile, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z-]+):.*## .+$", makefile, re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     assert phony is not None
     assert _make_targets() == explained == set(phony[1].split())
@@ -334,7 +334,7 @@ def test_the_platform_description_uses_known_settings_and_processes() -> None:
     assert set(described["formation"]) == processes - {"release"}
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-tryton"])
 def test_every_requirement_is_pinned_with_hashes_and_names_no_index(name: str) -> None:
     lines = _read(f"{name}.txt").splitlines()
     pins = [line for line in lines if line and not line.startswith((" ", "#"))]

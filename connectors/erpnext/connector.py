@@ -18,9 +18,7 @@ from zoneinfo import ZoneInfo
 from connectors.accounting import (
     AccountingConnector,
     Api,
-    Digits,
     Json,
-    PricedLine,
     Sheet,
     as_html,
     closing,
@@ -30,15 +28,13 @@ from connectors.accounting import (
     header,
     mark,
     marked,
-    minor,
-    number,
     objects,
-    places_setting,
     texts,
     today,
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
+from connectors.digits import Digits, PricedLine, minor, number, places_setting
 from connectors.http import Http, Response
 from connectors.rest import NotThereError, content
 from ledger.errors import ConnectorError, TransientError, UnsupportedError

@@ -317,8 +317,8 @@ def _safe(reference: str) -> str:
 
 def _other_content(draft: InvoiceDraft) -> PermanentError:
     return PermanentError(
-        f"file: {draft.reference}.json is there with other content - compare it with the draft; "
-        "move it away to write it anew"
+        f"file: {draft.reference}.json is there with other content - compare it with the "
+        "draft; move it away to write it anew"
     )
 
 
@@ -328,5 +328,5 @@ def _spoiled(path: Path) -> PermanentError:
 
 def _unwritable(path: Path, error: OSError) -> PermanentError:
     return PermanentError(
-        f"file: {path} cannot be written ({error.strerror}) - make room or change its permissions"
+        f"file: {path} cannot be written ({error.strerror}) - make room or allow the writing"
     )

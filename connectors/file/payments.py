@@ -62,7 +62,8 @@ class _Row(NamedTuple):
 def _rows(path: Path) -> Iterator[_Row]:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise PermanentError(f"file: {path} is longer than {MOST_BYTES} bytes - shorten it")
+            too_long = f"is longer than {MOST_BYTES} bytes"
+            raise PermanentError(f"file: {path} {too_long} - shorten it")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return
@@ -84,8 +85,8 @@ def _rows(path: Path) -> Iterator[_Row]:
             if None in row:
                 # "1234,50" without quotes is two cells: never read it as 1234.
                 raise PermanentError(
-                    f"file: {path}:{rows.line_num}: more cells than columns - write amounts with "
-                    "a point, like 1234.50"
+                    f"file: {path}:{rows.line_num}: more cells than columns - write amounts "
+                    "with a point, like 1234.50"
                 )
             yield _Row(rows.line_num, *((row[name] or "").strip() for name in COLUMNS))
     except csv.Error as error:

@@ -14,14 +14,10 @@ from typing import Any, ClassVar, Final
 from connectors.accounting import (
     AccountingConnector,
     Api,
-    Digits,
     Json,
-    PricedLine,
     Sheet,
     closing,
     header,
-    minor,
-    number,
     objects,
     texts,
     today,
@@ -30,6 +26,7 @@ from connectors.accounting import (
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
+from connectors.digits import Digits, PricedLine, minor, number
 from connectors.oauth import OAuth2
 from connectors.rest import NotThereError
 from ledger.events import as_utc_text
@@ -84,6 +81,7 @@ class FreeAgentConnector(AccountingConnector):
         most_lines=500,
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
+        books=frozenset(("customer", "create", "item", "account")),
         # An invoice below zero is a credit note there.
         below_zero=False,
         settles_after=timedelta(minutes=2),

@@ -15,16 +15,12 @@ from zoneinfo import ZoneInfo
 from connectors.accounting import (
     AccountingConnector,
     Api,
-    Digits,
     Json,
-    PricedLine,
     Sheet,
     closing,
     header,
     mark,
     marked,
-    minor,
-    number,
     objects,
     today,
     with_mark,
@@ -32,6 +28,7 @@ from connectors.accounting import (
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
+from connectors.digits import Digits, PricedLine, minor, number
 from connectors.oauth import OAuth2
 from connectors.rest import NotThereError
 from ledger.errors import PermanentError
@@ -89,6 +86,7 @@ class FreshBooksConnector(AccountingConnector):
         most_lines=500,
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
+        books=frozenset(("customer", "create", "item")),
         below_zero=False,
         settles_after=timedelta(minutes=2),
     )

@@ -14,9 +14,7 @@ from typing import Any, ClassVar, Final
 from connectors.accounting import (
     AccountingConnector,
     Api,
-    Digits,
     Json,
-    PricedLine,
     Sheet,
     closing,
     days_between,
@@ -24,13 +22,12 @@ from connectors.accounting import (
     header,
     mark,
     marked,
-    minor,
-    number,
     objects,
     today,
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
+from connectors.digits import Digits, PricedLine, minor, number
 from connectors.http import Http
 from connectors.rest import NotThereError
 from ledger.errors import TransientError, UnsupportedError
@@ -70,6 +67,7 @@ class InvoiceNinjaConnector(AccountingConnector):
         most_lines=1000,
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
+        books=frozenset(("customer", "create", "item")),
         settles_after=timedelta(minutes=2),
     )
     # They are kept as they are sent; more decimals would not survive a binary number for sure.

@@ -14,9 +14,7 @@ from typing import Any, ClassVar, Final
 from connectors.accounting import (
     AccountingConnector,
     Api,
-    Digits,
     Json,
-    PricedLine,
     Sheet,
     as_html,
     closing,
@@ -26,15 +24,13 @@ from connectors.accounting import (
     header,
     mark,
     marked,
-    minor,
-    number,
     objects,
-    places_setting,
     texts,
     today,
 )
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
+from connectors.digits import Digits, PricedLine, minor, number, places_setting
 from connectors.http import Http
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
@@ -78,6 +74,7 @@ class OdooConnector(AccountingConnector):
         # What Odoo does not keep as numbers goes into the text of a line.
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
+        books=frozenset(("customer", "create", "item", "account", "tax_code")),
         below_zero=False,
         # A server gives a request up after two minutes, unless it is configured otherwise; a copy
         # of the database that answers questions may be a little behind.

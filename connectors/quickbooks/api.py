@@ -18,6 +18,7 @@ from ledger.errors import (
     ConnectorError,
     OutcomeUnknownError,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     TransientError,
 )
@@ -214,7 +215,9 @@ def _meaning(
     if status == 429:
         # 500 requests a minute for a company; the advice is to wait for a minute.
         wait = retry_after(answer.headers)
-        return TransientError(f"{where}: too many requests", WAIT_SECONDS if wait is None else wait)
+        return RateLimitedError(
+            f"{where}: too many requests", WAIT_SECONDS if wait is None else wait
+        )
     if status == 401 or (code in REFUSED_TOKEN and status < 500):
         return PermanentError(
             f"{where}: QuickBooks does not accept our token (HTTP {status}) - connect the company "

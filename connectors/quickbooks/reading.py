@@ -13,7 +13,7 @@ from typing import Any, Final
 from connectors.connector import RemoteInvoice
 from connectors.customers import CustomerThere
 from ledger.errors import PermanentError, TransientError
-from ledger.money import exponent
+from ledger.money import to_minor
 from ledger.payments import Amounts
 from ledger.shown import ShownLine
 
@@ -161,12 +161,10 @@ def customer(there: Json) -> CustomerThere:
 
 def minor(amount: Decimal, currency: str) -> int:
     """Return an amount in minor units; raise PermanentError if the currency has no such amount."""
-    scaled = amount.scaleb(exponent(currency))
-    if scaled != scaled.to_integral_value():
-        raise PermanentError(
-            f"quickbooks: {amount:f} {currency} is no amount of this currency - mend it there"
-        )
-    return int(scaled)
+    try:
+        return to_minor(amount, currency)
+    except ValueError as error:
+        raise PermanentError(f"quickbooks: {error} - mend it there") from error
 
 
 def moment(text: object) -> datetime:

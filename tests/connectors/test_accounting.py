@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from connectors.accounting import Api, Digits, exact, marked, minor, number
+from connectors.accounting import Api, exact, marked
+from connectors.digits import Digits, minor, number
 from connectors.http import Request, Response
 from connectors.odoo.connector import OdooConnector
 from connectors.odoo.stand_in import SETTINGS, OdooStandIn
@@ -51,12 +53,6 @@ def test_a_line_goes_out_in_numbers_that_every_system_multiplies_alike(
 def test_an_amount_with_more_decimals_than_a_system_keeps_is_refused() -> None:
     assert TWO.priced(line("1", "1.234", "KWD"), "KWD") is None
     assert TWO.priced(line("1", "1.230", "KWD"), "KWD") is not None
-
-
-def test_a_quantity_below_zero_goes_out_as_an_amount_where_none_is_taken() -> None:
-    priced = Digits(quantity=2, price=2, below_zero=False).priced(line("-1.5", "2.00"), "EUR")
-    assert priced is not None
-    assert (priced.quantity, priced.unit_price) == (Decimal(1), Decimal("-3.00"))
 
 
 def test_amounts_are_read_to_the_cent_and_nothing_else_is_an_amount() -> None:
@@ -108,6 +104,23 @@ def test_a_void_invoice_makes_way_for_the_one_that_took_its_place() -> None:
     site.enter(copy.written, copy.lines, copy.amounts, copy.currency)
     with pytest.raises(PermanentError, match="both carry the reference"):
         connector.find_invoice(DRAFT.reference, remote_customer=None)
+
+
+def test_a_poll_that_takes_long_goes_on_from_its_beginning() -> None:
+    site = OdooStandIn()
+
+    class Slow:
+        def send(self, request: Request) -> Response:
+            answer = InProcess(site).send(request)
+            site.now += timedelta(hours=1)
+            return answer
+
+    push(OdooConnector(SETTINGS, InProcess(site)), DRAFT)
+    began = int(site.now.timestamp())
+    for _ in range(2):
+        changed, cursor = OdooConnector(SETTINGS, Slow()).changes_since("0")
+        assert (len(changed), int(cursor)) == (1, began - 600)
+        began = int(site.now.timestamp())
 
 
 def test_a_poll_goes_on_by_the_clock_of_the_system() -> None:

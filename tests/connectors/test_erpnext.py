@@ -13,7 +13,7 @@ from connectors.erpnext.stand_in import SETTINGS, ErpnextStandIn
 from connectors.http import Request, Response
 from connectors.stand_in import InProcess
 from connectors.stand_in_accounting import told
-from ledger.errors import RejectedError, UnsupportedError
+from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.invoices import Coding
 from tests.contracts.billing import DRAFT, draft_of, line, push
 
@@ -98,6 +98,31 @@ def test_what_is_owed_in_another_currency_is_converted_back(site: ErpnextStandIn
     happen["pay"](remote_id, 5000)
     amounts = ErpnextConnector(SETTINGS, InBooks()).fetch_invoice(remote_id).amounts
     assert (amounts.paid, amounts.remaining) == (5000, 16333)
+
+
+def test_what_is_saved_right_after_our_look_is_not_overwritten(site: ErpnextStandIn) -> None:
+    class Busy:
+        """Somebody saves the invoice as soon as it has been read for the first time."""
+
+        is_read = False
+
+        def send(self, request: Request) -> Response:
+            answer = InProcess(site).send(request)
+            if "Sales%20Invoice/" in request.url and not self.is_read:
+                self.is_read = True
+                site.edit(next(iter(site.papers)))
+            return answer
+
+    remote_id = push(ErpnextConnector(SETTINGS, InProcess(site)), DRAFT)
+    with pytest.raises(TransientError, match="at the same time"):
+        ErpnextConnector(SETTINGS, Busy()).update_draft(
+            replace(DRAFT, memo="Other"), remote_id, idempotency_key="key-2"
+        )
+    (paper,) = site.papers.values()
+    assert (paper.written["po_no"], paper.written["terms"]) == (
+        "PO-9999",
+        "<p>Work in March</p><p>Thank you</p>",
+    )
 
 
 def test_a_currency_that_is_not_enabled_is_refused(connector: ErpnextConnector) -> None:

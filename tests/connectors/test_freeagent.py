@@ -43,7 +43,9 @@ def test_our_reference_is_the_last_line_of_the_comments(
 def test_a_look_up_reads_the_invoices_of_the_contact_alone(
     site: FreeAgentStandIn, connector: FreeAgentConnector
 ) -> None:
-    other = replace(DRAFT.customer, key="bell", name="Bell SA", email="ap@bell.example")
+    other = replace(
+        DRAFT.customer, key="bell", name="Bell SA", email="ap@bell.example", tax_id=None
+    )
     for number in range(101):
         push(connector, replace(DRAFT, reference=f"acme-{number}"), key=f"key-{number}")
     push(connector, replace(DRAFT, customer=other, reference="bell-1"))
@@ -102,11 +104,13 @@ def test_a_new_contact_has_an_address(
     site: FreeAgentStandIn, connector: FreeAgentConnector
 ) -> None:
     address = Address(("Ringstr. 1", "2nd floor"), "Berlin", "DE", "10115")
-    push(connector, replace(DRAFT, customer=replace(DRAFT.customer, address=address)))
+    customer = replace(DRAFT.customer, address=address, tax_id="GB1")
+    push(connector, replace(DRAFT, customer=customer))
     (person,) = site.people.values()
     assert person.written == {
         "organisation_name": "Acme GmbH",
         "email": "ap@acme.example",
+        "sales_tax_registration_number": "GB1",
         "address1": "Ringstr. 1",
         "address2": "2nd floor",
         "town": "Berlin",

@@ -104,9 +104,13 @@ class Outside:
     """Outgoing HTTP that finds each stand-in by its address."""
 
     def __init__(self, sites: Mapping[str, Http]) -> None:
-        self._sites = sites
+        self._sites = dict(sites)
         self.after: Callable[[Request], None] = lambda request: None
         """Called after each request, before its answer is heard."""
+
+    def add(self, address: str, site: Http) -> None:
+        """Let a site be found under an address."""
+        self._sites[address] = site
 
     def send(self, request: Request) -> Response:
         """Return the answer of the site that the address names."""

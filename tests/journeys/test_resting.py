@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,14 @@ from ledger.audit import audit
 from ledger.audit.resting import left_lying
 from ledger.auditlog import seal
 from ledger.breakers import FIRST_REST, LASTING, LONGEST_REST, MOST_FAILURES, PROBE
-from ledger.errors import OutcomeUnknownError, RestingError, TransientError
+from ledger.errors import (
+    OutcomeUnknownError,
+    PermanentError,
+    RejectedError,
+    RestingError,
+    TransientError,
+    UnsupportedError,
+)
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 
@@ -66,6 +73,14 @@ def fail(office: Office, times: int, seconds: int = 10) -> None:
             )
         )
         office.clock.go_on(seconds)
+
+
+def look_again(office: Office, moment: datetime) -> None:
+    """Let what stands at Stripe be due for a look."""
+    due = tables.invoice.update().where(tables.invoice.c.reference == ACME)
+    office.line.database.write(
+        lambda connection: connection.execute(due.values(sync_at=moment, next_at=moment))
+    )
 
 
 def rested(office: Office, stripe: Stripe) -> Stripe:
@@ -142,6 +157,15 @@ def test_what_is_refused_about_one_invoice_or_its_credentials_is_no_failure(
     fail(office, 2 * MOST_FAILURES)
     assert office.rows(tables.breaker) == []
     assert "API key was refused" in office.invoice(ACME)["problem"]
+    for error in (PermanentError("no"), RejectedError("no"), UnsupportedError("no")):
+        for _ in range(2 * MOST_FAILURES):
+            with (
+                pytest.raises(type(error)),
+                breakers.passing(office.line.database, office.clock, "stripe"),
+            ):
+                raise error
+            office.clock.go_on(10)
+    assert office.rows(tables.breaker) == []
 
 
 def test_a_limit_rests_the_whole_connector_for_as_long_as_it_says(
@@ -172,6 +196,10 @@ def test_only_one_tries_a_system_again_and_if_it_dies_another_one_does(
     assert asked(office, stripe) == 0
     with pytest.raises(RestingError, match=r"rests until .* after 5 failures in a row"):
         breakers._probe(line.database, "stripe", now)
+    # Also one that has looked before the first took the right to try.
+    assert not line.database.write(
+        lambda connection: breakers._begin(connection, "stripe", now, now + 2 * PROBE)
+    )
     office.clock.go_on(int(PROBE.total_seconds()))
     office.settle()
     assert office.invoice(ACME)["state"] == "pushed"
@@ -232,11 +260,7 @@ def test_looks_rest_too_and_hints_wait_without_a_try(office: Office, stripe: Str
     rested_at = office.clock.now()
     stripe.fails = TransientError("api.stripe.com: cannot connect")
     for _ in range(MOST_FAILURES + 1):
-        office.line.database.write(
-            lambda connection: connection.execute(
-                tables.invoice.update().values(sync_at=rested_at, next_at=rested_at)
-            )
-        )
+        look_again(office, rested_at)
         office.settle()
         office.clock.go_on(10)
     assert row(office)["rests_until"] is not None
@@ -245,7 +269,11 @@ def test_looks_rest_too_and_hints_wait_without_a_try(office: Office, stripe: Str
     office.line.database.write(
         lambda connection: connection.execute(tables.hint.insert().values(values))
     )
+    look_again(office, rested_at)
+    assert "look" not in {stage.name for stage in worker.busy_stages(office.line)}
+    attempts = office.invoice(ACME)["attempts"]
     assert asked(office, stripe) == 0
+    assert office.invoice(ACME)["attempts"] == attempts
     (waiting,) = [each for each in office.rows(tables.hint) if each["subject"] == "payment:pi_1"]
     assert (waiting["state"], waiting["attempts"]) == ("waiting", 0)
     stripe.fails = None

@@ -83,3 +83,24 @@ def test_a_conflict_about_a_draft_of_which_nothing_is_left_says_so(world: World)
     ).fetchone()
     assert "somebody has changed the draft at stripe" in reasons
     world.end()
+
+
+def test_a_correction_waits_until_the_push_of_what_it_corrects_has_come_to_its_end(
+    world: World,
+) -> None:
+    # The push of an amendment loses its reply, and somebody finalizes the draft there as it was.
+    # What corrects the amendment must not go out: the push will be handed back.
+    world.play("log", 0, 0, 3)
+    world.play("approve", 3, work=False)
+    world.play("less time", 0)
+    world.play("approve", 3, work=False)
+    world.play("trouble at Stripe", 6)
+    world.play("finalize", 0, work=False)
+    world.play("more time", 0)
+    query = "SELECT reasons FROM invoice WHERE state = 'blocked'"
+    ((reasons,),) = world.firm.database.raw.execute(query).fetchall()
+    assert "acme-2026-12 is just being pushed, and this corrects it" in reasons
+    world.play("approve", 3)
+    world.end()
+    states = [row["state"] for row in world.ledger.invoices.values()]
+    assert states.count("pushed") == len(states) - states.count("canceled")

@@ -103,7 +103,7 @@ class SeededPlan:
     def next(self, asked: Asked) -> str | None:
         """Return the kind of fault that hits this request, None to serve it well."""
         possible = sorted(asked.can_be_hit_by() & self.kinds)
-        rare = [each for each in possible if self._is_due(each)]
+        rare = [each for each in possible if self.share and self._is_due(each)]
         if rare and self._random.random() < OF_RARE_CHANCES:
             possible = rare
         elif not possible or self._random.random() >= self.share:

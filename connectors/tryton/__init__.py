@@ -1,0 +1,1 @@
+"""Tryton: drafts in the accounting of a company, over JSON-RPC."""
