@@ -86,7 +86,7 @@ def _state(line: Line, config: ConnectorConfig) -> State:
         detail = f"has no {', '.join(missing)}"
         return found("incomplete", detail, f"add it at {config.where}")
     with line.database.read() as connection:
-        rest = breakers.rests(connection).get(config.name)
+        rest = breakers.rests(connection, line.clock.now()).get(config.name)
     if rest is not None:
         todo = f"it goes on by itself; once it works again, `flask connectors check {config.name}`"
         return found("resting", rest.told(), todo)

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from werkzeug.exceptions import BadRequest, HTTPException
@@ -78,8 +79,7 @@ class StandIn(ABC):
         self.requests: list[str] = []
         """Method and path of every request to the API, in order."""
         self._lock = threading.RLock()
-        control = Rule(_CONTROL + "faults", endpoint="order_faults", methods=["POST"])
-        self._map = Map([control, *(rule.empty() for rule in self.routes)])
+        self._map = _map_of(type(self))
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         """Answer one request; raise DroppedError where the connection is to break."""
@@ -122,6 +122,13 @@ class StandIn(ABC):
         except HTTPException as problem:
             return json_answer(self.problem(str(problem.description)), problem.code or 500)
         return answer
+
+
+@cache
+def _map_of(site: type[StandIn]) -> Map:
+    """Return the routes of a stand-in as one map: slow to make, and the same for each of a kind."""
+    control = Rule(_CONTROL + "faults", endpoint="order_faults", methods=["POST"])
+    return Map([control, *(rule.empty() for rule in site.routes)])
 
 
 class InProcess:

@@ -198,7 +198,7 @@ class Numbers(Collector):
                 held_age.add_metric([kind], max(0, (now - oldest_at).total_seconds()))
             for each in refused(connection):
                 refusals.add_metric([each.endpoint, each.reason], each.count)
-            rests = breakers.rests(connection)
+            rests = breakers.rests(connection, now)
             for name, count in breakers.failures(connection).items():
                 failed.add_metric([name], count)
                 until = rests[name].until if name in rests else now

@@ -40,7 +40,7 @@ def notes(line: Line) -> dict[str, str]:
         copied_at = waiting_since(connection)
         age = clock_age(line, connection)
         lying = next(left_lying(connection, line.clock.now()), None)
-        resting = breakers.rests(connection)
+        resting = breakers.rests(connection, line.clock.now())
         stored = list_stored(connection)
     if age is None:
         found["clock"] = f"has never run - {START_CLOCK}"

@@ -71,11 +71,20 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def rests(connection: Connection) -> dict[str, Rest]:
-    """Return the rests by connector; one whose end is past lasts until a try has succeeded."""
-    rows = connection.execute(select(breaker).where(breaker.c.rests_until.is_not(None)))
+def rests(connection: Connection, now: datetime | None = None) -> dict[str, Rest]:
+    """Return the rests by connector.
+
+    One after failures whose end is past lasts until a try has succeeded. A limit just ends: such
+    ones are left out if `now` is given.
+    """
+    query = select(breaker).where(breaker.c.rests_until.is_not(None))
+    if now is not None:
+        query = query.where(or_(breaker.c.rests > 0, breaker.c.rests_until > now))
+    rows = connection.execute(query)
     return {
-        row.connector: Rest(row.connector, row.rests_until, row.failures, row.reason)
+        row.connector: Rest(
+            row.connector, row.rests_until, row.failures if row.rests else 0, row.reason
+        )
         for row in rows
     }
 
@@ -115,14 +124,15 @@ def _probe(database: Database, name: str, now: datetime) -> datetime | None:
     """Return until when this is the one try that ends a rest, None where nothing rests."""
     with database.read() as connection:
         row = connection.execute(select(breaker).where(breaker.c.connector == name)).first()
-    if row is None or row.rests_until is None:
+    if row is None or row.rests_until is None or (not row.rests and row.rests_until <= now):
         return None
     until: datetime = now + PROBE
     is_over = row.rests_until <= now and (row.probe_until is None or row.probe_until <= now)
     if is_over and database.write(lambda connection: _begin(connection, name, now, until)):
         return until
     seconds = int((max(row.rests_until, row.probe_until or now) - now).total_seconds())
-    told = Rest(name, row.rests_until, row.failures, row.reason).told()
+    count = row.failures if row.rests else 0
+    told = Rest(name, row.rests_until, count, row.reason).told()
     raise RestingError(told, max(1, min(seconds, LOOK_AGAIN_SECONDS)))
 
 
@@ -161,7 +171,7 @@ def failed(connection: Connection, name: str, reason: str, passage: Passage, now
     """Count a failure; the connector rests if it was one too many, or the try after a rest."""
     row = _locked(connection, name)
     is_in_a_row = row.failed_at is not None and now - row.failed_at <= FORGOTTEN
-    is_in_a_row = is_in_a_row or row.rests_until is not None
+    is_in_a_row = is_in_a_row or row.rests > 0
     count = row.failures + 1 if is_in_a_row else 1
     since = row.failing_since if is_in_a_row and row.failing_since else now
     values: dict[str, Any] = {
@@ -170,26 +180,28 @@ def failed(connection: Connection, name: str, reason: str, passage: Passage, now
         "failed_at": now,
         "reason": reason,
     }
-    is_too_many = row.rests_until is None and count >= MOST_FAILURES and now - since >= LASTING
+    is_too_many = row.rests == 0 and count >= MOST_FAILURES and now - since >= LASTING
     if is_too_many or _is_probe(row, passage):
         rest = min(FIRST_REST * 2**row.rests, LONGEST_REST)
         # Doubled a few times it is the longest already.
-        values |= {"rests": min(row.rests + 1, 10), "rests_until": now + rest}
-        values |= {"probe_until": None}
+        values |= {"rests": min(row.rests + 1, 10), "probe_until": None}
+        values["rests_until"] = max(now + rest, row.rests_until or now)
         _note(connection, now, "billhook", "connector.rests", name, reason=reason, failures=count)
     connection.execute(update(breaker).where(breaker.c.connector == name).values(values))
 
 
 def limited(connection: Connection, name: str, reason: str, until: datetime, now: datetime) -> None:
-    """Let a connector rest for as long as its system has asked for."""
+    """Let a connector rest for as long as its system has asked for.
+
+    Then it goes on as before: a limit that is over is no failure that a try has to disprove.
+    """
     row = _locked(connection, name)
-    until = max(until, row.rests_until or until)
+    values = {"rests_until": max(until, row.rests_until or until), "probe_until": None}
     connection.execute(
-        update(breaker)
-        .where(breaker.c.connector == name)
-        .values(rests_until=until, probe_until=None, reason=reason)
+        update(breaker).where(breaker.c.connector == name).values(reason=reason, **values)
     )
-    _note(connection, now, "billhook", "connector.rests", name, reason=reason, failures=0)
+    if row.rests_until is None or row.rests_until <= now:
+        _note(connection, now, "billhook", "connector.rests", name, reason=reason, failures=0)
 
 
 def answered(connection: Connection, name: str, passage: Passage, now: datetime) -> None:
@@ -199,14 +211,15 @@ def answered(connection: Connection, name: str, passage: Passage, now: datetime)
     system now, and must not cut short what a limit has asked for.
     """
     row = _locked(connection, name)
-    if row.rests_until is None or _is_probe(row, passage):
-        _close(connection, name, now, "billhook", is_open=row.rests_until is not None)
+    has_ended = row.rests == 0 and (row.rests_until is None or row.rests_until <= now)
+    if has_ended or _is_probe(row, passage):
+        _close(connection, name, now, "billhook", is_open=row.rests > 0)
 
 
 def close(connection: Connection, name: str, actor: str, now: datetime) -> bool:
     """End a rest by hand; return False if there was none. What waited goes on at once."""
     row = connection.execute(select(breaker).where(breaker.c.connector == name)).first()
-    is_open = row is not None and row.rests_until is not None
+    is_open = name in rests(connection, now)
     if row is not None:
         _close(connection, name, now, actor, is_open=is_open)
     return is_open

@@ -7,6 +7,7 @@ server cannot run is skipped with the reason; with `CI=true` it fails.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -17,11 +18,29 @@ import pytest
 import redis
 
 from ledger.database import upgrade
-from tests.databases import PostgresDatabases, copy_sqlite, database_name
+from tests.databases import PostgresDatabases, copy_sqlite, database_name, shared_statements
+from tests.examples import want_examples
 from tests.services import Service, ServiceUnavailableError
 
 ON_BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 """Parameters of a test that runs on both kinds of database."""
+
+
+def pytest_configure() -> None:
+    """Take the share of examples that this run wants."""
+    want_examples()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the tests themselves: they stay until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements() -> Iterator[None]:
+    with shared_statements():
+        yield
 
 
 @pytest.fixture(scope="session")

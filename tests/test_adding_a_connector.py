@@ -22,6 +22,7 @@ def begun(checkout: Path) -> Path:
     """Give a copy of the checkout in which a connector was begun."""
     for path in ROOT.glob("tests/contracts/*.py"):
         shutil.copy(path, checkout / "tests/contracts")
+    shutil.copy(ROOT / "tests/examples.py", checkout / "tests")
     done = run(f"flask connectors new {NEW}", checkout)
     assert done.returncode == 0, done.stderr
     assert "docs/adding-a-connector.md" in done.stdout

@@ -333,7 +333,11 @@ def _may_be(customer: BilledCustomer) -> Iterator[Clause]:
 
 
 def _literal(text: str) -> str:
-    """Return a text as a pattern that fits itself alone, in upper or lower case."""
+    r"""Return a text as a pattern that fits itself alone, in upper or lower case.
+
+    >>> print(_literal("50%_off"))
+    50\%\_off
+    """
     for special in ("\\", "%", "_"):
         text = text.replace(special, f"\\{special}")
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -14,6 +15,8 @@ from console.commands import COMMANDS
 from ledger.access import create_token
 from line import Line
 from settings import Settings
+from tests.conftest import ON_BOTH
+from tests.databases import copy_sqlite
 from tests.ledger.seed import SmallFirm, month_of_work
 
 SECRET_KEY = "a-key-for-tests-" * 4
@@ -36,23 +39,37 @@ def doorbell() -> RecordingDoorbell:
     return RecordingDoorbell()
 
 
-def _firm(url: str) -> Iterator[SmallFirm]:
-    firm = SmallFirm(url)
+@pytest.fixture(scope="session")
+def month_on_sqlite(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SmallFirm, Path]:
+    """Give the small firm after its month of work, played once, and its file to copy."""
+    path = tmp_path_factory.mktemp("month") / "billhook.sqlite3"
+    firm = SmallFirm(copy_sqlite(sqlite_template, path))
     month_of_work(firm)
+    firm.close()
+    return firm, path
+
+
+@pytest.fixture
+def firm(month_on_sqlite: tuple[SmallFirm, Path], tmp_path: Path) -> Iterator[SmallFirm]:
+    """Give the small firm after its month of work, on SQLite."""
+    played, path = month_on_sqlite
+    firm = played.gone_on_from(copy_sqlite(path, tmp_path / "billhook.sqlite3"))
     yield firm
     firm.close()
 
 
-@pytest.fixture
-def firm(sqlite_url: str) -> Iterator[SmallFirm]:
-    """Give the small firm after its month of work, on SQLite."""
-    yield from _firm(sqlite_url)
-
-
-@pytest.fixture
-def any_firm(database_url: str) -> Iterator[SmallFirm]:
+@pytest.fixture(params=ON_BOTH)
+def any_firm(request: pytest.FixtureRequest) -> Iterator[SmallFirm]:
     """Give the small firm after its month of work, on SQLite and on PostgreSQL."""
-    yield from _firm(database_url)
+    if request.param == "sqlite":
+        yield request.getfixturevalue("firm")
+        return
+    firm = SmallFirm(request.getfixturevalue("postgres_url"))
+    month_of_work(firm)
+    yield firm
+    firm.close()
 
 
 def console_of(firm: SmallFirm, doorbell: RecordingDoorbell) -> Flask:

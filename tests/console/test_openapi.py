@@ -14,6 +14,7 @@ from schemathesis.schemas import BaseSchema
 
 from tests.console.conftest import RecordingDoorbell, bearer, console_of
 from tests.databases import copy_sqlite
+from tests.examples import examples
 from tests.ledger.seed import SmallFirm, month_of_work
 
 OPERATIONS = (
@@ -23,7 +24,7 @@ OPERATIONS = (
     "DELETE /api/v1/invoices/{reference}/edits/{edit_id}",
     *("GET /api/v1/payments", "POST /api/v1/payments"),
 )
-EXAMPLES = 25
+EXAMPLES = examples(25)
 """Requests for each operation; derived from the document, so the same ones in each run."""
 
 

@@ -32,6 +32,7 @@ from ledger.errors import (
 )
 from ledger.invoices import PrintedLine
 from ledger.payments import payment_of
+from tests.examples import examples
 
 from .billing import (
     ABLE_TO,
@@ -193,7 +194,12 @@ PRICES = st.decimals(min_value=0, max_value=99999, places=5)
     lines=st.lists(st.tuples(PLAIN, PRICES), min_size=1, max_size=5),
     currency=st.sampled_from(["EUR", "USD", "JPY", "CHF", "ISK"]),
 )
-@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 def test_any_quantity_and_price_give_our_total(
     key: str, lines: list[tuple[Decimal, Decimal]], currency: str
 ) -> None:
@@ -267,7 +273,12 @@ def test_net_and_taxes_arrive_to_the_last_minor_unit_or_are_refused(
     ),
     currency=st.sampled_from(["EUR", "JPY"]),
 )
-@settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=examples(25),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 def test_any_lines_with_any_taxes_give_our_total(
     key: str, lines: list[tuple[Decimal, str]], currency: str
 ) -> None:

@@ -180,8 +180,16 @@ def test_a_limit_rests_the_whole_connector_for_as_long_as_it_says(
     assert office.invoice(ACME)["state"] == "approved"
     assert asked(office, stripe) == 0
     office.clock.go_on(1)
+    stripe.fails = TransientError("api.stripe.com: cannot connect")
     office.settle()
+    # A limit that is over leaves nothing to be tried first: one failure is one failure.
+    assert (row(office)["failures"], row(office)["rests"]) == (1, 0)
+    with office.line.database.read() as connection:
+        assert breakers.rests(connection, office.clock.now()) == {}
+    stripe.fails = None
+    fail(office, 2)
     assert office.invoice(ACME)["state"] == "pushed"
+    assert row(office)["rests_until"] is None
 
 
 def test_only_one_tries_a_system_again_and_if_it_dies_another_one_does(

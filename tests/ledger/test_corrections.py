@@ -26,6 +26,7 @@ from ledger.corrections import (
 )
 from ledger.money import hours, line_amount
 from ledger.tables import line_item, subject
+from tests.examples import examples
 from tests.ledger.seed import SmallFirm, completed, logged, removed
 
 
@@ -142,7 +143,9 @@ class Subject(RuleBasedStateMachine):
         assert set(taken) <= set(self.billed)
 
 
-Subject.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+Subject.TestCase.settings = settings(
+    max_examples=examples(200), stateful_step_count=25, deadline=None
+)
 test_lines_follow_their_subject = Subject.TestCase
 
 
@@ -223,7 +226,7 @@ class VoidableSubject(RuleBasedStateMachine):
 
 
 VoidableSubject.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=15, deadline=None
+    max_examples=examples(100), stateful_step_count=15, deadline=None
 )
 test_void_invoices_leave_the_present_value_owed = VoidableSubject.TestCase
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import ConfigurationError
 from mappings.book import Book
+from tests.examples import examples
 
 Change = Callable[..., list[str]]
 Files = dict[str, str]
@@ -213,7 +214,7 @@ ODD_PIECES = st.text(max_size=5) | st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(data=st.data())
 def test_a_file_with_any_piece_replaced_is_a_book_or_named_mistakes(
     files: Files, data: st.DataObject
