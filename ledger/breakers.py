@@ -99,8 +99,8 @@ def failures(connection: Connection) -> dict[str, int]:
 class Passage:
     """One piece of work with a billing system, and what stopped it."""
 
-    probe_until: datetime | None
-    """Set for the one that tries whether a rest can end."""
+    tries: datetime | None
+    """The end of the rest after which this tries the system again, None where nothing rested."""
     error: ConnectorError | None = None
 
 
@@ -121,22 +121,23 @@ def passing(database: Database, clock: Clock, name: str) -> Iterator[Passage]:
 
 
 def _probe(database: Database, name: str, now: datetime) -> datetime | None:
-    """Return until when this is the one try that ends a rest, None where nothing rests."""
+    """Return which rest this tries to end, by its end, None where nothing rests."""
     with database.read() as connection:
         row = connection.execute(select(breaker).where(breaker.c.connector == name)).first()
     if row is None or row.rests_until is None or (not row.rests and row.rests_until <= now):
         return None
-    until: datetime = now + PROBE
     is_over = row.rests_until <= now and (row.probe_until is None or row.probe_until <= now)
-    if is_over and database.write(lambda connection: _begin(connection, name, now, until)):
-        return until
+    if is_over and database.write(lambda connection: _begin(connection, name, now)):
+        ended_at: datetime = row.rests_until
+        return ended_at
     seconds = int((max(row.rests_until, row.probe_until or now) - now).total_seconds())
     count = row.failures if row.rests else 0
     told = Rest(name, row.rests_until, count, row.reason).told()
     raise RestingError(told, max(1, min(seconds, LOOK_AGAIN_SECONDS)))
 
 
-def _begin(connection: Connection, name: str, now: datetime, until: datetime) -> bool:
+def _begin(connection: Connection, name: str, now: datetime) -> bool:
+    """Take the right to try a system again; return False if another one has it."""
     done = connection.execute(
         update(breaker)
         .where(
@@ -144,7 +145,7 @@ def _begin(connection: Connection, name: str, now: datetime, until: datetime) ->
             breaker.c.rests_until <= now,
             or_(breaker.c.probe_until.is_(None), breaker.c.probe_until <= now),
         )
-        .values(probe_until=until)
+        .values(probe_until=now + PROBE)
     )
     return done.rowcount == 1
 
@@ -152,7 +153,7 @@ def _begin(connection: Connection, name: str, now: datetime, until: datetime) ->
 def _record(database: Database, name: str, passage: Passage, now: datetime) -> None:
     error = passage.error
     if isinstance(error, StillUnderWayError):
-        if passage.probe_until is not None:
+        if passage.tries is not None:
             database.write(lambda connection: _end_probe(connection, name, passage))
     elif isinstance(error, RateLimitedError) and error.retry_after is not None:
         until = now + min(timedelta(seconds=error.retry_after), LONGEST_LIMIT)
@@ -232,14 +233,15 @@ def _close(connection: Connection, name: str, now: datetime, actor: str, *, is_o
 
 
 def _end_probe(connection: Connection, name: str, passage: Passage) -> None:
-    mine = breaker.c.probe_until == passage.probe_until
+    same = breaker.c.rests_until == passage.tries
     connection.execute(
-        update(breaker).where(breaker.c.connector == name, mine).values(probe_until=None)
+        update(breaker).where(breaker.c.connector == name, same).values(probe_until=None)
     )
 
 
 def _is_probe(row: Any, passage: Passage) -> bool:
-    return passage.probe_until is not None and row.probe_until == passage.probe_until
+    # By its rest and not by its right to try: one that is slow counts, also if another has joined.
+    return passage.tries is not None and row.rests_until == passage.tries
 
 
 def _locked(connection: Connection, name: str) -> Any:

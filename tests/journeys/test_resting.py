@@ -200,17 +200,38 @@ def test_only_one_tries_a_system_again_and_if_it_dies_another_one_does(
     office.clock.moment = row(office)["rests_until"]
     line, now = office.line, office.clock.now()
     probe = breakers._probe(line.database, "stripe", now)
-    assert probe == now + PROBE
+    assert probe == now == row(office)["rests_until"]
+    assert row(office)["probe_until"] == now + PROBE
     assert asked(office, stripe) == 0
     with pytest.raises(RestingError, match=r"rests until .* after 5 failures in a row"):
         breakers._probe(line.database, "stripe", now)
     # Also one that has looked before the first took the right to try.
-    assert not line.database.write(
-        lambda connection: breakers._begin(connection, "stripe", now, now + 2 * PROBE)
-    )
+    assert not line.database.write(lambda connection: breakers._begin(connection, "stripe", now))
     office.clock.go_on(int(PROBE.total_seconds()))
     office.settle()
     assert office.invoice(ACME)["state"] == "pushed"
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_try_that_is_slow_counts_although_another_one_has_joined_it(
+    office: Office, stripe: Stripe, works: bool
+) -> None:
+    rested(office, stripe)
+    database, clock = office.line.database, office.clock
+    clock.moment = row(office)["rests_until"]
+    with breakers.passing(database, clock, "stripe") as slow:
+        clock.go_on(int(PROBE.total_seconds()))
+        with breakers.passing(database, clock, "stripe"):
+            clock.go_on(5)
+            if not works:
+                slow.error = TransientError("api.stripe.com: cannot connect")
+                breakers._record(database, "stripe", slow, clock.now())
+                until = row(office)["rests_until"]
+                assert until > clock.now()
+        # The second one began before the new rest, so it proves nothing about it.
+        assert row(office)["rests_until"] == (None if works else until)
+        slow.error = None
+    assert row(office)["rests_until"] == (None if works else until)
 
 
 def test_what_ends_late_neither_prolongs_a_rest_nor_cuts_it_short(
@@ -220,7 +241,7 @@ def test_what_ends_late_neither_prolongs_a_rest_nor_cuts_it_short(
     with breakers.passing(line.database, office.clock, "stripe") as good:
         rested(office, stripe)
         before = row(office)
-    assert good.probe_until is None
+    assert good.tries is None
     assert row(office) == before
     line.database.write(
         lambda connection: breakers.failed(

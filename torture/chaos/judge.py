@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from ledger.database import Database
-from ledger.tables import invoice, line_item, subject
+from ledger.tables import audit_entry, invoice, line_item, subject
 
 from .bodies import CANARY
 from .firm import AGREEMENTS
@@ -194,6 +194,8 @@ def _judge_invoices(verdict: Verdict, connection: Connection, billed: Billed) ->
     there: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for each in chain.from_iterable(billed.values()):
         there[each["reference"]].append(each)
+    rested = select(func.count()).where(audit_entry.c.action == "connector.rests")
+    verdict.compared["times a billing system rested"] = connection.scalar(rested) or 0
     rows = connection.execute(select(invoice)).mappings().all()
     ours = {row["reference"]: row for row in rows}
     for reference, found in there.items():
