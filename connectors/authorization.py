@@ -97,7 +97,7 @@ def challenge(verifier: str) -> str:
     """Return the challenge of a verifier, RFC 7636, section 4.2; its appendix B has this one.
 
     >>> challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
-    'E9Melhoa2OwvFrEMTJHgcNjVK2sRq52Jp3cR-1BmSrA'
+    'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
     """
     digest = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -169,7 +169,7 @@ def _line_values(
         "sequence": number,
         "currency": currency,
         "description": line.description,
-        "quantity": Number(line.quantity or Decimal(1)),
+        "quantity": Number(Decimal(1) if line.quantity is None else line.quantity),
         # Idle zeros count as digits there.
         "unit_price": None if line.unit_price is None else line.unit_price.normalize(),
         "account": coding.account,

@@ -80,12 +80,12 @@ def test_a_layer_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
 
 def test_what_failed_before_is_tried_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = tmp_path / "seeds.json"
-    seeds.write_text('{"crash": [17]}')
+    seeds.write_text('{"model": [17]}')
     monkeypatch.setattr("torture.__main__.SEEDS", seeds)
-    chosen = list(turns(LANES[1], 100, 5, ["crash", "model"], tmp_path))
-    assert [(turn.layer, turn.seed) for turn in chosen] == [
-        ("crash", 17),
-        ("crash", 5),
-        ("model", 5),
+    lane = {"mutants": 0.2, "model": 0.6, "fuzz": 0.1}
+    chosen = list(turns(lane, 100, 5, ["model", "fuzz"], tmp_path))
+    assert [(turn.layer, turn.seed, round(turn.seconds)) for turn in chosen] == [
+        ("model", 17, 30),
+        ("model", 5, 30),
+        ("fuzz", 5, 10),
     ]
-    assert round(sum(turn.seconds for turn in chosen)) == 100

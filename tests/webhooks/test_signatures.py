@@ -207,12 +207,14 @@ PROVED_BY = {
     "monday": ["monday_jwt"],
     "openproject": ["openproject"],
     "plane": ["plane"],
+    "quickbooks": ["intuit"],
     "redmine": ["redmine"],
     "shortcut": ["shortcut"],
     "stripe": ["stripe"],
     "taiga": ["taiga"],
     "toggl": ["toggl"],
     "trello": ["trello"],
+    "xero": ["xero"],
 }
 """The vectors of the corpus that prove each source's signature."""
 
