@@ -92,8 +92,8 @@ class Admin:
         if rules.raises > self.raises:
             self.done["new rate"] += 1
         self.raises = rules.raises
-        self._stopping.wait(SEEN_SECONDS)
-        self._site.signs_with = SECRETS[number + 1]
+        if not self._stopping.wait(SEEN_SECONDS):
+            self._site.signs_with = SECRETS[number + 1]
 
     def _drop_old_secret(self, number: int) -> None:
         if self._site.signs_with != SECRETS[number + 1]:
@@ -104,8 +104,8 @@ class Admin:
         rules = self._site.rules
         rules.secrets = [SECRETS[number + 1]]
         rules.write()
-        if self._activate_surely():
-            self._stopping.wait(SEEN_SECONDS)
+        # Who is told to stop does not try it: a web process may not know of it yet.
+        if self._activate_surely() and not self._stopping.wait(SEEN_SECONDS):
             self._try_old_secret(SECRETS[number])
 
     def _try_old_secret(self, name: str) -> None:
