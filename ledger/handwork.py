@@ -255,10 +255,12 @@ class Handwork:
     ) -> tuple[NumberedLine, ...]:
         """Return the open discounts on a draft; what is stored of them is made to be just that.
 
-        One that was billed and is another now, as the invoice is amended, is taken back.
+        One that was billed and is another now, as the invoice is amended, is taken back. On a new
+        draft (None) none is stored yet: one without an invoice is of another new draft.
         """
         self._standing |= {edit_id for edit_id, _ in wanted}
         is_here = and_(
+            line_item.c.invoice_id.is_not(None),
             line_item.c.invoice_id == invoice_id,
             line_item.c.kind == "discount",
             line_item.c.state.in_(("open", "billed")),

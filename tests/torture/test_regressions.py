@@ -104,3 +104,21 @@ def test_a_correction_waits_until_the_push_of_what_it_corrects_has_come_to_its_e
     world.end()
     states = [row["state"] for row in world.ledger.invoices.values()]
     assert states.count("pushed") == len(states) - states.count("canceled")
+
+
+def test_a_discount_on_one_of_two_new_drafts_stays_where_it_was_given(world: World) -> None:
+    # The invoice with the discount is deleted there, and its period is billed again on a new draft.
+    # In the same breath another new draft is made: it must not take the discount for its own.
+    world.play("phase ends", 0, work=False)
+    world.play("log", 1, 2, 2)
+    world.play("log", 3, 0, 2)
+    world.play("approve", 3)
+    world.play("more time", 3)
+    world.play("discount", 0, 0)
+    world.play("other issue", 3, 2)
+    world.play("delete", 1)
+    world.play("other issue", 1, 1, work=False)
+    world.play("log", 4, 1, 3)
+    world.play("time passes", 2, work=False)
+    world.play("issue moves", 1, 0)
+    world.end()
