@@ -41,9 +41,14 @@ class PostgresDatabases:
         self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _run(self, statement: sql.Composed) -> None:
-        plain = self._server.set(drivername="postgresql").render_as_string(hide_password=False)
+        plain = plain_address(self._server.render_as_string(hide_password=False))
         with psycopg.connect(plain, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def plain_address(url: str) -> str:
+    """Return an address as PostgreSQL's own programs take it, without SQLAlchemy's driver."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def database_name(url: str) -> str:

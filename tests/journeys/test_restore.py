@@ -6,6 +6,7 @@ Stripe and Jira go on while the ledger goes back in time: that is what a restore
 from __future__ import annotations
 
 import stat
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,8 +28,9 @@ from ledger.audit import audit
 from ledger.auditlog import seal
 from ledger.backup import BackupError, back_up
 from ledger.database import Database
-from tests.databases import PostgresDatabases, database_name
+from tests.databases import PostgresDatabases, database_name, plain_address
 from tests.journeys.office import JIRA_ASKED, Office
+from tests.services import postgres_programs
 
 OCTOBER, NOVEMBER = "acme-2026-10", "acme-2026-11"
 POLL_SECONDS = 3600
@@ -59,14 +61,29 @@ class Restorable:
             return lambda: self._use(f"sqlite:///{copy}")
         assert done.exit_code == 1
         assert "pg_dump" in done.output
-        server: PostgresDatabases = self._request.getfixturevalue("postgres_server")
+        # A database like it is what a dump of it restores, and is there at once.
         url = self.office.line.database.url
         self.office.line.database.close()
-        dump = server.create(database_name(url))
-        self._request.addfinalizer(lambda: server.drop(dump))
+        return self._restoring(self._another(template=database_name(url)))
 
+    def dump(self) -> Callable[[], None]:
+        """Dump a PostgreSQL ledger as the operations guide says; return what restores it."""
+        file = self._folder / "billhook.dump"
+        source = plain_address(self.office.line.database.url)
+        run_program("pg_dump", "--format=custom", f"--file={file}", source)
+        target = self._another()
+        run_program("pg_restore", f"--dbname={plain_address(target)}", str(file))
+        return self._restoring(target)
+
+    def _another(self, template: str = "template0") -> str:
+        server: PostgresDatabases = self._request.getfixturevalue("postgres_server")
+        url = server.create(template)
+        self._request.addfinalizer(lambda: server.drop(url))
+        return url
+
+    def _restoring(self, url: str) -> Callable[[], None]:
         def restore() -> None:
-            self._use(dump)
+            self._use(url)
             assert self.run(commands.restored).exit_code == 0
 
         return restore
@@ -75,6 +92,13 @@ class Restorable:
         self.office.line.database.close()
         self.office.line.database = Database(url)
         self.office.line._looked_at = float("-inf")
+
+
+def run_program(name: str, *words: str) -> None:
+    """Run one of PostgreSQL's programs; what it complains of fails the test."""
+    command = [str(postgres_programs() / name), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture
@@ -143,6 +167,26 @@ def test_what_was_pushed_after_the_copy_is_taken_over_and_not_made_again(firm: R
     # And from then on everything is as ever.
     log(office, 3, 3600)
     assert office.invoices()[OCTOBER] == ("pushed", 12000)
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_dump_that_is_put_back_as_the_guide_says_bills_nothing_twice(firm: Restorable) -> None:
+    office = firm.office
+    log(office, 1, 3600)
+    restore = firm.dump()
+    office.bill(OCTOBER)
+    restore()
+    assert office.invoices() == {OCTOBER: ("draft", 12000)}
+    assert firm.run(upkeep.sync, "--restored").exit_code == 0
+    office.settle()
+    assert office.invoices() == {OCTOBER: ("pushed", 12000)}
+    assert stripes(office) == [(OCTOBER, 12000, "draft")]
+    # What is new gets numbers of its own: the dump has kept the counters.
+    log(office, 2, 7200, on="2026-11-20")
+    office.bill(NOVEMBER)
+    promises_are_kept(office)
 
 
 def test_pushing_waits_and_says_so_until_the_systems_were_asked(firm: Restorable) -> None:
