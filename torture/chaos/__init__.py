@@ -1,6 +1,6 @@
 """Layer 3: a storm over real processes. `python -m torture.chaos` runs it alone.
 
-- `site.py`: what runs, with its servers; `processes.py`, `servers.py`, `disk.py`: how
+- `site.py`: what runs, with its servers; `processes.py`, `starter.py`, `servers.py`, `disk.py`: how
 - `firm.py`, `workload.py`, `truth.py`: the work that is done, and what it must come to
 - `sender.py`, `person.py`, `admin.py`: who posts, approves and pays, and changes rules
 - `nemesis.py`: what strikes; `watch.py`: who has work, and how soon it is taken up again

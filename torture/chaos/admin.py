@@ -18,7 +18,7 @@ from ledger.amending import KEEP
 from .bodies import Posting
 from .firm import RAISES, SECRETS
 from .sender import TIMEOUT_SECONDS
-from .site import Site
+from .site import Done, Site
 from .watch import Watch
 
 SEEN_SECONDS: Final = 1.5
@@ -133,7 +133,7 @@ class Admin:
             self._stopping.wait(0.3)
         return False
 
-    def _activate(self) -> subprocess.CompletedProcess[str] | None:
+    def _activate(self) -> Done | None:
         try:
             return self._site.flask("rules", "activate", "--yes", "--no-plan")
         except subprocess.TimeoutExpired:

@@ -251,8 +251,7 @@ def _judge_by_audit(verdict: Verdict, site: Site) -> None:
     """The product's own audit, the billing systems included, has nothing to say."""
     done = site.flask("audit", "--deep")
     if done.returncode != 0:
-        told = (done.stdout + done.stderr).splitlines()
-        verdict.wrong += [f"flask audit --deep: {line}" for line in told]
+        verdict.wrong += [f"flask audit --deep: {line}" for line in done.told.splitlines()]
 
 
 def _shortened(failures: Sequence[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 Each leads a process group of its own and writes into a log file, never into a pipe that somebody
 shares. Linux ends it if the torture run itself is killed, so nothing outlives a run. That hangs
-on the thread that started it: only the thread that made a `Processes` may start anything.
+on the thread that started it: only the thread that made a `Processes` may start anything, except
+by a `Starter`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .starter import Forked, Starter
 
 ROOT: Final = Path(__file__).parent.parent.parent
 STOP_SECONDS: Final = 5
@@ -39,7 +43,9 @@ class Program:
     command: Sequence[str]
     environ: Mapping[str, str]
     user: str | None = None
-    process: subprocess.Popen[bytes] | None = None
+    starter: Starter | None = None
+    """Who forks it; None: it is started as any command."""
+    process: subprocess.Popen[bytes] | Forked | None = None
     ended_at: float = 0.0
     starts: int = 0
     is_wanted: bool = True
@@ -76,10 +82,15 @@ class Processes:
         self.stop_all()
 
     def add(
-        self, name: str, *command: str, environ: Mapping[str, str], user: str | None = None
+        self,
+        name: str,
+        *command: str,
+        environ: Mapping[str, str],
+        user: str | None = None,
+        starter: Starter | None = None,
     ) -> Program:
         """Start a program and keep it running."""
-        program = Program(name, command, environ, user)
+        program = Program(name, command, environ, user, starter)
         self.programs[name] = program
         self.start(program)
         return program
@@ -91,15 +102,12 @@ class Processes:
     def start(self, program: Program) -> None:
         """Start a program that does not run."""
         assert threading.get_ident() == self._thread
-        parent = os.getpid()
-
-        def die_with_parent() -> None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
         program.starts += 1
-        with self.log_of(program.name).open("ab") as log:
+        log_file = self.log_of(program.name)
+        if program.starter is not None:
+            program.process = program.starter.start(program.command, program.environ, log_file)
+            return
+        with log_file.open("ab") as log:
             program.process = subprocess.Popen(
                 program.command,
                 cwd=ROOT,
@@ -108,7 +116,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=end_with(os.getpid()),
                 user=program.user,
             )
 
@@ -116,11 +124,12 @@ class Processes:
         """Start again what has ended, a moment after it has."""
         now = time.monotonic()
         for program in self.programs.values():
-            if program.process is None or program.process.poll() is None or not program.is_wanted:
+            code = program.process.poll() if program.process is not None else None
+            if code is None or not program.is_wanted:
                 continue
             if not program.ended_at:
                 program.ended_at = now
-                program.exits.append(program.process.returncode)
+                program.exits.append(code)
             elif now - program.ended_at >= AGAIN_SECONDS:
                 program.ended_at = 0.0
                 self.start(program)
@@ -152,6 +161,17 @@ class Processes:
             if born is not None and _born(pid) == born:
                 kill(pid)
         self.programs.clear()
+
+
+def end_with(parent: int) -> Callable[[], None]:
+    """Return what a new process calls first, so that Linux kills it when its parent has ended."""
+
+    def die_with_parent() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return die_with_parent
 
 
 def end_with_parent() -> None:

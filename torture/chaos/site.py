@@ -11,10 +11,11 @@ import os
 import re
 import secrets
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ from .person import NoAnswerError, ask
 from .processes import ROOT, Processes, TortureError
 from .scaled import CLAIMANTS, OFFSET, TIMEOUT_SECONDS, override
 from .servers import Postgres, Valkey, until
+from .starter import Starter
 
 PROFILES: Final = ("stripe-like", "accounting-like", "worst")
 """The billing system of each customer, in the order of `firm.AGREEMENTS`."""
@@ -49,6 +51,14 @@ VISIBLE_MS: Final = 1000
 LOWEST_PORT: Final = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command has ended, and what it said."""
+
+    returncode: int
+    told: str
+
+
 class Site:
     """Everything that runs; leaving the `with` block ends it."""
 
@@ -56,6 +66,7 @@ class Site:
         self.folder, self.kind, self.seed = folder, kind, seed
         self._faulty_share = faulty_share
         self.processes = Processes(folder)
+        self._starter = Starter(self.processes.log_of("starter"))
         self.postgres: Postgres | None = None
         self.valkey: Valkey | None = None
         self.offset = folder / "clock-offset"
@@ -111,6 +122,7 @@ class Site:
 
     def __exit__(self, *_: object) -> None:
         self.processes.stop_all()
+        self._starter.close()
         with suppress(Exception):
             self._serving.__exit__(None, None, None)
 
@@ -127,22 +139,20 @@ class Site:
         """Return whether a process has ever claimed work: before that a kill costs nothing."""
         return (self.claimants / str(pid)).exists()
 
-    def flask(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of Billhook to its end."""
-        done = subprocess.run(
-            [*_programs(), "flask", *words],
-            cwd=ROOT,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-            start_new_session=True,
-        )
+    def flask(self, *words: str) -> Done:
+        """Run a command of Billhook to its end; raise TimeoutExpired if it does not come to one."""
+        with tempfile.NamedTemporaryFile(dir=self.folder, mode="r") as output:
+            process = self._starter.start(["flask", *words], self.environ, Path(output.name))
+            try:
+                code = process.wait(COMMAND_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+            told = output.read()
         with self.processes.log_of("commands").open("a") as log:
-            log.write(f"$ flask {' '.join(words)}: {done.returncode}\n{done.stderr}{done.stdout}\n")
-        return done
+            log.write(f"$ flask {' '.join(words)}: {code}\n{told}\n")
+        return Done(code, told)
 
     def truth_of_billing(self) -> dict[str, list[dict[str, Any]]]:
         """Return all invoices of each billing system, as it keeps them."""
@@ -197,23 +207,27 @@ class Site:
                 program.process.terminate()
 
     def _start_billing(self, name: str) -> None:
-        command = self._billing(name, self._faulty_share)
-        self.processes.add(f"billing-{name}", *command, environ=self.base)
+        self.processes.add(
+            f"billing-{name}",
+            *self._billing(name, self._faulty_share),
+            environ=self.base,
+            starter=self._starter,
+        )
 
     def _billing(self, name: str, share: float) -> tuple[str, ...]:
         port = self.billing[name].rpartition(":")[2]
         return (
-            *(sys.executable, "-m", "torture.billing", "--port", port, "--profile", name),
+            *("billing", "--port", port, "--profile", name),
             *("--store", str(self.folder / f"{name}.sqlite3"), "--seed", str(self.seed)),
             *("--share", str(share), "--client-timeout", str(TIMEOUT_SECONDS)),
         )
 
     def _start_programs(self) -> None:
-        add = partial(self.processes.add, environ=self.environ)
-        add("web", *_web())
+        add = partial(self.processes.add, environ=self.environ, starter=self._starter)
+        add("web", *_web(self.environ))
         for number in (1, 2):
-            add(f"worker-{number}", *_programs(), "worker")
-        add("clock", *_programs(), "clock")
+            add(f"worker-{number}", "worker")
+        add("clock", "clock")
 
     def _is_up(self) -> bool:
         """Return whether our own Billhook answers: nobody else's knows our token."""
@@ -225,17 +239,21 @@ class Site:
         return set(asked) == {200}
 
 
-def _programs() -> tuple[str, ...]:
-    return (sys.executable, "-m", "torture.chaos.programs")
-
-
-def _web() -> tuple[str, ...]:
+def _web(environ: Mapping[str, str]) -> list[str]:
     """Return how the `Procfile` starts the web processes, with the programs of torture."""
     named = re.search(r"^web: (gunicorn .*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
     if named is None:
         raise TortureError("the Procfile starts no gunicorn")
     line = named[1].replace("app:create_web()", "torture.chaos.programs:create_web()")
-    return ("/bin/sh", "-c", f"exec {sys.executable} -m {line}")
+    # Only a shell knows what the line says.
+    told = subprocess.run(
+        ["/bin/sh", "-c", f"printf '%s\\n' {line}"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.splitlines()
 
 
 def _ports(count: int) -> list[int]:
