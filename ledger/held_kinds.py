@@ -54,6 +54,8 @@ UNKNOWN: Final = (
     "nobody has told what this is, and its tool cannot be asked - give the endpoint a url and a "
     "token in workspace.yaml, then activate the rules"
 )
+NOT_READ: Final = ("unsupported", "unreadable", "failed")
+"""The states of a delivery that a person has read again, or dismisses."""
 
 Tell = Callable[[RowMapping], str]
 
@@ -181,7 +183,7 @@ def kinds_of(now: datetime) -> dict[str, Kind]:
         ),
         "delivery": Kind(
             table=delivery,
-            condition=delivery.c.state.in_(("unsupported", "unreadable", "failed")),
+            condition=delivery.c.state.in_(NOT_READ),
             where=_named("endpoint"),
             what=lambda row: f"delivery {row['id']}",
             reason=lambda row: row["reason"],

@@ -14,6 +14,7 @@ from console.plans import Shown, print_plan, print_plan_json, progress_bar
 from console.terminal import AS_JSON, print_json, print_table, without_traceback
 from console.texts import one_line
 from ledger import tables
+from ledger.dismissing import dismiss as dismiss_deliveries
 from ledger.listings import MOST, list_events
 from ledger.reopening import KEEP, TAKE_BACK
 from ledger.replay import (
@@ -88,6 +89,27 @@ def replay(ids: tuple[int, ...], as_json: bool) -> None:
     )
     line.doorbell.ring("normalize")
     _tell(count, "deliveries", "are read again", as_json=as_json)
+
+
+@events.command()
+@click.argument("ids", metavar="ID...", type=click.IntRange(1), nargs=-1, required=True)
+@click.option("--why", required=True, help="Why nobody needs it, for whoever looks for it later.")
+@AS_JSON
+@with_appcontext
+@without_traceback
+def dismiss(ids: tuple[int, ...], why: str, as_json: bool) -> None:
+    """Note that deliveries which cannot be read need not be; `replay` reads them all the same.
+
+    IDs are their numbers in `flask waiting --kind delivery`. What they tell is not billed.
+    """
+    line = current_line()
+    actor = person_at_the_keyboard()
+    count = line.database.write(
+        lambda connection: dismiss_deliveries(
+            connection, ids, why=why, actor=actor, now=line.clock.now()
+        )
+    )
+    _tell(count, "deliveries", "are dismissed", as_json=as_json)
 
 
 @events.command()

@@ -65,6 +65,8 @@ def waiting(
         _print(each, now)
     if not found:
         click.echo("Nothing waits for a person.")
+    if any(each.kind == "delivery" for each in found):
+        click.echo("A delivery that nobody needs: flask events dismiss ID --why ...")
     if goes_on is not None:
         click.echo(f"There may be more: flask waiting --after {goes_on}")
     if summed_up:

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, distinct, func, or_, select
+from sqlalchemy import Connection, String, case, cast, distinct, func, literal, or_, select
 
-from ..tables import delivery, event
+from ..dismissing import ACTION, DISMISSED
+from ..tables import audit_entry, delivery, event
 from .violations import Invariant, Violation, stream
 
 DELIVERIES: Final = Invariant(
     "deliveries",
-    "each accepted delivery is normalized, ignored with a reason or listed as waiting, and as many "
-    "events as it told are stored",
+    "each accepted delivery is normalized, ignored with a reason, listed as waiting or dismissed "
+    "by a person whom the audit log names, and as many events as it told are stored",
     "`flask events replay` reads the named deliveries again; keep a copy of the database first",
 )
 BODIES: Final = Invariant(
@@ -48,16 +49,29 @@ _MISCOUNTED: Final = (
         ),
     )
 )
+_BY_NOBODY: Final = select(delivery.c.id, delivery.c.reason).where(
+    delivery.c.state == "ignored",
+    delivery.c.reason.startswith(DISMISSED),
+    (literal("delivery:") + cast(delivery.c.id, String)).not_in(
+        select(audit_entry.c.entity).where(audit_entry.c.action == ACTION)
+    ),
+)
 
 
 def find(connection: Connection, now: datetime) -> Iterator[Violation]:  # noqa: ARG001
-    """Yield deliveries for which other events are stored than they told, or of other bytes."""
+    """Yield deliveries for which other events are stored than they told, or of other bytes.
+
+    And those that are dismissed, if no person has.
+    """
     for row in stream(connection, _MISCOUNTED):
         yield DELIVERIES.broken(
             f"delivery:{row['id']}",
             f"is {row['state']} and tells {row['events']} events, "
             f"but {row['facts']} are stored for it",
         )
+    for row in stream(connection, _BY_NOBODY):
+        detail = f'is "{row["reason"]}", and the audit log knows nothing of it'
+        yield DELIVERIES.broken(f"delivery:{row['id']}", detail)
     yield from _other_bytes(connection)
 
 

@@ -13,7 +13,9 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import update
 
 from ledger import tables
+from ledger.audit import audit
 from ledger.claims import NEVER
+from ledger.held_kinds import NOT_READ
 from tests.console.conftest import RecordingDoorbell
 from tests.ledger.seed import NOW, SmallFirm, logged
 
@@ -184,6 +186,61 @@ def test_an_unknown_delivery_lets_nothing_be_replayed(
 ) -> None:
     _failed(command_line, "events replay 1 2 999")
     assert "waiting" not in {row["state"] for row in firm.rows(tables.delivery)}
+
+
+@pytest.mark.parametrize("state", NOT_READ)
+def test_what_never_will_be_read_is_dismissed_and_can_be_read_all_the_same(
+    command_line: FlaskCliRunner, firm: SmallFirm, state: str
+) -> None:
+    number = _unread(firm, state)
+    told = _ran(command_line, "waiting --kind delivery")
+    assert f"delivery:{number} " in told
+    assert "flask events dismiss ID --why" in told
+    words, why = f"events dismiss {number} --why", "a test of\nthe script"
+    assert _ran(command_line, words, why) == "1 deliveries are dismissed.\n"
+    assert "Nothing waits" in _ran(command_line, "waiting --kind delivery")
+    row, entry = _delivery(firm, number), firm.rows(tables.audit_entry)[-1]
+    dismissed = f"dismissed by {entry['actor']}: a test of the script"
+    assert (row["state"], row["reason"]) == ("ignored", dismissed)
+    assert dismissed in _ran(command_line, "waiting")
+    assert (entry["action"], entry["entity"]) == ("delivery.dismissed", f"delivery:{number}")
+    assert entry["detail"] == {"was": state, "reason": "is torn", "why": "a test of the script"}
+    with firm.database.read() as connection:
+        assert [each for each in audit(connection, firm.now) if each.invariant != "resting"] == []
+    _ran(command_line, f"events replay {number}")
+    firm.settle()
+    row = _delivery(firm, number)
+    assert (row["state"], "dismissed" in row["reason"]) == ("ignored", False)
+
+
+@pytest.mark.parametrize(
+    ("also", "why", "told"),
+    [
+        ("1", "x", "delivery 1: is normalized"),
+        ("999", "x", "there is no 999"),
+        ("", " ", "say why"),
+    ],
+)
+def test_what_was_read_is_not_dismissed_and_nothing_without_a_reason(
+    command_line: FlaskCliRunner, firm: SmallFirm, also: str, why: str, told: str
+) -> None:
+    number = _unread(firm, "unreadable")
+    assert told in _failed(command_line, f"events dismiss {number} {also} --why", why)
+    assert _delivery(firm, number)["state"] == "unreadable"
+
+
+def _unread(firm: SmallFirm, state: str) -> int:
+    """Have a delivery that tells nothing count as not read; return its number."""
+    number = next(row["id"] for row in firm.rows(tables.delivery) if row["state"] == "ignored")
+    changed = update(tables.delivery).where(tables.delivery.c.id == number)
+    firm.database.write(
+        lambda connection: connection.execute(changed.values(state=state, reason="is torn"))
+    )
+    return int(number)
+
+
+def _delivery(firm: SmallFirm, number: int) -> Any:
+    return next(row for row in firm.rows(tables.delivery) if row["id"] == number)
 
 
 def _woken(firm: SmallFirm) -> set[str]:

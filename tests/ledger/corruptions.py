@@ -39,6 +39,12 @@ CORRUPTIONS: Final = (
         "delivery:2",
     ),
     Corruption(
+        "a delivery that nobody has dismissed",
+        "deliveries",
+        "update delivery set reason = 'dismissed by zoe: a test' where state = 'ignored'",
+        "select 'delivery:' || id from delivery where state = 'ignored'",
+    ),
+    Corruption(
         "a body that somebody has edited",
         "bodies",
         "update delivery set body = (select body from delivery where id = 1) where id = 2",

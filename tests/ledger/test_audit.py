@@ -290,7 +290,7 @@ def test_names_of_promises_and_corruptions_are_unique() -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS[::9], ids=lambda each: each.name)
+@pytest.mark.parametrize("corruption", CORRUPTIONS[1::9], ids=lambda each: each.name)
 def test_several_processes_find_what_one_finds(database_url: str, corruption: Corruption) -> None:
     firm = SmallFirm(database_url)
     month_of_work(firm)
