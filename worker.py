@@ -332,10 +332,9 @@ def run(line: Line, stage: Stage) -> int:
     no row's doing, so it counts as no attempt.
     """
     now = line.clock.now()
-    only = stage.only(now) if stage.only else None
     claimed = line.database.write(
         lambda connection: claim(
-            connection, stage.table, stage.state, now, stage.most, only, aside=stage.aside
+            connection, stage.table, stage.state, now, stage.most, stage.only, aside=stage.aside
         )
     )
     if not claimed:

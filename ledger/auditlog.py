@@ -11,13 +11,28 @@ import hashlib
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, insert, select, update
 
 from .events import as_utc_text, canonical_json
 from .tables import audit_entry
 
 START: Final = "0" * 64
 """The hash before the first entry."""
+# Made once: nearly every transaction notes something, and all of that is sealed.
+_NOTE: Final = insert(audit_entry)
+_LAST: Final = (
+    select(audit_entry.c.position, audit_entry.c.hash)
+    .where(audit_entry.c.position.is_not(None))
+    .order_by(audit_entry.c.position.desc())
+    .limit(1)
+)
+_UNSEALED: Final = (
+    select(audit_entry)
+    .where(audit_entry.c.position.is_(None))
+    .order_by(audit_entry.c.id)
+    .limit(bindparam("most", type_=Integer()))
+)
+_SEAL: Final = update(audit_entry).where(audit_entry.c.id == bindparam("sealed_id"))
 
 
 def note(
@@ -30,9 +45,8 @@ def note(
     **detail: Any,
 ) -> None:
     """Write one entry: `actor` did `action` to `entity` (`invoice:acme-2026-10`)."""
-    connection.execute(
-        insert(audit_entry).values(at=now, actor=actor, action=action, entity=entity, detail=detail)
-    )
+    entry = {"at": now, "actor": actor, "action": action, "entity": entity, "detail": detail}
+    connection.execute(_NOTE, entry)
 
 
 def seal(connection: Connection, most: int = 1000) -> int:
@@ -41,38 +55,21 @@ def seal(connection: Connection, most: int = 1000) -> int:
     Two sealers at once do no harm: a place in the chain is unique, the slower one fails
     and tries again.
     """
-    last = connection.execute(
-        select(audit_entry.c.position, audit_entry.c.hash)
-        .where(audit_entry.c.position.is_not(None))
-        .order_by(audit_entry.c.position.desc())
-        .limit(1)
-    ).first()
-    position, previous = (last.position, last.hash) if last else (0, START)
-    waiting = connection.execute(
-        select(audit_entry)
-        .where(audit_entry.c.position.is_(None))
-        .order_by(audit_entry.c.id)
-        .limit(most)
-    ).all()
+    position, previous = head(connection)
+    waiting = connection.execute(_UNSEALED, {"most": most}).all()
+    sealed = []
     for entry in waiting:
         position += 1
         previous = chained_hash(previous, position, entry)
-        connection.execute(
-            update(audit_entry)
-            .where(audit_entry.c.id == entry.id)
-            .values(position=position, hash=previous)
-        )
+        sealed.append({"sealed_id": entry.id, "position": position, "hash": previous})
+    if sealed:
+        connection.execute(_SEAL, sealed)
     return len(waiting)
 
 
 def head(connection: Connection) -> tuple[int, str]:
     """Return the last sealed position and its hash: what is anchored outside the database."""
-    last = connection.execute(
-        select(audit_entry.c.position, audit_entry.c.hash)
-        .where(audit_entry.c.position.is_not(None))
-        .order_by(audit_entry.c.position.desc())
-        .limit(1)
-    ).first()
+    last = connection.execute(_LAST).first()
     return (last.position, last.hash) if last else (0, START)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select, update
 
 from .auditlog import note
 from .claims import LEASE_SECONDS
@@ -43,6 +43,7 @@ PROBE: Final = timedelta(seconds=LEASE_SECONDS)
 """For how long the one that tries it again keeps the others from doing so: it may have died."""
 LOOK_AGAIN_SECONDS: Final = 10
 """When what was claimed in spite of a rest is looked at again, at the latest."""
+_ROW: Final = select(breaker).where(breaker.c.connector == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def passing(database: Database, clock: Clock, name: str) -> Iterator[Passage]:
 def _probe(database: Database, name: str, now: datetime) -> datetime | None:
     """Return which rest this tries to end, by its end, None where nothing rests."""
     with database.read() as connection:
-        row = connection.execute(select(breaker).where(breaker.c.connector == name)).first()
+        row = connection.execute(_ROW, {"name": name}).first()
     if row is None or row.rests_until is None or (not row.rests and row.rests_until <= now):
         return None
     is_over = row.rests_until <= now and (row.probe_until is None or row.probe_until <= now)
@@ -163,7 +164,7 @@ def _record(database: Database, name: str, passage: Passage, now: datetime) -> N
     else:
         # Whatever else it says of this one invoice or of our credentials: it answers.
         with database.read() as connection:
-            row = connection.execute(select(breaker).where(breaker.c.connector == name)).first()
+            row = connection.execute(_ROW, {"name": name}).first()
         if row is not None and row.failures + (row.rests_until is not None):
             database.write(lambda connection: answered(connection, name, passage, now))
 
@@ -219,7 +220,7 @@ def answered(connection: Connection, name: str, passage: Passage, now: datetime)
 
 def close(connection: Connection, name: str, actor: str, now: datetime) -> bool:
     """End a rest by hand; return False if there was none. What waited goes on at once."""
-    row = connection.execute(select(breaker).where(breaker.c.connector == name)).first()
+    row = connection.execute(_ROW, {"name": name}).first()
     is_open = name in rests(connection, now)
     if row is not None:
         _close(connection, name, now, actor, is_open=is_open)
@@ -248,10 +249,8 @@ def _locked(connection: Connection, name: str) -> Any:
     """Return the row of a connector, held by this transaction; made now if there is none."""
     made = insert_for(connection, breaker).values(connector=name, **_CLOSED)
     connection.execute(made.on_conflict_do_nothing())
-    query = select(breaker).where(breaker.c.connector == name)
-    if connection.dialect.name != "sqlite":
-        query = query.with_for_update()
-    return connection.execute(query).one()
+    query = _ROW if connection.dialect.name == "sqlite" else _ROW.with_for_update()
+    return connection.execute(query, {"name": name}).one()
 
 
 _CLOSED: Final = {

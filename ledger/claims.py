@@ -9,7 +9,7 @@ set aside in the end (decision 0039).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,8 +17,10 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
+    Integer,
     Select,
     Table,
+    Update,
     and_,
     bindparam,
     case,
@@ -79,57 +81,86 @@ def claim(
     state: str | tuple[str, ...],
     now: datetime,
     most: int,
-    condition: Any = None,
+    only: Callable[[Any], Any] | None = None,
     *,
     aside: Mapping[str, Any] | None = None,
 ) -> Claim:
     """Claim up to `most` waiting rows, oldest first; the claim is empty if nothing waits.
 
-    Rows that were tried before are claimed fewer at a time, by `SHRINKS` with each try: of a
-    batch of 500 the bad row is alone at its fourth try, and the good ones have gone on. One whose
-    worker has died `MOST_ATTEMPTS` times in a row is not claimed any more: it gets the values of
-    `aside`, which keep it from waiting.
+    `only` returns a further condition, given the present moment. Rows that were tried before are
+    claimed fewer at a time, by `SHRINKS` with each try: of a batch of 500 the bad row is alone at
+    its fourth try, and the good ones have gone on. One whose worker has died `MOST_ATTEMPTS` times
+    in a row is not claimed any more: it gets the values of `aside`, which keep it from waiting.
     """
-    waiting = waits(table, state, now)
-    if condition is not None:
-        waiting = and_(waiting, condition)
-    # In the order of the index: a long backlog is not read as a whole for each batch.
-    oldest_first = (table.c.next_at, table.c.id)
-    oldest = (
-        select(table.c.id, table.c.attempts, table.c.unended)
-        .where(waiting)
-        .order_by(*oldest_first)
-        .limit(1)
-    )
-    first = connection.execute(oldest).first()
+    oldest = _oldest(table, state, only)
+    first = connection.execute(oldest, {"now": now}).first()
     while first is not None and first.unended >= MOST_ATTEMPTS:
         _set_aside(connection, table, first.id, now, aside or {})
-        first = connection.execute(oldest).first()
+        first = connection.execute(oldest, {"now": now}).first()
     if first is None:
         return Claim(table, "", (), 0)
-    chosen = (
-        select(table.c.id)
-        .where(waiting, table.c.attempts == first.attempts, table.c.unended < MOST_ATTEMPTS)
-        .order_by(*oldest_first)
-        .limit(max(1, most // SHRINKS**first.attempts))
-    )
-    if connection.dialect.name != "sqlite":
-        chosen = chosen.with_for_update(skip_locked=True)
     token = secrets.token_hex(16)
     rows = connection.execute(
-        update(table)
-        .where(table.c.id.in_(chosen.scalar_subquery()))
-        .values(
-            lease_token=token,
-            lease_until=now + timedelta(seconds=LEASE_SECONDS),
-            attempts=table.c.attempts + 1,
-            unended=table.c.unended + 1,
-        )
-        .returning(table.c.id, table.c.attempts)
+        _take(table, state, only, is_sqlite=connection.dialect.name == "sqlite"),
+        {
+            "now": now,
+            "tried": first.attempts,
+            "most": max(1, most // SHRINKS**first.attempts),
+            "lease_token": token,
+            "lease_until": now + timedelta(seconds=LEASE_SECONDS),
+        },
     ).all()
     return Claim(
         table, token, sorted(row.id for row in rows), max((row.attempts for row in rows), default=0)
     )
+
+
+# The statements of every claim and every fence are made once: a worker asks them all the time.
+
+
+@cache
+def _oldest(
+    table: Table, state: str | tuple[str, ...], only: Callable[[Any], Any] | None
+) -> Select[Any]:
+    waiting = select(table.c.id, table.c.attempts, table.c.unended)
+    # In the order of the index: a long backlog is not read as a whole for each batch.
+    return _oldest_first(waiting.where(_may_be_claimed(table, state, only)), table).limit(1)
+
+
+@cache
+def _take(
+    table: Table,
+    state: str | tuple[str, ...],
+    only: Callable[[Any], Any] | None,
+    *,
+    is_sqlite: bool,
+) -> Any:
+    chosen = select(table.c.id).where(
+        _may_be_claimed(table, state, only),
+        table.c.attempts == bindparam("tried"),
+        table.c.unended < MOST_ATTEMPTS,
+    )
+    chosen = _oldest_first(chosen, table).limit(bindparam("most", type_=Integer()))
+    if not is_sqlite:
+        chosen = chosen.with_for_update(skip_locked=True)
+    return (
+        update(table)
+        .where(table.c.id.in_(chosen.scalar_subquery()))
+        .values(attempts=table.c.attempts + 1, unended=table.c.unended + 1)
+        .returning(table.c.id, table.c.attempts)
+    )
+
+
+def _oldest_first(query: Select[Any], table: Table) -> Select[Any]:
+    return query.order_by(table.c.next_at, table.c.id)
+
+
+def _may_be_claimed(
+    table: Table, state: str | tuple[str, ...], only: Callable[[Any], Any] | None
+) -> Any:
+    now: Any = bindparam("now", type_=table.c.next_at.type)
+    waiting = waits(table, state, now)
+    return waiting if only is None else and_(waiting, only(now))
 
 
 def _set_aside(
@@ -162,7 +193,6 @@ def hold(connection: Connection, claimed: Claim) -> list[int]:
 
 @cache
 def _held(table: Table, *, is_sqlite: bool) -> Select[tuple[int]]:
-    # Made once for each table: every transaction of a stage asks it.
     query = select(table.c.id).where(
         table.c.id.in_(bindparam("ids", expanding=True)),
         table.c.lease_token == bindparam("token"),
@@ -172,22 +202,40 @@ def _held(table: Table, *, is_sqlite: bool) -> Select[tuple[int]]:
 
 def hold_one(connection: Connection, claimed: Claim) -> int:
     """Lock the one claimed row and return its id; raise StaleClaimError if it is lost."""
-    held = hold(connection, claimed)
-    if len(held) != 1:
+    query = _held_one(claimed.table, is_sqlite=connection.dialect.name == "sqlite")
+    (row_id,) = claimed.ids
+    held: int | None = connection.scalar(query, {"held_id": row_id, "token": claimed.token})
+    if held is None:
         raise StaleClaimError("another worker holds this row now")
-    return held[0]
+    return held
+
+
+@cache
+def _held_one(table: Table, *, is_sqlite: bool) -> Select[Any]:
+    # Not the query of many with a list of one: a list is written into the statement each time.
+    query = select(table.c.id).where(
+        table.c.id == bindparam("held_id"), table.c.lease_token == bindparam("token")
+    )
+    return query if is_sqlite else query.with_for_update()
 
 
 def renew(connection: Connection, claimed: Claim, now: datetime) -> None:
     """Make the lease run from now; raise StaleClaimError if a row is no longer ours."""
     table = claimed.table
+    until = now + timedelta(seconds=LEASE_SECONDS)
     done = connection.execute(
-        update(table)
-        .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
-        .values(lease_until=now + timedelta(seconds=LEASE_SECONDS))
+        _ours(table), {"ids": claimed.ids, "token": claimed.token, "lease_until": until}
     )
     if done.rowcount != len(claimed.ids):
         raise StaleClaimError("another worker holds this row now")
+
+
+@cache
+def _ours(table: Table) -> Update:
+    return update(table).where(
+        table.c.id.in_(bindparam("ids", expanding=True)),
+        table.c.lease_token == bindparam("token"),
+    )
 
 
 def released(next_at: datetime | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, case, insert, literal, select, update
 
 from . import amending, breakers, restoring, under_way
 from .auditlog import note
@@ -32,6 +32,18 @@ from .tables import approval, intent, invoice, line_item
 
 KEY_MARGIN: Final = timedelta(hours=1)
 """How long before the end of its life a key is no longer relied on."""
+# Made once: every request of a push is written down by them.
+_INTEND: Final = insert(intent)
+_LATEST: Final = (
+    select(intent)
+    .where(
+        intent.c.invoice_id == bindparam("invoice_id"),
+        intent.c.operation == bindparam("operation"),
+    )
+    .order_by(intent.c.generation.desc())
+    .limit(1)
+)
+_MARK: Final = update(intent).where(intent.c.id == bindparam("marked_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +209,17 @@ def intend(
         parts.append(f"copy {push.restored.id}")
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()
     connection.execute(
-        insert(intent).values(
-            invoice_id=push.invoice_id,
-            operation=_operation(operation, push.revision),
-            idempotency_key=key,
-            generation=generation,
-            content_hash=push.draft.content_hash(),
-            state="intended",
-            created_at=now,
-            changed_at=now,
-        )
+        _INTEND,
+        {
+            "invoice_id": push.invoice_id,
+            "operation": _operation(operation, push.revision),
+            "idempotency_key": key,
+            "generation": generation,
+            "content_hash": push.draft.content_hash(),
+            "state": "intended",
+            "created_at": now,
+            "changed_at": now,
+        },
     )
     known = _latest(connection, push.invoice_id, push.revision, operation)
     if known is None:
@@ -222,13 +235,7 @@ def _latest(
     connection: Connection, invoice_id: int, revision: int, operation: str
 ) -> Intent | None:
     row = connection.execute(
-        select(intent)
-        .where(
-            intent.c.invoice_id == invoice_id,
-            intent.c.operation == _operation(operation, revision),
-        )
-        .order_by(intent.c.generation.desc())
-        .limit(1)
+        _LATEST, {"invoice_id": invoice_id, "operation": _operation(operation, revision)}
     ).first()
     if row is None:
         return None
@@ -254,11 +261,8 @@ def mark(
     reason: str | None = None,
 ) -> None:
     """Write down how far an intent has come: sent, uncertain, confirmed, refused or absent."""
-    connection.execute(
-        update(intent)
-        .where(intent.c.id == intended.id)
-        .values(state=state, remote_id=remote_id, reason=reason, changed_at=now)
-    )
+    told = {"state": state, "remote_id": remote_id, "reason": reason, "changed_at": now}
+    connection.execute(_MARK, {"marked_id": intended.id, **told})
 
 
 def chunks_came(connection: Connection, push: Push, now: datetime) -> None:

@@ -22,6 +22,7 @@ from .tables import activation, customer, mapping_version, subject
 
 JUDGED_AGAIN: Final = subject.c.state.in_(("waiting", "held", "failed"))
 """The condition of subjects that new rules judge without being asked to."""
+_ACTIVE: Final = select(activation.c.version).order_by(activation.c.id.desc()).limit(1)
 
 
 def version_of(files: Mapping[str, str]) -> str:
@@ -65,7 +66,7 @@ def activate(
 
 def active(connection: Connection) -> str | None:
     """Return the active version, None if no rules were ever activated."""
-    return connection.scalar(select(activation.c.version).order_by(activation.c.id.desc()).limit(1))
+    return connection.scalar(_ACTIVE)
 
 
 def files_of(connection: Connection, version: str) -> dict[str, str]:

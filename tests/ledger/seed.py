@@ -7,7 +7,7 @@ milestone; Beta pays in yen; what is worked for FREE earns nothing; other projec
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -209,11 +209,15 @@ class SmallFirm:
         self.seal()
 
     def _claims(
-        self, table: Any, state: str = "waiting", condition: Any = None, most: int = 100
+        self,
+        table: Any,
+        state: str = "waiting",
+        only: Callable[[Any], Any] | None = None,
+        most: int = 100,
     ) -> Iterator[Claim]:
         while True:
             claimed = self.database.write(
-                lambda connection: claim(connection, table, state, self.now, most, condition)
+                lambda connection: claim(connection, table, state, self.now, most, only)
             )
             if not claimed:
                 return
@@ -245,8 +249,8 @@ class SmallFirm:
 
     def push(self, reference: str) -> None:
         """Push an approved invoice, as if the billing system took it at once."""
-        condition = tables.invoice.c.reference == reference
-        for claimed in self._claims(tables.invoice, "approved", condition, most=1):
+        this = tables.invoice.c.reference == reference
+        for claimed in self._claims(tables.invoice, "approved", lambda _: this, most=1):
             self.database.write(lambda connection: self._push(connection, claimed))  # noqa: B023
 
     def _push(self, connection: Connection, claimed: Claim) -> None:
@@ -270,15 +274,15 @@ class SmallFirm:
 
     def pay(self, reference: str, paid: int) -> None:
         """See at the billing system that so much of an invoice is paid (minor units)."""
-        condition = tables.invoice.c.reference == reference
+        this = tables.invoice.c.reference == reference
         self.database.write(
             lambda connection: connection.execute(
-                tables.invoice.update().where(condition).values(sync_at=self.now)
+                tables.invoice.update().where(this).values(sync_at=self.now)
             )
         )
         row = self.invoices()[reference]
         amounts = Amounts("open", row["currency"], row["total"], paid=paid, observed_at=self.now)
-        for claimed in self._claims(tables.invoice, "pushed", condition & sync.due(self.now), 1):
+        for claimed in self._claims(tables.invoice, "pushed", lambda now: this & sync.due(now), 1):
             self.database.write(
                 lambda connection: sync.record_payment(connection, claimed, amounts, self.now)  # noqa: B023
             )
