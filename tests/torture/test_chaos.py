@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -41,16 +42,18 @@ from torture.billing.profiles import PROFILES, SCALED
 from torture.billing.store import Store
 from torture.billing.system import TOKEN as BILLING_TOKEN
 from torture.billing.system import BillingSystem
-from torture.chaos import coverage, scaled
+from torture.chaos import coverage, scaled, watch
 from torture.chaos.bodies import Posting
 from torture.chaos.firm import SECRETS, Rules
 from torture.chaos.judge import Key, Verdict, judge_ledger
+from torture.chaos.nemesis import KILLS, Nemesis
+from torture.chaos.person import Person
 from torture.chaos.play import Storm
 from torture.chaos.processes import Processes, children_of, kill, state_of
 from torture.chaos.site import PROFILES as SYSTEMS
 from torture.chaos.site import connectors_of
 from torture.chaos.truth import Truth
-from torture.chaos.workload import CHANGES, OTHERS, Workload
+from torture.chaos.workload import CHANGES, OTHERS, STATES, Workload
 from webhooks.registry import sources
 
 ROOT = Path(__file__).parent.parent.parent
@@ -265,6 +268,64 @@ def test_everything_of_the_storms_work_happens_and_only_poison_cannot_be_read() 
                 source.normalize(read)
         else:
             source.normalize(read)
+
+
+def test_changes_are_steered_to_the_states_that_must_be_tried() -> None:
+    states = [*STATES, "blocked", "canceled"]
+    work = workload()
+
+    def where() -> dict[str, str]:
+        return {name: states[each.number % 7] for name, each in work.truth.entries.items()}
+
+    work.where = where
+    work.begin()
+    for _ in range(1500):
+        work.next_postings()
+    met = Counter(state for state, _ in work.hits.elements())
+    assert set(met) == set(states)
+    assert min(met[state] for state in STATES) > 2 * max(met["blocked"], met["canceled"])
+
+
+def test_the_nemesis_strikes_each_in_its_turn_and_again_what_was_in_vain() -> None:
+    nothing = mock.Mock()
+    nemesis = Nemesis(mock.Mock(kind="services"), nothing, nothing, random.Random(1))
+    tried: list[str] = []
+
+    def kill(what: str) -> bool:
+        tried.append(what)
+        return tried.count(what) > 1
+
+    turns = KILLS["services"]
+    for _ in range(sum(turns.values()) + len(turns)):
+        nemesis._next("kills", KILLS, kill, nemesis.kills)
+    assert nemesis.kills == turns
+    assert nemesis.in_vain == dict.fromkeys(turns, 1)
+
+
+def test_one_draft_of_three_is_left_alone_at_its_billing_system_and_paid_all_the_same() -> None:
+    person = Person("http://web.example", "", [], random.Random(1), ["finalize"])
+    invoices: list[dict[str, Any]] = [
+        {"reference": f"acme-{number}", "state": state, "lines": [], "header": {"lines": 0}}
+        for state in ("draft", "open")
+        for number in range(300)
+    ]
+    drafts = [person._fits("finalize", each) for each in invoices[:300]]
+    assert 70 < drafts.count(False) < 130
+    assert all(person._fits("pay", {**each, "paid": 0}) for each in invoices[300:])
+
+
+def test_the_watch_sees_what_waits_and_what_is_held(storm: SmallStorm) -> None:
+    posting = storm.work.begin()[0]
+    storm.client.post("/webhooks/jira", data=posting.body, headers=posting.headers(SECRET))
+    now = storm.clock.now()
+
+    def taken(connection: Connection) -> claims.Claim:
+        assert watch._waiting(connection)["normalize"] == 1
+        return claims.claim(connection, delivery, "waiting", now, 10)
+
+    claimed = storm.line.database.write(taken)
+    with storm.line.database.read() as connection:
+        assert list(watch._held(connection)) == [("delivery", claimed.ids[0], claimed.token)]
 
 
 def test_a_run_that_missed_a_case_is_not_valid() -> None:

@@ -14,12 +14,9 @@ from torture.billing.faults import KINDS
 
 from .nemesis import ACCIDENTS, KILLS
 from .play import Storm
-from .workload import BULK, CHANGES, OTHERS
+from .workload import BULK, CHANGES, OTHERS, STATES
 
 LEAST: Final = 5
-STATES: Final = ("unbilled", "draft", "pushed, draft", "pushed, open", "pushed, paid")
-"""On an invoice of which state an entry stands when it changes. `approved`, `blocked` and
-`canceled` occur too, but an invoice may pass through them too quickly to be sure of them."""
 BY_THE_ADMIN: Final = ("rules broken", "new rate", "secret rotated")
 LONGEST: Final = f"an invoice of {BULK} lines"
 TELLING: Final = ("repeated", "renamed", "never", "poison")

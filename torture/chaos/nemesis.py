@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,31 +28,35 @@ from .watch import LOOK_SECONDS, Watch
 
 KILLS: Final = {
     "services": {
-        "worker": 30,
-        "work horse": 32,
-        "web": 8,
-        "clock": 8,
-        "valkey": 7,
-        "valkey, emptied": 7,
-        "postgres": 8,
-        "billing system": 6,
+        "worker": 6,
+        "work horse": 6,
+        "web": 2,
+        "clock": 2,
+        "valkey": 2,
+        "valkey, emptied": 2,
+        "postgres": 2,
+        "billing system": 2,
     },
-    "embedded": {"worker": 65, "web": 13, "clock": 11, "billing system": 11},
+    "embedded": {"worker": 10, "web": 2, "clock": 2, "billing system": 2},
 }
-"""What is killed, with its weight."""
+"""How often each is killed in one round, in a random order."""
 ACCIDENTS: Final = {
-    "services": ("stopped", "restarted", "valkey flushed", "clock set", "project tool"),
-    "embedded": (
-        *("stopped", "restarted", "clock set", "project tool"),
-        # Twice, because it has no part in the longer storm.
-        *("disk full", "disk full"),
-    ),
+    "services": {
+        "stopped": 1,
+        "restarted": 1,
+        "valkey flushed": 1,
+        "clock set": 1,
+        "project tool": 1,
+    },
+    # The full disk more often, because it has no part in the longer storm.
+    "embedded": {"stopped": 1, "restarted": 1, "clock set": 1, "project tool": 1, "disk full": 3},
 }
-KILL_EVERY: Final = (0.3, 1.1)
+"""How often each accident happens in one round."""
+KILL_EVERY: Final = (0.5, 1.3)
 """Seconds between two kills, at least and at most, where a site is up within `UP_SECONDS`."""
-ACCIDENT_EVERY: Final = (2.5, 4.5)
-UP_SECONDS: Final = 5.0
-"""What a site needs to be up on two cores that have nothing else to do. On a slower machine all
+ACCIDENT_EVERY: Final = (1.6, 2.8)
+UP_SECONDS: Final = 1.0
+"""What a site needs to be up on two cores that have little else to do. On a slower machine all
 strikes are further apart: what never gets to work is not tried at all."""
 PATIENCE: Final = 0.6
 """How long the nemesis waits for a victim that has work."""
@@ -79,7 +83,8 @@ class Nemesis:
     accidents: Counter[str] = field(default_factory=Counter)
     _kill_at: float = 0.0
     _accident_at: float = 0.0
-    _bag: list[str] = field(default_factory=list)
+    _bags: dict[str, list[str]] = field(default_factory=dict)
+    """What is left of this round, of kills and of accidents."""
     _later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
 
     def strike(self) -> None:
@@ -89,20 +94,33 @@ class Nemesis:
             self._later.remove(due)
             due[1]()
         if now >= self._kill_at:
-            kinds = KILLS[self.site.kind]
-            what = self.dice.choices(list(kinds), list(kinds.values()))[0]
-            is_effective = self._kill(what)
-            (self.kills if is_effective else self.in_vain)[what] += 1
-            self._kill_at = time.monotonic() + self.dice.uniform(*KILL_EVERY) * self._slowness
+            self._next("kills", KILLS, self._kill, self.kills)
+            self._kill_at = self._after(KILL_EVERY)
         if now >= self._accident_at:
-            if not self._bag:
-                self._bag = [*ACCIDENTS[self.site.kind]]
-                self.dice.shuffle(self._bag)
-            what = self._bag.pop()
-            if self._happen(what):
-                self.accidents[what] += 1
-            pause = self.dice.uniform(*ACCIDENT_EVERY) * self._slowness
-            self._accident_at = time.monotonic() + pause
+            self._next("accidents", ACCIDENTS, self._happen, self.accidents)
+            self._accident_at = self._after(ACCIDENT_EVERY)
+
+    def _next(
+        self,
+        what: str,
+        kinds: Mapping[str, Mapping[str, int]],
+        do: Callable[[str], bool],
+        done: Counter[str],
+    ) -> None:
+        """Do the next one of a round; what was in vain comes once more at the end of it."""
+        bag = self._bags.setdefault(what, [])
+        if not bag:
+            bag += Counter(kinds[self.site.kind]).elements()
+            self.dice.shuffle(bag)
+        kind = bag.pop()
+        if do(kind):
+            done[kind] += 1
+        else:
+            self.in_vain[kind] += 1
+            bag.insert(0, kind)
+
+    def _after(self, seconds: tuple[float, float]) -> float:
+        return time.monotonic() + self.dice.uniform(*seconds) * self._slowness
 
     @property
     def _slowness(self) -> float:

@@ -29,7 +29,9 @@ TIMEOUT_SECONDS: Final = 1.5
 """Production: 30. The billing systems commit up to 2.5 s after it. How long it is quiet after a
 request without an answer follows from both: 5 s, in production 60; see `register`."""
 POLL_SECONDS: Final = 3
-"""Production: minutes for project tools, an hour for invoices."""
+"""How often a project tool is asked. Production: minutes."""
+LOOK_SECONDS: Final = 5
+"""How often an invoice is looked at on which money may move. Production: an hour."""
 OVERLAP_MS: Final = 10_000
 """Production: some minutes."""
 LEASE_SHORTENED_BY: Final = 20 - LEASE_SECONDS
@@ -72,8 +74,8 @@ def shrink() -> None:
     override(breakers, "LONGEST_REST", timedelta(seconds=LONGEST_REST_SECONDS))
     override(breakers, "PROBE", timedelta(seconds=LEASE_SECONDS))
     override(pushing, "KEY_MARGIN", timedelta(seconds=1))
-    override(sync, "POLL", timedelta(seconds=POLL_SECONDS))
-    override(sync, "POLL_FINAL", timedelta(seconds=2 * POLL_SECONDS))
+    override(sync, "POLL", timedelta(seconds=LOOK_SECONDS))
+    override(sync, "POLL_FINAL", timedelta(seconds=3 * LOOK_SECONDS))
     override(polling, "OVERLAP_MS", OVERLAP_MS)
     override(polling, "ISSUE_OVERLAP_MS", OVERLAP_MS)
     override(JiraConnector, "poll_seconds", POLL_SECONDS)

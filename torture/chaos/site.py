@@ -45,6 +45,9 @@ from .starter import Starter
 
 PROFILES: Final = ("stripe-like", "accounting-like", "worst")
 """The billing system of each customer, in the order of `firm.AGREEMENTS`."""
+WORKERS: Final = {"services": 4, "embedded": 2}
+"""Half of what is struck are workers, and what one held waits for its lease to run out: with only
+two, little would ever come to its end."""
 COMMAND_SECONDS: Final = 60
 VISIBLE_MS: Final = 1000
 """How long Jira leaves out what has just happened; in reality a minute."""
@@ -225,8 +228,8 @@ class Site:
     def _start_programs(self) -> None:
         add = partial(self.processes.add, environ=self.environ, starter=self._starter)
         add("web", *_web(self.environ))
-        for number in (1, 2):
-            add(f"worker-{number}", "worker")
+        for number in range(WORKERS[self.kind]):
+            add(f"worker-{number + 1}", "worker")
         add("clock", "clock")
 
     def _is_up(self) -> bool:

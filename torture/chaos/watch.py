@@ -14,13 +14,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.claims import NEVER
 from ledger.database import Database
 from ledger.polls import CHANGES, progress
-from ledger.tables import delivery, invoice, line_item, subject
+from ledger.tables import UtcDateTime, delivery, invoice, line_item, subject
 from worker import STAGES
 
 from .scaled import owner_of
@@ -147,25 +156,32 @@ class Watch:
 
 
 def _held(connection: Connection) -> Iterator[Unit]:
-    tables = {stage.table.name: stage.table for stage in STAGES}
-    for name, table in tables.items():
-        rows = connection.execute(
-            select(table.c.id, table.c.lease_token).where(table.c.lease_token.is_not(None))
-        )
-        yield from ((name, row.id, row.lease_token) for row in rows)
+    yield from ((row.of, row.id, row.lease_token) for row in connection.execute(_HELD))
 
 
 def _waiting(connection: Connection) -> Counter[str]:
-    found: Counter[str] = Counter()
-    now = datetime.now(UTC)
-    for stage in STAGES:
-        if stage.name in RESTING:
-            continue
-        where = and_(stage.table.c.state == stage.state, stage.table.c.next_at <= now)
-        count = connection.scalar(select(func.count()).select_from(stage.table).where(where))
-        if count:
-            found[stage.name] = count
-    return found
+    return Counter(connection.scalars(_WAITING, {"now": datetime.now(UTC)}).all())
+
+
+# Statements that are asked several times a second are made once.
+_HELD: Final = union_all(
+    *(
+        select(literal(name).label("of"), table.c.id, table.c.lease_token).where(
+            table.c.lease_token.is_not(None)
+        )
+        for name, table in {stage.table.name: stage.table for stage in STAGES}.items()
+    )
+)
+_NOW: Final = bindparam("now", type_=UtcDateTime())
+_WAITING: Final = union_all(
+    *(
+        select(literal(stage.name)).where(
+            stage.table.c.state == stage.state, stage.table.c.next_at <= _NOW
+        )
+        for stage in STAGES
+        if stage.name not in RESTING
+    )
+)
 
 
 def _unsettled(connection: Connection) -> Iterator[str]:
