@@ -290,7 +290,10 @@ class BillingConnector(ABC):
         """Return the remote ids that changed since the cursor, and the next cursor."""
 
     def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
-        """Find a credit note of an invoice by our own reference; None proves absence."""
+        """Find a credit note of an invoice by our own reference; None proves absence.
+
+        One that was voided there is none. Raise PermanentError if there are two.
+        """
         raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
 
     def credit(
