@@ -21,7 +21,7 @@ from ledger.money import Money, places_of, printed
 from ledger.payments import Amounts
 from ledger.shown import Shown, ShownLine
 
-from .http import Http
+from .http import CountingHttp, Http
 from .oauth import OAuth2
 
 
@@ -65,7 +65,6 @@ class Abilities:
     where the amount is sent as it is (then `ANY_PLACES`). A draft with more is refused."""
     finalize: bool = False
     """`finalize` is there."""
-    void: bool = False
     credit: bool = False
     """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
     price_places: int = ANY_PLACES
@@ -183,6 +182,13 @@ class BillingConnector(ABC):
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
         self.configured = settings
         self.http = http
+
+    def has_answered(self) -> bool:
+        """Return whether its system has answered anything since this connector was made.
+
+        One that is reached without HTTP answers by being there.
+        """
+        return not isinstance(self.http, CountingHttp) or self.http.answers > 0
 
     @abstractmethod
     def check(self) -> str:
