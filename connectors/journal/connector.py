@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 
 from connectors.connector import (
     ANY_PLACES,
+    BOOKS,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -71,7 +72,7 @@ class JournalConnector(BillingConnector):
         taxes=True,
         credit=True,
         knows_payments=False,
-        books=frozenset(("customer", "item", "account", "tracking")),
+        books=BOOKS - {"create"},
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
