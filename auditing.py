@@ -15,9 +15,13 @@ from sqlalchemy import Connection
 
 from connectors.connector import BillingConnector, RemoteInvoice
 from ledger.audit.remote import (
+    IssuedCredit,
     PushedInvoice,
+    SeenCredit,
     SeenInvoice,
+    credit_differences,
     differences,
+    issued_credits,
     pushed_invoices,
     sent_references,
     strangers,
@@ -37,6 +41,7 @@ class Sent:
     invoices: Sequence[PushedInvoice]
     references: Mapping[str, Collection[str]]
     """By connector, also those of which it is not certain that they arrived."""
+    credits: Sequence[IssuedCredit] = ()
 
 
 @dataclass(slots=True)
@@ -50,7 +55,9 @@ class Asked:
 
 def sent(connection: Connection) -> Sent:
     """Return what was sent."""
-    return Sent(pushed_invoices(connection), sent_references(connection))
+    return Sent(
+        pushed_invoices(connection), sent_references(connection), issued_credits(connection)
+    )
 
 
 def ask(line: Line, told: Sent) -> Asked:
@@ -58,15 +65,22 @@ def ask(line: Line, told: Sent) -> Asked:
     found = Asked()
     book = line.book()
     configured = set(book.workspace.connectors) if book else set()
-    named = {each.connector for each in told.invoices} | set(told.references)
+    named = {
+        *(each.connector for each in told.invoices),
+        *(each.connector for each in told.credits),
+        *told.references,
+    }
     for name in sorted(configured | named):
         mine = [each for each in told.invoices if each.connector == name]
+        credits = [each for each in told.credits if each.connector == name]
         try:
             connector = line.billing(name)
         except BillhookError as error:
             found.unchecked += [f"{each.reference}: {error}" for each in mine]
+            found.unchecked += [f"{each.reference}: {error}" for each in credits]
             continue
         _ask_one(connector, name, mine, told.references.get(name, ()), found)
+        _ask_credits(connector, credits, found)
     return found
 
 
@@ -99,6 +113,23 @@ def _ask_one(
             found.violations += _strangers(connector, name, listed, known)
         except BillhookError as error:
             found.unchecked.append(f"{name}: {error}")
+
+
+def _ask_credits(
+    connector: BillingConnector, credits: Sequence[IssuedCredit], found: Asked
+) -> None:
+    for each in credits:
+        if not connector.abilities.credit:
+            reason = f"{connector.name} cannot be asked for credit notes"
+            found.unchecked.append(f"{each.reference}: {reason}")
+            continue
+        try:
+            there = connector.find_credit(each.reference, each.credits)
+        except BillhookError as error:
+            found.unchecked.append(f"{each.reference}: {error}")
+        else:
+            seen = None if there is None else SeenCredit(there.remote_id, there.total)
+            found.violations += credit_differences(each, seen)
 
 
 def _listed(connector: BillingConnector) -> dict[str, list[str]]:

@@ -59,7 +59,7 @@ def _named_there(line: Line, hint: sync.Hint) -> list[str]:
     """Ask the billing systems that a hint came from which invoices it is about."""
     found: list[str] = []
     for name, connector in line.billing_named_by(hint.endpoint).items():
-        with breakers.passing(line.database, line.clock, name):
+        with breakers.passing(line.database, line.clock, name, connector.has_answered):
             found += connector.invoices_for(hint.subject)
     return found
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from connectors.connector import Abilities, BillingConnector, ProjectConnector
-from connectors.http import Http, OutgoingHttp
+from connectors.http import CountingHttp, Http, OutgoingHttp
 from connectors.oauth import AccessTokens, AuthorizedHttp, OAuth2
 from connectors.registry import billing_connectors, project_connectors
 from ledger import polls, versions
@@ -136,7 +136,7 @@ class Line:
         """
         config, connector = self._configured(name)
         configured = self._resolved(config.settings) | told
-        return connector(configured, self._authorized(name, connector, configured))
+        return connector(configured, CountingHttp(self._authorized(name, connector, configured)))
 
     def payer(self, customer: BilledCustomer) -> BilledCustomer:
         """Return a customer with what the rules say now of how it is found at its billing system.
@@ -206,7 +206,7 @@ class Line:
         return frozenset(
             config.name
             for config in configs
-            if config.system in systems and which(systems[config.system].abilities)
+            if config.system in systems and which(systems[config.system].able(config.settings))
         )
 
     def billing_named_by(self, endpoint: str) -> dict[str, BillingConnector]:

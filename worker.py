@@ -193,7 +193,7 @@ def assemble(line: Line, claimed: Claim) -> None:
     customer = book.customers.get(str(key)) if book else None
     config = book.workspace.connectors.get(customer.send_to) if book and customer else None
     system = billing_connectors().get(config.system) if config else None
-    most_lines = system.abilities.most_lines if system else 0
+    most_lines = system.able(config.settings).most_lines if system and config else 0
     terms = terms_of(
         book,
         str(key),
@@ -230,7 +230,8 @@ def push(line: Line, claimed: Claim) -> None:
         )
         return
     addressed = begun.to(line.payer(begun.draft.customer))
-    with breakers.passing(line.database, line.clock, begun.connector) as passage:
+    answered = connector.has_answered
+    with breakers.passing(line.database, line.clock, begun.connector, answered) as passage:
         passage.error = Pusher(line.database, line.clock, claimed, connector, addressed).run()
 
 
@@ -239,7 +240,8 @@ def look(line: Line, claimed: Claim) -> None:
     with line.database.read() as connection:
         pushed = sync.load_pushed(connection, claimed)
     connector = line.billing(pushed.connector)
-    with breakers.passing(line.database, line.clock, pushed.connector):
+    answered = connector.has_answered
+    with breakers.passing(line.database, line.clock, pushed.connector, answered):
         amounts = connector.fetch_invoice(pushed.remote_id).amounts
     told = line.told()
 

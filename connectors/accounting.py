@@ -27,7 +27,7 @@ from ledger.errors import (
 from ledger.events import json_with_numbers
 from ledger.invoices import BilledCustomer, Coding, InvoiceDraft
 from ledger.money import Money, exponent
-from ledger.payments import Amounts
+from ledger.payments import gone_there
 from ledger.shown import Shown, ShownLine, differences
 
 from .connector import BillingConnector, RemoteInvoice
@@ -44,8 +44,6 @@ LOOK_BACK: Final = timedelta(minutes=10)
 """How far the next poll reaches back, for changes that become visible late: many systems date them
 by the beginning of a transaction."""
 FIRST_POLL: Final = timedelta(days=30)
-NO_CURRENCY: Final = "XXX"
-"""ISO 4217 for "no currency": what is known of an invoice that is not there any more."""
 
 
 def mark(key: str) -> str:
@@ -261,8 +259,7 @@ class AccountingConnector(BillingConnector):
         asked_at = datetime.now(UTC)
         sheet = self._read(remote_id)
         if sheet is None:
-            gone = Amounts(document="deleted", currency=NO_CURRENCY, total=0, observed_at=asked_at)
-            return RemoteInvoice(remote_id=remote_id, reference=None, amounts=gone)
+            return RemoteInvoice(remote_id, None, gone_there(asked_at))
         return _seen(sheet, asked_at)
 
     def invoices_for(self, hint: str) -> list[str]:

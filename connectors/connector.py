@@ -21,7 +21,7 @@ from ledger.money import Money, places_of, printed
 from ledger.payments import Amounts
 from ledger.shown import Shown, ShownLine
 
-from .http import Http
+from .http import CountingHttp, Http
 from .oauth import OAuth2
 
 
@@ -65,7 +65,6 @@ class Abilities:
     where the amount is sent as it is (then `ANY_PLACES`). A draft with more is refused."""
     finalize: bool = False
     """`finalize` is there."""
-    void: bool = False
     credit: bool = False
     """`credit` and `find_credit` are there: an invoice that is final can be lowered."""
     price_places: int = ANY_PLACES
@@ -184,6 +183,13 @@ class BillingConnector(ABC):
         self.configured = settings
         self.http = http
 
+    def has_answered(self) -> bool:
+        """Return whether its system has answered anything since this connector was made.
+
+        One that is reached without HTTP answers by being there.
+        """
+        return not isinstance(self.http, CountingHttp) or self.http.answers > 0
+
     @abstractmethod
     def check(self) -> str:
         """Prove that the settings work without changing anything; return the account's name.
@@ -290,7 +296,10 @@ class BillingConnector(ABC):
         """Return the remote ids that changed since the cursor, and the next cursor."""
 
     def find_credit(self, reference: str, remote_invoice: str) -> RemoteCredit | None:
-        """Find a credit note of an invoice by our own reference; None proves absence."""
+        """Find a credit note of an invoice by our own reference; None proves absence.
+
+        One that was voided there is none. Raise PermanentError if there are two.
+        """
         raise NotImplementedError(f"{self.key} declares abilities.credit but does not do it")
 
     def credit(

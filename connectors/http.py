@@ -61,6 +61,20 @@ class Http(Protocol):
         ...
 
 
+class CountingHttp:
+    """A port that counts what was answered through it: proof that there is somebody."""
+
+    def __init__(self, http: Http) -> None:
+        self.answers = 0
+        self._http = http
+
+    def send(self, request: Request) -> Response:
+        """Send through the port behind; see `Http.send`."""
+        answer = self._http.send(request)
+        self.answers += 1
+        return answer
+
+
 class OutgoingHttp:
     """The real port, on `requests`. One per process; it keeps connections open."""
 

@@ -7,7 +7,7 @@ rest only ever delays. What was uncertain before it is looked up after it, as ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -96,22 +96,31 @@ def failures(connection: Connection) -> dict[str, int]:
     return {row.connector: row.failures for row in rows}
 
 
+HasAnswered = Callable[[], bool]
+
+
 @dataclass(slots=True)
 class Passage:
     """One piece of work with a billing system, and what stopped it."""
 
     tries: datetime | None
     """The end of the rest after which this tries the system again, None where nothing rested."""
+    has_answered: HasAnswered
+    """Whether the system was reached at all: what is decided here says nothing about it."""
     error: ConnectorError | None = None
 
 
 @contextmanager
-def passing(database: Database, clock: Clock, name: str) -> Iterator[Passage]:
+def passing(
+    database: Database, clock: Clock, name: str, has_answered: HasAnswered
+) -> Iterator[Passage]:
     """Work with a connector inside: what comes of it counts for its breaker.
 
-    Raise RestingError if it rests. An error that is caught inside is told by `Passage.error`.
+    `has_answered` says at the end whether its system was reached: what went well, or was refused,
+    without a request proves nothing. Raise RestingError if it rests. An error that is caught inside
+    is told by `Passage.error`.
     """
-    passage = Passage(_probe(database, name, clock.now()))
+    passage = Passage(_probe(database, name, clock.now()), has_answered)
     try:
         yield passage
     except ConnectorError as error:
@@ -153,14 +162,16 @@ def _begin(connection: Connection, name: str, now: datetime) -> bool:
 
 def _record(database: Database, name: str, passage: Passage, now: datetime) -> None:
     error = passage.error
-    if isinstance(error, StillUnderWayError):
-        if passage.tries is not None:
-            database.write(lambda connection: _end_probe(connection, name, passage))
-    elif isinstance(error, RateLimitedError) and error.retry_after is not None:
+    is_under_way = isinstance(error, StillUnderWayError)
+    is_a_failure = isinstance(error, (TransientError, OutcomeUnknownError)) and not is_under_way
+    if isinstance(error, RateLimitedError) and error.retry_after is not None:
         until = now + min(timedelta(seconds=error.retry_after), LONGEST_LIMIT)
         database.write(lambda connection: limited(connection, name, str(error), until, now))
-    elif isinstance(error, (TransientError, OutcomeUnknownError)):
+    elif is_a_failure:
         database.write(lambda connection: failed(connection, name, str(error), passage, now))
+    elif is_under_way or not passage.has_answered():
+        if passage.tries is not None:
+            database.write(lambda connection: _end_probe(connection, name, passage))
     else:
         # Whatever else it says of this one invoice or of our credentials: it answers.
         with database.read() as connection:

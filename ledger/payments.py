@@ -29,6 +29,9 @@ PAYMENTS: Final = (
     "unknown",
 )
 
+NO_CURRENCY: Final = "XXX"
+"""ISO 4217 for "no currency": of an invoice that is not there any more none is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
@@ -59,6 +62,11 @@ class Amounts:
         if self.remaining is not None:
             return self.remaining
         return self.total - self.paid - self.credited
+
+
+def gone_there(asked_at: datetime) -> Amounts:
+    """Return what is known of an invoice that its billing system does not have any more."""
+    return Amounts("deleted", currency=NO_CURRENCY, total=0, observed_at=asked_at)
 
 
 @dataclass(frozen=True, slots=True)

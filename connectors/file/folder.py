@@ -22,7 +22,7 @@ from connectors.whole_file import write_whole
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.invoices import InvoiceDraft, draft_from_json
 from ledger.money import Money
-from ledger.payments import Amounts
+from ledger.payments import Amounts, gone_there
 from ledger.shown import Shown
 
 from .payments import PAYMENTS_FILE, Paid, payments_of, references
@@ -64,6 +64,9 @@ class FolderConnector(BillingConnector):
             refunded=paid.refunded,
             observed_at=datetime.now(UTC),
         )
+
+    def has_answered(self) -> bool:
+        return True
 
     def check(self) -> str:
         place = self._folder
@@ -189,8 +192,7 @@ class FolderConnector(BillingConnector):
         # What somebody has edited is shown as it is now: it is not overwritten without a person.
         found = self._read(remote_id, also_edited=True)
         if found is None:
-            gone = Amounts("deleted", currency="XXX", total=0, observed_at=datetime.now(UTC))
-            return RemoteInvoice(remote_id=remote_id, reference=remote_id, amounts=gone)
+            return RemoteInvoice(remote_id, remote_id, gone_there(datetime.now(UTC)))
         return self._remote(found)
 
     def invoices_for(self, hint: str) -> list[str]:

@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 
 from connectors.connector import (
     ANY_PLACES,
+    BOOKS,
     Abilities,
     BillingConnector,
     RemoteCredit,
@@ -29,7 +30,7 @@ from connectors.whole_file import write_whole
 from ledger.errors import PermanentError, RejectedError, TransientError, UnsupportedError
 from ledger.invoices import InvoiceDraft
 from ledger.money import Money, to_minor
-from ledger.payments import Amounts
+from ledger.payments import Amounts, gone_there
 from ledger.shown import Shown, ShownLine
 
 from .books import Paid, changed_files, payments_of, references_in
@@ -71,7 +72,7 @@ class JournalConnector(BillingConnector):
         taxes=True,
         credit=True,
         knows_payments=False,
-        books=frozenset(("customer", "item", "account", "tracking")),
+        books=BOOKS - {"create"},
         # Files are written by this process itself: when it is gone, nothing comes any more.
         settles_after=timedelta(0),
     )
@@ -80,6 +81,9 @@ class JournalConnector(BillingConnector):
         super().__init__(settings, http)
         self._folder = Path(settings["folder"])
         self._dialect = settings["format"]
+
+    def has_answered(self) -> bool:
+        return True
 
     def check(self) -> str:
         if self._dialect not in ENDINGS:
@@ -188,8 +192,7 @@ class JournalConnector(BillingConnector):
     def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
         found = self._read(remote_id)
         if found is None:
-            gone = Amounts("deleted", currency="XXX", total=0, observed_at=datetime.now(UTC))
-            return RemoteInvoice(remote_id=remote_id, reference=remote_id, amounts=gone)
+            return RemoteInvoice(remote_id, remote_id, gone_there(datetime.now(UTC)))
         return self._remote(remote_id, found)
 
     def invoices_for(self, hint: str) -> list[str]:

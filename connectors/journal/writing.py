@@ -124,6 +124,7 @@ def _line(line: PrintedLine, tax_inside: int, currency: str) -> dict[str, str]:
         "unit-price": f"{line.unit_price:f}",
         "item": line.coding.item or "",
         "tracking": ", ".join(f"{name} = {value}" for name, value in line.coding.tracking),
+        "tax-code": line.coding.tax_code or "",
         "line-tax": line.tax,
     }
     if tax_inside:

@@ -33,7 +33,7 @@ from ledger.errors import (
     UnsupportedError,
 )
 from ledger.invoices import InvoiceDraft
-from ledger.payments import Amounts
+from ledger.payments import Amounts, gone_there
 from ledger.shown import Shown, differences
 
 from . import documents, reading
@@ -362,7 +362,7 @@ class QuickBooksConnector(BillingConnector):
         try:
             there = self._api.get(entity, there_id)
         except NotThereError:
-            return reading.gone(remote_id, asked_at)
+            return RemoteInvoice(remote_id, None, gone_there(asked_at))
         return self._remote(entity, there, asked_at)
 
     def _remote(self, entity: str, there: Json, asked_at: datetime) -> RemoteInvoice:

@@ -142,12 +142,6 @@ def remote_invoice(
     )
 
 
-def gone(remote_id: str, asked_at: datetime) -> RemoteInvoice:
-    """Return what is not there any more."""
-    amounts = Amounts("deleted", currency="XXX", total=0, observed_at=asked_at)
-    return RemoteInvoice(remote_id, None, amounts)
-
-
 def customer(there: Json) -> CustomerThere:
     """Return a customer. Its tax id comes masked, so it is found by other things."""
     return CustomerThere(

@@ -31,11 +31,12 @@ from ledger.errors import (
     UnsupportedError,
 )
 from ledger.invoices import InvoiceDraft
+from ledger.payments import gone_there
 from ledger.shown import Shown
 
 from . import credits, parameters, payments
 from .parameters import COMPLETE, CONTENT, CUSTOMER, REFERENCE
-from .reading import deleted_invoice, metadata, remote_invoice, same_taxes, shown_line
+from .reading import metadata, remote_invoice, same_taxes, shown_line
 from .transport import API_BASE, Api, NotThereError
 
 WATCHED: Final = [
@@ -403,7 +404,7 @@ class StripeConnector(BillingConnector):
         try:
             invoice = self._invoice(remote_id)
         except NotThereError:
-            return deleted_invoice(remote_id, asked_at=asked_at)
+            return RemoteInvoice(remote_id, None, gone_there(asked_at))
         if invoice.status == "draft":
             return self._with_all_lines(invoice, asked_at)
         if invoice.status == "void":

@@ -31,9 +31,6 @@ DOCUMENTS: Final = {
     "void": "void",
 }
 
-NO_CURRENCY: Final = "XXX"
-"""ISO 4217 for "no currency": what is known of an invoice that is not there any more."""
-
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
@@ -100,12 +97,6 @@ def shown_line(line: stripe.InvoiceLineItem) -> ShownLine:
 def _header(invoice: stripe.Invoice) -> dict[str, str]:
     fields = {field.name: field.value for field in invoice.custom_fields or ()}
     return header_of(invoice.description, invoice.footer, fields)
-
-
-def deleted_invoice(remote_id: str, *, asked_at: datetime) -> RemoteInvoice:
-    """Return what is known of an invoice that Stripe does not have any more."""
-    amounts = Amounts(document="deleted", currency=NO_CURRENCY, total=0, observed_at=asked_at)
-    return RemoteInvoice(remote_id=remote_id, reference=None, amounts=amounts)
 
 
 def _amounts(invoice: stripe.Invoice, facts: PaymentFacts, asked_at: datetime) -> Amounts:

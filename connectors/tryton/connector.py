@@ -24,12 +24,13 @@ from ledger.errors import (
     UnsupportedError,
 )
 from ledger.invoices import BilledCustomer, InvoiceDraft
+from ledger.payments import gone_there
 from ledger.shown import Shown, differences
 
 from . import documents
 from .api import Api, Json, reading
 from .books import Books, Defaults, Written
-from .reading import FIELDS, OURS, deleted_invoice, remote_invoice
+from .reading import FIELDS, OURS, remote_invoice
 
 INVOICE: Final = "account.invoice"
 OVERLAP: Final = timedelta(minutes=5)
@@ -268,7 +269,9 @@ class TrytonConnector(BillingConnector):
     def fetch_invoice(self, remote_id: str) -> RemoteInvoice:
         asked_at = datetime.now(UTC)
         there = self._found(remote_id)
-        return self._remote(there, asked_at) if there else deleted_invoice(remote_id, asked_at)
+        if there is None:
+            return RemoteInvoice(remote_id, None, gone_there(asked_at))
+        return self._remote(there, asked_at)
 
     def _found(self, remote_id: str) -> Json | None:
         if not (remote_id.isascii() and remote_id.isdigit()):

@@ -32,8 +32,6 @@ FIELDS: Final = (
 PARTY_FIELDS: Final = (
     *("name", "identifiers.code", "contact_mechanisms.type", "contact_mechanisms.value"),
 )
-NO_CURRENCY: Final = "XXX"
-"""ISO 4217 for "no currency": what is known of an invoice that is not there any more."""
 
 
 def remote_invoice(there: Json, *, due: str | None, url: str, asked_at: datetime) -> RemoteInvoice:
@@ -48,12 +46,6 @@ def remote_invoice(there: Json, *, due: str | None, url: str, asked_at: datetime
         number=there["number"] or None,
         url=url,
     )
-
-
-def deleted_invoice(remote_id: str, asked_at: datetime) -> RemoteInvoice:
-    """Return what is known of an invoice that Tryton does not have any more."""
-    amounts = Amounts("deleted", currency=NO_CURRENCY, total=0, observed_at=asked_at)
-    return RemoteInvoice(remote_id=remote_id, reference=None, amounts=amounts)
 
 
 def _line(line: Json, currency: str) -> ShownLine:

@@ -24,7 +24,8 @@ from .violations import Invariant, Violation, stream
 
 REMOTE: Final = Invariant(
     "remote",
-    "a billing system has one invoice for each reference, with our lines and total",
+    "a billing system has one invoice for each reference, with our lines and total, and each "
+    "credit note for as much as we credit",
     "open the named invoice at the billing system beside `flask invoices show`",
 )
 REMOTE_PAYMENTS: Final = Invariant(
@@ -86,10 +87,61 @@ class SeenInvoice:
         return Money(self.amounts.total, self.amounts.currency)
 
 
+@dataclass(frozen=True, slots=True)
+class IssuedCredit:
+    """A credit note that is at its billing system, as the ledger knows it."""
+
+    reference: str
+    connector: str
+    remote_id: str
+    credits: str
+    """The remote id of the invoice that it is for."""
+    total: Money
+    """What is credited, above zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCredit:
+    """The same credit note as its billing system shows it."""
+
+    remote_id: str
+    total: Money
+
+
+def issued_credits(connection: Connection) -> list[IssuedCredit]:
+    """Return all credit notes that went out. They never change after that."""
+    credited = invoice.alias("credited")
+    query = (
+        select(
+            *(invoice.c[name] for name in ("reference", "connector", "remote_id")),
+            credited.c.remote_id.label("credits"),
+            invoice.c.content,
+        )
+        .join(credited, credited.c.id == invoice.c.credits_id)
+        .where(
+            invoice.c.state == "pushed",
+            invoice.c.kind == "credit note",
+            invoice.c.remote_id.is_not(None),
+            credited.c.remote_id.is_not(None),
+        )
+        .order_by(invoice.c.id)
+    )
+    return [
+        IssuedCredit(
+            row["reference"],
+            row["connector"],
+            row["remote_id"],
+            row["credits"],
+            -draft_from_json(row["content"]).total,
+        )
+        for row in stream(connection, query)
+    ]
+
+
 def pushed_invoices(connection: Connection) -> list[PushedInvoice]:
     """Return all invoices that went out, with what was last seen of them.
 
-    A credit note shows in what its invoice was credited.
+    Credit notes are looked at by themselves (`issued_credits`).
     """
     latest = (
         select(payment.c.invoice_id, func.max(payment.c.id).label("id"))
@@ -160,6 +212,30 @@ def differences(
         for detail in _other_payments(pushed.paid, together(seen.amounts, pushed.recorded)):
             detail = f"{pushed.connector} says {detail}"
             yield REMOTE_PAYMENTS.broken(entity, detail, total, currency)
+
+
+def credit_differences(issued: IssuedCredit, seen: SeenCredit | None) -> Iterator[Violation]:
+    """Yield what is different about a credit note at the billing system.
+
+    `seen` is None if it is not there, or does not count there any more.
+    """
+    for detail in _credit_differences(issued, seen):
+        yield REMOTE.broken(
+            f"invoice:{issued.reference}",
+            f"{issued.connector} {detail}",
+            issued.total.minor,
+            issued.total.currency,
+        )
+
+
+def _credit_differences(issued: IssuedCredit, seen: SeenCredit | None) -> Iterator[str]:
+    if seen is None:
+        yield f"has no credit note with this reference for {issued.credits}"
+        return
+    if seen.remote_id != issued.remote_id:
+        yield f"has it as {seen.remote_id}, and the ledger as {issued.remote_id}"
+    if seen.total != issued.total:
+        yield f"credits {seen.total}, and the ledger {issued.total}"
 
 
 def strangers(

@@ -23,7 +23,8 @@ from beancount.core import data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.connector import BillingConnector
+from connectors.connector import BOOKS, BillingConnector
+from connectors.journal.connector import JournalConnector
 from connectors.journal.reading import read_beancount, read_hledger
 from connectors.journal.stand_in import Bookkeeper
 from connectors.journal.writing import BEANCOUNT, HLEDGER, plain, written
@@ -64,9 +65,8 @@ HOSTILE = (
 def hostile(text: str) -> InvoiceDraft:
     """Return a draft in which a stranger's text stands wherever one can."""
     taxed = replace(line("1", "10.00", "EUR", text), tax="A 19 % included")
-    coded = replace(
-        line("2", "0.50", "EUR", text), coding=Coding(item=text, tracking=((text, text),))
-    )
+    coding = Coding(item=text, tax_code=text, tracking=((text, text),))
+    coded = replace(line("2", "0.50", "EUR", text), coding=coding)
     draft = draft_of(coded, replace(line("1", "3.33", "EUR", text), tax="B 7 %"), taxed)
     customer = BilledCustomer("acme", text, None)
     return replace(
@@ -149,11 +149,29 @@ def test_no_text_breaks_hledger(tmp_path: Path) -> None:
                 "unit-price",
                 "item",
                 "tracking",
+                "tax-code",
                 "line-tax",
                 "tax-inside",
                 "tax",
             ),
         }
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_where_a_line_stands_in_the_books_is_said_of_its_posting(dialect: str) -> None:
+    coding = Coding(item="SUP", tax_code="OUTPUT2", tracking=(("Region", "North"),))
+    draft = draft_of(replace(line("2", "0.50", "EUR"), coding=coding), line("1", "3.00", "EUR"))
+    read = read_beancount if dialect == BEANCOUNT else read_hledger
+    (found,) = read(written(draft, ACCOUNTS, dialect), "file")
+    names = ("item", "tax-code", "tracking")
+    assert [[each.said.get(name) for name in names] for each in found.postings[1:]] == [
+        ["SUP", "OUTPUT2", "Region = North"],
+        [None, None, None],
+    ]
+
+
+def test_every_word_of_the_books_that_can_be_said_is_taken() -> None:
+    assert JournalConnector.abilities.books == BOOKS - {"create"}
 
 
 @given(st.text(max_size=60))

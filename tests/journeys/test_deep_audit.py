@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from auditing import Asked, ask, sent
 from connectors.connector import BillingConnector
+from ledger import tables
 from ledger.errors import TransientError
 from ledger.invoices import InvoiceDraft, draft_from_json
 from tests.journeys.house import issue, worklog
 from tests.journeys.office import Office
 
-OCTOBER = "acme-2026-10"
+OCTOBER, NOTE = "acme-2026-10", "acme-2026-10-credit"
 
 
 @pytest.fixture
@@ -100,3 +102,67 @@ def test_what_cannot_be_asked_is_told_and_is_no_violation(
     asked = deep(office)
     assert asked.violations == []
     assert any(told.startswith(f"{OCTOBER}: ") for told in asked.unchecked)
+
+
+@pytest.fixture
+def credited(office: Office) -> Office:
+    """Give an office that has credited an hour of its open invoice, at Stripe and looked at."""
+    office.change("acme.yaml", "send_to: stripe", "send_to: stripe\ncorrections: credit note")
+    office.activate()
+    stripe(office).finalize(
+        office.invoice(OCTOBER)["remote_id"], send=False, idempotency_key="finalize"
+    )
+    office.deliver_mail()
+    office.tell(worklog(1, seconds=0, version=9, kind="worklog_deleted"))
+    office.bill(NOTE)
+    office.deliver_mail()
+    office.settle()
+    return office
+
+
+def note(office: Office) -> dict[str, Any]:
+    (only,) = office.stripe.book.table("credit_notes").values()
+    return only
+
+
+def test_a_credit_note_is_there_as_it_was_issued(credited: Office) -> None:
+    assert note(credited)["total"] == 12000
+    assert found(credited) == []
+
+
+def test_a_credit_note_of_another_amount_is_named(credited: Office) -> None:
+    note(credited)["total"] = 11999
+    (wrong,) = deep(credited).violations
+    assert (wrong.invariant, wrong.entity) == ("remote", f"invoice:{NOTE}")
+    assert wrong.detail == "stripe credits 119.99 EUR, and the ledger 120.00 EUR"
+    assert (wrong.amount_at_risk, wrong.currency) == (12000, "EUR")
+
+
+def test_a_credit_note_that_somebody_voided_there_is_named(credited: Office) -> None:
+    note(credited)["status"] = "void"
+    invoice = credited.invoice(OCTOBER)["remote_id"]
+    assert ("remote", f"stripe has no credit note with this reference for {invoice}") in found(
+        credited
+    )
+
+
+def test_a_credit_note_that_has_another_number_here_is_named(credited: Office) -> None:
+    other = tables.invoice.update().where(tables.invoice.c.reference == NOTE)
+    credited.line.database.write(
+        lambda connection: connection.execute(other.values(remote_id="cn_other"))
+    )
+    ours = note(credited)["id"]
+    assert found(credited) == [
+        ("remote", f"stripe has it as {ours}, and the ledger as cn_other"),
+    ]
+
+
+def test_a_credit_note_that_cannot_be_asked_for_is_told(
+    credited: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise TransientError("stripe: cannot be reached")
+
+    monkeypatch.setattr(type(stripe(credited)), "find_credit", away)
+    asked = deep(credited)
+    assert (asked.violations, asked.unchecked) == ([], [f"{NOTE}: stripe: cannot be reached"])

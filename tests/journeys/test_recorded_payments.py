@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 
 from app import create_app
+from connectors.connector import Abilities
+from connectors.file.connector import FileConnector
 from ledger import held, tables
 from ledger.access import create_token
 from ledger.matching import import_entries
@@ -377,3 +381,17 @@ def test_two_people_who_import_the_same_statement_at_once_count_it_once(office: 
     office.look()
     assert (word(office), word(office, BETA)) == (("paid", 12000, 0), ("paid", 12000, 0))
     assert office.violations() == []
+
+
+def test_whose_payments_are_recorded_here_may_depend_on_its_settings(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert office.line.records_payments() == {"files"}
+
+    def able(cls: type[FileConnector], settings: Mapping[str, str]) -> Abilities:
+        knows = "folder" in settings
+        return replace(cls.abilities, knows_payments=knows, credit=not knows)
+
+    monkeypatch.setattr(FileConnector, "able", classmethod(able))
+    assert office.line.records_payments() == set()
+    assert "files" not in office.line.take_credit_notes()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 import worker
+from connectors.connector import BillingConnector
 from connectors.http import Request, Response
+from connectors.push import Pusher
 from connectors.stripe.stand_in.rig import BASE
 from ledger import breakers, tables
 from ledger.audit import audit
 from ledger.audit.resting import left_lying
 from ledger.auditlog import seal
 from ledger.breakers import FIRST_REST, LASTING, LONGEST_REST, MOST_FAILURES, PROBE
+from ledger.claims import NEVER
 from ledger.errors import (
     OutcomeUnknownError,
     PermanentError,
@@ -46,6 +51,10 @@ class Stripe:
         if self.fails is not None:
             raise self.fails
         return self.refusal or self.inside.send(request)
+
+
+def answered() -> bool:
+    return True
 
 
 @pytest.fixture
@@ -161,7 +170,7 @@ def test_what_is_refused_about_one_invoice_or_its_credentials_is_no_failure(
         for _ in range(2 * MOST_FAILURES):
             with (
                 pytest.raises(type(error)),
-                breakers.passing(office.line.database, office.clock, "stripe"),
+                breakers.passing(office.line.database, office.clock, "stripe", answered),
             ):
                 raise error
             office.clock.go_on(10)
@@ -219,9 +228,9 @@ def test_a_try_that_is_slow_counts_although_another_one_has_joined_it(
     rested(office, stripe)
     database, clock = office.line.database, office.clock
     clock.moment = row(office)["rests_until"]
-    with breakers.passing(database, clock, "stripe") as slow:
+    with breakers.passing(database, clock, "stripe", answered) as slow:
         clock.go_on(int(PROBE.total_seconds()))
-        with breakers.passing(database, clock, "stripe"):
+        with breakers.passing(database, clock, "stripe", answered):
             clock.go_on(5)
             if not works:
                 slow.error = TransientError("api.stripe.com: cannot connect")
@@ -238,14 +247,14 @@ def test_what_ends_late_neither_prolongs_a_rest_nor_cuts_it_short(
     office: Office, stripe: Stripe
 ) -> None:
     line = office.line
-    with breakers.passing(line.database, office.clock, "stripe") as good:
+    with breakers.passing(line.database, office.clock, "stripe", answered) as good:
         rested(office, stripe)
         before = row(office)
     assert good.tries is None
     assert row(office) == before
     line.database.write(
         lambda connection: breakers.failed(
-            connection, "stripe", "late", breakers.Passage(None), office.clock.now()
+            connection, "stripe", "late", breakers.Passage(None, answered), office.clock.now()
         )
     )
     assert row(office)["rests_until"] == before["rests_until"]
@@ -314,6 +323,56 @@ def test_looks_rest_too_and_hints_wait_without_a_try(office: Office, stripe: Str
     assert followed["state"] != "waiting"
     assert office.invoice(ACME)["sync_at"] > office.clock.now()
     assert remote == office.invoice(ACME)["remote_id"]
+
+
+@pytest.mark.parametrize("error", [None, UnsupportedError("no"), PermanentError("no")])
+def test_what_is_done_without_asking_the_system_ends_no_rest_and_leaves_the_try_to_the_next(
+    office: Office, stripe: Stripe, error: Exception | None
+) -> None:
+    rested(office, stripe)
+    office.clock.moment = row(office)["rests_until"]
+    before = row(office)
+    with (
+        suppress(UnsupportedError, PermanentError),
+        breakers.passing(office.line.database, office.clock, "stripe", lambda: False),
+    ):
+        assert row(office)["probe_until"] is not None
+        if error is not None:
+            raise error
+    assert row(office) == before
+    stripe.fails = None
+    office.settle()
+    assert row(office)["rests_until"] is None
+
+
+def test_a_push_that_is_refused_before_anything_is_sent_ends_no_rest(
+    office: Office, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object, draft: object) -> None:
+        raise UnsupportedError("stripe: has too many lines")
+
+    rested(office, stripe)
+    monkeypatch.setattr(BillingConnector, "must_fit", refuse)
+    office.clock.moment = row(office)["rests_until"]
+    monkeypatch.setattr(Pusher, "_delete_remains", lambda self: None)
+    assert asked(office, stripe) == 0
+    assert office.invoice(ACME)["state"] in ("draft", "blocked")
+    assert row(office)["rests_until"] is not None
+
+
+def test_a_hint_that_names_nothing_ends_no_rest(office: Office, stripe: Stripe) -> None:
+    rested(office, stripe)
+    office.clock.moment = row(office)["rests_until"]
+    strange = {"endpoint": "stripe", "subject": "strange:1", "state": "waiting"}
+    values = {**strange, "attempts": 0, "next_at": office.clock.now()}
+
+    def keep(connection: Connection) -> None:
+        connection.execute(tables.hint.insert().values(values))
+        connection.execute(tables.invoice.update().values(next_at=NEVER))
+
+    office.line.database.write(keep)
+    assert asked(office, stripe) == 0
+    assert row(office)["rests_until"] is not None
 
 
 def test_a_rest_that_is_ended_by_hand_lets_everything_go_at_once(
