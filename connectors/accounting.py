@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from html import escape, unescape
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ledger.errors import (
     OutcomeUnknownError,
@@ -35,6 +35,7 @@ from .customers import CustomerThere, identified
 from .digits import Digits, PricedLine
 from .http import Http, Response
 from .rest import Rest, content
+from .taxes import TaxThere, must_come_to_ours, nets, taxes_there
 
 Json = dict[str, Any]
 
@@ -151,6 +152,10 @@ class AccountingConnector(BillingConnector):
 
     digits: Digits
     """What it keeps of numbers."""
+    rounding_advice: ClassVar[str] = (
+        "put more work on a line with one_line_per:, or send it elsewhere with send_to:"
+    )
+    """What to do where its own calculation of taxes does not come to ours."""
 
     @property
     @abstractmethod
@@ -310,8 +315,15 @@ class AccountingConnector(BillingConnector):
     def _priced(self, draft: InvoiceDraft) -> list[PricedLine]:
         """Return the lines in numbers that the system keeps; raise UnsupportedError."""
         lines = []
-        for line in draft.lines:
-            priced = self.digits.priced(line, draft.currency)
+        amounts = nets(self.key, self.name, draft)
+        for line, net in zip(draft.lines, amounts, strict=True):
+            priced = self.digits.priced(
+                line,
+                draft.currency,
+                net=None if self._keeps_inside(draft) else net,
+                # On what a system reckons its tax, a product or its rounded amount, is its own.
+                is_whole=self.abilities.calculates_taxes and bool(line.tax),
+            )
             if priced is None:
                 raise UnsupportedError(
                     f"{self.key}: {draft.reference}: {Money(line.amount, draft.currency)} has more "
@@ -323,13 +335,45 @@ class AccountingConnector(BillingConnector):
 
     def _must_be_kept(self, draft: InvoiceDraft, places: int) -> None:
         """Raise UnsupportedError for an amount with more decimals than its currency has there."""
-        for line in draft.lines:
-            if line.amount % 10 ** max(0, exponent(draft.currency) - places):
+        taxes = (total.amount for total in draft.taxes)
+        for amount in (*(line.amount for line in draft.lines), *taxes):
+            if amount % 10 ** max(0, exponent(draft.currency) - places):
                 raise UnsupportedError(
-                    f"{self.key}: {draft.reference}: {Money(line.amount, draft.currency)} has more "
+                    f"{self.key}: {draft.reference}: {Money(amount, draft.currency)} has more "
                     f"than the {places} decimals that {draft.currency} has there - send it "
                     "elsewhere with send_to:"
                 )
+
+    def _keeps_inside(self, draft: InvoiceDraft) -> bool:
+        """Return whether prices that hold their tax go out as they are; if not, without it."""
+        return False
+
+    def _taxes_there(self) -> Sequence[TaxThere]:
+        """Return the taxes on sales that the system has."""
+        raise NotImplementedError(f"{self.key} declares calculates_taxes but does not do it")
+
+    def _roundings(self) -> frozenset[str]:
+        """Return how the system may round the taxes that it calculates."""
+        raise NotImplementedError(f"{self.key} declares calculates_taxes but does not do it")
+
+    def _taxed(self, draft: InvoiceDraft) -> list[tuple[PricedLine, TaxThere | None]]:
+        """Return the lines with their taxes there, which the system will come to itself.
+
+        Raise RejectedError for a tax that it does not have, TaxesDifferError if it comes to others.
+        """
+        lines = self._priced(draft)
+        if not draft.taxes:
+            return [(line, None) for line in lines]
+        inside = self._keeps_inside(draft)
+        every = self._taxes_there()
+        found = taxes_there(self.key, self.name, draft, every, is_kept_inside=inside)
+        must_come_to_ours(
+            *(self.key, self.name, draft),
+            [(tax, line.amount) for tax, line in zip(found, lines, strict=True)],
+            self._roundings(),
+            advice=self.rounding_advice,
+        )
+        return list(zip(lines, found, strict=True))
 
     def _difference(self, draft: InvoiceDraft, remote: RemoteInvoice) -> str | None:
         if remote.shown is None:
@@ -396,7 +440,11 @@ def closing(draft: InvoiceDraft) -> str:
     agreed = draft.particulars
     methods = f"{', '.join(agreed.payment_methods)}." if agreed.payment_methods else None
     contract = f"Contract: {agreed.contract}" if agreed.contract else None
-    return texts(draft.footer, contract, methods, agreed.early_payment, agreed.late_payment)
+    sentences = (total.words.text for total in draft.taxes)
+    return texts(
+        *(draft.footer, *sentences, contract, methods),
+        *(agreed.early_payment, agreed.late_payment),
+    )
 
 
 def texts(*parts: str | None) -> str:

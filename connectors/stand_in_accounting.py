@@ -43,6 +43,8 @@ class Paper:
     currency: str
     made_at: datetime
     changed_at: datetime
+    taxes: int = 0
+    """What the vendor adds to the amounts, in minor units."""
     state: str = DRAFT
     paid: int = 0
     refunded: int = 0
@@ -52,7 +54,7 @@ class Paper:
     @property
     def total(self) -> int:
         """Return what it comes to."""
-        return sum(self.amounts)
+        return sum(self.amounts) + self.taxes
 
     @property
     def remaining(self) -> int:
@@ -107,11 +109,13 @@ class AccountingStandIn(StandIn):
         lines: Sequence[Mapping[str, Any]],
         amounts: Sequence[int],
         currency: str,
+        taxes: int = 0,
     ) -> Paper:
         """Enter a draft."""
         at = self.tick()
         paper = Paper(
-            self.next_number(), dict(written), [*map(dict, lines)], [*amounts], currency, at, at
+            *(self.next_number(), dict(written), [*map(dict, lines)], [*amounts]),
+            *(currency, at, at, taxes),
         )
         self.papers[paper.number] = paper
         return paper
@@ -122,9 +126,11 @@ class AccountingStandIn(StandIn):
         written: Mapping[str, Any],
         lines: Sequence[Mapping[str, Any]],
         amounts: Sequence[int],
+        taxes: int = 0,
     ) -> None:
         """Change a draft: its fields one by one, its lines as a whole."""
         paper.written |= written
+        paper.taxes = taxes
         paper.lines, paper.amounts = [*map(dict, lines)], [*amounts]
         paper.changed_at = self.tick()
 
