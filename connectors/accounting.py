@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from html import escape, unescape
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from ledger.errors import (
     OutcomeUnknownError,
@@ -35,7 +35,7 @@ from .customers import CustomerThere, identified
 from .digits import Digits, PricedLine
 from .http import Http, Response
 from .rest import Rest, content
-from .taxes import TaxThere, must_come_to_ours, nets, taxes_there
+from .taxes import nets
 
 Json = dict[str, Any]
 
@@ -152,10 +152,6 @@ class AccountingConnector(BillingConnector):
 
     digits: Digits
     """What it keeps of numbers."""
-    rounding_advice: ClassVar[str] = (
-        "put more work on a line with one_line_per:, or send it elsewhere with send_to:"
-    )
-    """What to do where its own calculation of taxes does not come to ours."""
 
     @property
     @abstractmethod
@@ -347,33 +343,6 @@ class AccountingConnector(BillingConnector):
     def _keeps_inside(self, draft: InvoiceDraft) -> bool:
         """Return whether prices that hold their tax go out as they are; if not, without it."""
         return False
-
-    def _taxes_there(self) -> Sequence[TaxThere]:
-        """Return the taxes on sales that the system has."""
-        raise NotImplementedError(f"{self.key} declares calculates_taxes but does not do it")
-
-    def _roundings(self) -> frozenset[str]:
-        """Return how the system may round the taxes that it calculates."""
-        raise NotImplementedError(f"{self.key} declares calculates_taxes but does not do it")
-
-    def _taxed(self, draft: InvoiceDraft) -> list[tuple[PricedLine, TaxThere | None]]:
-        """Return the lines with their taxes there, which the system will come to itself.
-
-        Raise RejectedError for a tax that it does not have, TaxesDifferError if it comes to others.
-        """
-        lines = self._priced(draft)
-        if not draft.taxes:
-            return [(line, None) for line in lines]
-        inside = self._keeps_inside(draft)
-        every = self._taxes_there()
-        found = taxes_there(self.key, self.name, draft, every, is_kept_inside=inside)
-        must_come_to_ours(
-            *(self.key, self.name, draft),
-            [(tax, line.amount) for tax, line in zip(found, lines, strict=True)],
-            self._roundings(),
-            advice=self.rounding_advice,
-        )
-        return list(zip(lines, found, strict=True))
 
     def _difference(self, draft: InvoiceDraft, remote: RemoteInvoice) -> str | None:
         if remote.shown is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from ledger.errors import ConfigurationError, RejectedError, UnsupportedError
@@ -20,6 +21,7 @@ from ledger.taxes import Tax, line_taxes, tax_of
 from .digits import PricedLine
 
 BY_LINE, ON_SUM = "line", "sum"
+_HALF: Final = 2
 ROUNDINGS: Final = {BY_LINE: "rounded on each line", ON_SUM: "rounded on the sum of the lines"}
 
 
@@ -116,27 +118,6 @@ def _is(there: TaxThere, asked: str) -> bool:
     return there.id == asked or there.name.casefold() == asked.casefold()
 
 
-def calculated(
-    lines: Sequence[tuple[TaxThere | None, int]], rounding: str, *, is_inclusive: bool = False
-) -> int:
-    """Return what a system that rounds so takes on lines in minor units, halves away from zero.
-
-    `is_inclusive` says that the amounts of all lines hold their tax.
-    """
-    together: dict[str, list[tuple[TaxThere, int]]] = {}
-    for at, (there, amount) in enumerate(lines):
-        if there is not None and there.rate:
-            group = there.id if rounding == ON_SUM else f"{at}"
-            together.setdefault(group, []).append((there, amount))
-    taxes = 0
-    for group_lines in together.values():
-        there = group_lines[0][0]
-        rate = there.rate or Decimal(0)
-        tax = Tax(there.id, rate, is_included=is_inclusive or there.is_included)
-        taxes += tax.amount(sum(amount for _, amount in group_lines))
-    return taxes
-
-
 def must_come_to_ours(
     key: str,
     name: str,
@@ -147,16 +128,45 @@ def must_come_to_ours(
     is_inclusive: bool = False,
     advice: str,
 ) -> None:
-    """Raise TaxesDifferError unless the system comes to our taxes, whichever way it rounds."""
+    """Raise TaxesDifferError unless the system comes to our taxes, whichever way it rounds.
+
+    `lines` are in minor units; `is_inclusive` says that the amounts of all hold their tax.
+    """
+    where = f"{key}: {draft.reference}"
     for rounding in sorted(roundings):
-        tax = calculated(lines, rounding, is_inclusive=is_inclusive)
+        parts = _rounded_together(lines, rounding, is_inclusive=is_inclusive)
+        tax = sum(part.amount(amount) for part, amount in parts)
         if tax != draft.tax.minor:
             off = Money(abs(tax - draft.tax.minor), draft.currency)
             raise TaxesDifferError(
-                f"{key}: {draft.reference}: {name} would come to {Money(tax, draft.currency)} of "
-                f"tax ({ROUNDINGS[rounding]}), {off} {'more' if tax > draft.tax.minor else 'less'} "
+                f"{where}: {name} would come to {Money(tax, draft.currency)} of tax "
+                f"({ROUNDINGS[rounding]}), {off} {'more' if tax > draft.tax.minor else 'less'} "
                 f"than our {draft.tax} - {advice}"
             )
+        if any(part.is_included and _is_halved(part, amount) for part, amount in parts):
+            raise TaxesDifferError(
+                f"{where}: net and tax within the prices fall just between two minor units "
+                f"({ROUNDINGS[rounding]}), and {name} may round both up - {advice}"
+            )
+
+
+def _rounded_together(
+    lines: Sequence[tuple[TaxThere | None, int]], rounding: str, *, is_inclusive: bool
+) -> list[tuple[Tax, int]]:
+    """Return the taxes that are taken, each with the amount on which it is rounded."""
+    together: dict[str, tuple[Tax, int]] = {}
+    for at, (there, amount) in enumerate(lines):
+        if there is not None and there.rate:
+            tax = Tax(there.id, there.rate, is_included=is_inclusive or there.is_included)
+            group = there.id if rounding == ON_SUM else f"{at}"
+            _, before = together.get(group, (tax, 0))
+            together[group] = (tax, before + amount)
+    return list(together.values())
+
+
+def _is_halved(tax: Tax, gross: int) -> bool:
+    """Return whether both parts of a gross amount have half a minor unit."""
+    return (gross * Fraction(tax.rate) / (100 + Fraction(tax.rate))).denominator == _HALF
 
 
 def nets(key: str, name: str, draft: InvoiceDraft, *, places: int | None = None) -> list[int]:
