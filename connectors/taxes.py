@@ -118,6 +118,20 @@ def _is(there: TaxThere, asked: str) -> bool:
     return there.id == asked or there.name.casefold() == asked.casefold()
 
 
+def named(draft: InvoiceDraft) -> list[TaxThere | None]:
+    """Return the tax of each line by our name and rate: for a system where a line has just these.
+
+    None where nothing is taken.
+    """
+    names = {total.tax.key: total.words.name for total in draft.taxes}
+    found: list[TaxThere | None] = []
+    for line in draft.lines:
+        rate = tax_of(line.tax).rate if takes_tax(line) else None
+        name = names.get(line.tax, "")
+        found.append(None if rate is None else TaxThere(f"{name} {rate.normalize():f}", name, rate))
+    return found
+
+
 def must_come_to_ours(
     key: str,
     name: str,

@@ -32,7 +32,7 @@ from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number, places_setting
 from connectors.http import Http
-from connectors.taxes import BY_LINE, ON_SUM, TaxThere
+from connectors.taxes import BY_LINE, ON_SUM, TaxThere, taxes_there
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
 from ledger.money import Money, line_amount
@@ -224,8 +224,11 @@ class OdooConnector(CalculatingConnector):
     def _keeps_inside(self, draft: InvoiceDraft) -> bool:
         return True
 
-    def _taxes_there(self) -> list[TaxThere]:
-        """Return the taxes on sales that are a percentage of nothing but the price."""
+    def _found(self, draft: InvoiceDraft) -> list[TaxThere | None]:
+        every = self._taxes_on_sales()
+        return taxes_there(self.key, self.name, draft, every, is_kept_inside=True)
+
+    def _taxes_on_sales(self) -> list[TaxThere]:
         domain: list[Any] = [["type_tax_use", "=", "sale"], ["amount_type", "=", "percent"]]
         if self._company:
             domain.append(["company_id", "=", self._company])
