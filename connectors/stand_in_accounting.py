@@ -199,6 +199,20 @@ def known(written: Mapping[str, Any], *names: str) -> None:
         raise UnprocessableEntity(f"unknown fields: {sorted(unknown)}")
 
 
+def taxes_on(
+    amounts: Sequence[int], rates: Sequence[tuple[str, Decimal]], *, by_line: bool
+) -> list[Decimal]:
+    """Return the exact taxes on amounts in minor units, by name and percent of each line.
+
+    One for each that is rounded for itself: each line, or all lines with the same name and rate.
+    """
+    exact: dict[object, Decimal] = {}
+    for at, (amount, rate) in enumerate(zip(amounts, rates, strict=True)):
+        place = at if by_line else rate
+        exact[place] = exact.get(place, Decimal(0)) + amount * rate[1] / 100
+    return [*exact.values()]
+
+
 class Bearer:
     """The HTTP port with an access token that does not end, as `connectors.oauth` would add."""
 
