@@ -35,6 +35,7 @@ from .customers import CustomerThere, identified
 from .digits import Digits, PricedLine
 from .http import Http, Response
 from .rest import Rest, content
+from .taxes import nets
 
 Json = dict[str, Any]
 
@@ -307,8 +308,15 @@ class AccountingConnector(BillingConnector):
     def _priced(self, draft: InvoiceDraft) -> list[PricedLine]:
         """Return the lines in numbers that the system keeps; raise UnsupportedError."""
         lines = []
-        for line in draft.lines:
-            priced = self.digits.priced(line, draft.currency)
+        amounts = nets(self.key, self.name, draft)
+        for line, net in zip(draft.lines, amounts, strict=True):
+            priced = self.digits.priced(
+                line,
+                draft.currency,
+                net=None if self._keeps_inside(draft) else net,
+                # On what a system reckons its tax, a product or its rounded amount, is its own.
+                is_whole=self.abilities.calculates_taxes and bool(line.tax),
+            )
             if priced is None:
                 raise UnsupportedError(
                     f"{self.key}: {draft.reference}: {Money(line.amount, draft.currency)} has more "
@@ -320,13 +328,18 @@ class AccountingConnector(BillingConnector):
 
     def _must_be_kept(self, draft: InvoiceDraft, places: int) -> None:
         """Raise UnsupportedError for an amount with more decimals than its currency has there."""
-        for line in draft.lines:
-            if line.amount % 10 ** max(0, exponent(draft.currency) - places):
+        taxes = (total.amount for total in draft.taxes)
+        for amount in (*(line.amount for line in draft.lines), *taxes):
+            if amount % 10 ** max(0, exponent(draft.currency) - places):
                 raise UnsupportedError(
-                    f"{self.key}: {draft.reference}: {Money(line.amount, draft.currency)} has more "
+                    f"{self.key}: {draft.reference}: {Money(amount, draft.currency)} has more "
                     f"than the {places} decimals that {draft.currency} has there - send it "
                     "elsewhere with send_to:"
                 )
+
+    def _keeps_inside(self, draft: InvoiceDraft) -> bool:
+        """Return whether prices that hold their tax go out as they are; if not, without it."""
+        return False
 
     def _difference(self, draft: InvoiceDraft, remote: RemoteInvoice) -> str | None:
         if remote.shown is None:
@@ -393,7 +406,11 @@ def closing(draft: InvoiceDraft) -> str:
     agreed = draft.particulars
     methods = f"{', '.join(agreed.payment_methods)}." if agreed.payment_methods else None
     contract = f"Contract: {agreed.contract}" if agreed.contract else None
-    return texts(draft.footer, contract, methods, agreed.early_payment, agreed.late_payment)
+    sentences = (total.words.text for total in draft.taxes)
+    return texts(
+        *(draft.footer, *sentences, contract, methods),
+        *(agreed.early_payment, agreed.late_payment),
+    )
 
 
 def texts(*parts: str | None) -> str:

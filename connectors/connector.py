@@ -80,6 +80,9 @@ class Abilities:
     beside those that people note there."""
     taxes: bool = False
     """It takes the taxes that we have calculated, and shows our total to the minor unit."""
+    calculates_taxes: bool = False
+    """It takes rates and calculates by itself: a draft that would come to other taxes there is
+    refused with `taxes.TaxesDifferError` before anything is sent."""
     keeps_order: bool = True
     """It shows the lines in the order in which they were sent."""
     settles_after: timedelta = timedelta(seconds=60)

@@ -25,6 +25,8 @@ class PricedLine:
     unit_price: Decimal
     amount: int
     coding: Coding
+    tax: str = ""
+    """Of our line, as `Tax.key` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +37,46 @@ class Digits:
     price: int | None
     """None: as many as the currency has."""
 
-    def priced(self, line: PrintedLine, currency: str) -> PricedLine | None:
+    def priced(
+        self, line: PrintedLine, currency: str, *, net: int | None = None, is_whole: bool = False
+    ) -> PricedLine | None:
         """Return a line in such numbers; None if even its amount has too many decimals.
 
         What does not fit goes out as one piece at the line's amount, with the arithmetic in the
         text. So does a product that falls just between two cents: systems round that half up, down
-        or to even.
+        or to even. With `is_whole` so does any product that has to be rounded; with `net` the
+        amount is that one, without the tax that is in the price.
         """
-        if self._fits(line, currency):
+        is_net = net is not None and net != line.amount
+        if not is_net and self._fits(line, currency, is_whole=is_whole):
             return PricedLine(
-                line.description, line.quantity, line.unit_price, line.amount, line.coding
+                line.description, line.quantity, line.unit_price, line.amount, line.coding, line.tax
             )
         rate = f"{printed(line.quantity)} x {line.unit_price:f} {currency}"
-        amount = Money(line.amount, currency).decimal()
+        rate += " with tax" if is_net else ""
+        minor_units = line.amount if net is None else net
+        amount = Money(minor_units, currency).decimal()
         if places_of(amount) > self._price(currency):
             return None
         return PricedLine(
-            f"{line.description} ({rate})", Decimal(1), amount, line.amount, line.coding
+            *(f"{line.description} ({rate})", Decimal(1), amount, minor_units),
+            *(line.coding, line.tax),
         )
 
     def _price(self, currency: str) -> int:
         return exponent(currency) if self.price is None else self.price
 
-    def _fits(self, line: PrintedLine, currency: str) -> bool:
+    def _fits(self, line: PrintedLine, currency: str, *, is_whole: bool) -> bool:
         places = exponent(currency)
         product = Fraction(line.quantity) * Fraction(line.unit_price) * 10**places
         return (
             places_of(line.quantity) <= self.quantity
             and places_of(line.unit_price) <= self._price(currency)
             # How many decimals other currencies have is not the same everywhere.
-            and (product.denominator == 1 or (places == 2 and (2 * product) % 2 != 1))
+            and (
+                product.denominator == 1
+                or (not is_whole and places == 2 and (2 * product) % 2 != 1)
+            )
             and line_amount(line.quantity, line.unit_price, currency).minor == line.amount
         )
 

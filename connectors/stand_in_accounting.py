@@ -43,6 +43,8 @@ class Paper:
     currency: str
     made_at: datetime
     changed_at: datetime
+    taxes: int = 0
+    """What the vendor adds to the amounts, in minor units."""
     state: str = DRAFT
     paid: int = 0
     refunded: int = 0
@@ -52,7 +54,7 @@ class Paper:
     @property
     def total(self) -> int:
         """Return what it comes to."""
-        return sum(self.amounts)
+        return sum(self.amounts) + self.taxes
 
     @property
     def remaining(self) -> int:
@@ -107,11 +109,13 @@ class AccountingStandIn(StandIn):
         lines: Sequence[Mapping[str, Any]],
         amounts: Sequence[int],
         currency: str,
+        taxes: int = 0,
     ) -> Paper:
         """Enter a draft."""
         at = self.tick()
         paper = Paper(
-            self.next_number(), dict(written), [*map(dict, lines)], [*amounts], currency, at, at
+            *(self.next_number(), dict(written), [*map(dict, lines)], [*amounts]),
+            *(currency, at, at, taxes),
         )
         self.papers[paper.number] = paper
         return paper
@@ -122,9 +126,11 @@ class AccountingStandIn(StandIn):
         written: Mapping[str, Any],
         lines: Sequence[Mapping[str, Any]],
         amounts: Sequence[int],
+        taxes: int = 0,
     ) -> None:
         """Change a draft: its fields one by one, its lines as a whole."""
         paper.written |= written
+        paper.taxes = taxes
         paper.lines, paper.amounts = [*map(dict, lines)], [*amounts]
         paper.changed_at = self.tick()
 
@@ -191,6 +197,20 @@ def known(written: Mapping[str, Any], *names: str) -> None:
     """Raise UnprocessableEntity for a field that is not documented."""
     if unknown := set(written) - set(names):
         raise UnprocessableEntity(f"unknown fields: {sorted(unknown)}")
+
+
+def taxes_on(
+    amounts: Sequence[int], rates: Sequence[tuple[str, Decimal]], *, by_line: bool
+) -> list[Decimal]:
+    """Return the exact taxes on amounts in minor units, by name and percent of each line.
+
+    One for each that is rounded for itself: each line, or all lines with the same name and rate.
+    """
+    exact: dict[object, Decimal] = {}
+    for at, (amount, rate) in enumerate(zip(amounts, rates, strict=True)):
+        place = at if by_line else rate
+        exact[place] = exact.get(place, Decimal(0)) + amount * rate[1] / 100
+    return [*exact.values()]
 
 
 class Bearer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
@@ -37,11 +38,13 @@ from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number, places_setting
 from connectors.http import Http, Response
 from connectors.rest import NotThereError, content
+from connectors.taxes import TaxThere, takes_tax, taxes_there
 from ledger.errors import ConnectorError, TransientError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
-from ledger.money import exact_amount
+from ledger.money import Money, exact_amount
 from ledger.payments import Amounts
 from ledger.shown import ShownLine
+from ledger.taxes import line_taxes, tax_of
 
 INVOICE: Final = "Sales Invoice"
 CUSTOMER: Final = ["name", "customer_name", "email_id", "tax_id", "customer_details"]
@@ -75,6 +78,7 @@ class ErpnextConnector(AccountingConnector):
         Setting("company", "The name of the company, where there are several", required=False),
         Setting("account", "The income account of lines that name none", required=False),
         Setting("tax_code", "A taxes and charges template that adds nothing", required=False),
+        Setting("tax_account", "The account of taxes that name none", required=False),
         Setting("reference_field", "A field for our reference; remarks without it", required=False),
         Setting("quantity_places", "The site's float precision: 3", required=False),
     )
@@ -87,6 +91,7 @@ class ErpnextConnector(AccountingConnector):
         price_places=ANY_PLACES,
         # A return is a document of another kind.
         below_zero=False,
+        taxes=True,
         # A server gives a request up after two minutes, unless it is configured otherwise.
         settles_after=timedelta(minutes=5),
     )
@@ -187,9 +192,11 @@ class ErpnextConnector(AccountingConnector):
             "ignore_pricing_rule": 1,
             "disable_rounded_total": 1,
             "items": [self._line(line) for line in self._priced(draft)],
+            "taxes": self._tax_rows(draft),
         }
         if template := self.configured.get("tax_code"):
-            written["taxes_and_charges"] = template
+            # Rows of a template would come on top of ours.
+            written["taxes_and_charges"] = "" if written["taxes"] else template
         if due := due_on(draft, dated):
             written |= {
                 "due_date": due,
@@ -207,11 +214,54 @@ class ErpnextConnector(AccountingConnector):
         }
         if account := self._coded(line.coding, "account"):
             written["income_account"] = account
-        if line.coding.tax_code:
+        if line.coding.tax_code and not takes_tax(line):
             written["item_tax_template"] = line.coding.tax_code
         for name, value in line.coding.tracking:
             written[_field_of(name)] = value
         return written
+
+    def _tax_rows(self, draft: InvoiceDraft) -> list[dict[str, Any]]:
+        """Return the taxes as amounts, one row for each tax and account; raise RejectedError.
+
+        ERPNext takes a row of the type "Actual" as it stands, and calculates nothing.
+        """
+        taxed = replace(draft, lines=tuple(line for line in draft.lines if takes_tax(line)))
+        if not taxed.lines:
+            return []
+        accounts = taxes_there(
+            *(self.key, self.name, taxed, list(self._tax_accounts())),
+            usual=self.configured.get("tax_account"),
+        )
+        taxes = line_taxes([(line.tax, line.amount) for line in taxed.lines])
+        names = {total.tax.key: total.words.name for total in draft.taxes}
+        together: dict[tuple[str, str], int] = {}
+        for line, account, amount in zip(taxed.lines, accounts, taxes, strict=True):
+            if account is not None:
+                row = (account.id, line.tax)
+                together[row] = together.get(row, 0) + amount
+        return [
+            {
+                "charge_type": "Actual",
+                "account_head": account,
+                "description": f"{names[key]} {tax_of(key).rate.normalize():f} %",
+                "tax_amount": Money(amount, draft.currency).decimal(),
+            }
+            for (account, key), amount in together.items()
+        ]
+
+    def _tax_accounts(self) -> Iterator[TaxThere]:
+        company = self.configured.get("company")
+        filters: list[list[object]] = [
+            ["account_type", "=", "Tax"],
+            ["is_group", "=", 0],
+            ["disabled", "=", 0],
+        ]
+        if company:
+            filters.append(["company", "=", company])
+        for each in self._list("Account", filters, ["name", "account_name", "tax_rate"]):
+            with self.api.reading("tax accounts"):
+                rate = number(each.get("tax_rate"))
+                yield TaxThere(str(each["name"]), str(each["account_name"]), rate or None)
 
     def _decimals(self, draft: InvoiceDraft) -> int:
         """Return the decimals of the draft's currency; raise UnsupportedError if it is not used."""

@@ -56,12 +56,18 @@ _INVOICE: Final = [
     *("customer", "company", "currency", "set_posting_time", "posting_date", "due_date", "po_no"),
     *("terms", "remarks", "items", "ignore_pricing_rule", "disable_rounded_total", "modified"),
     *("taxes_and_charges", "ignore_default_payment_terms_template", "payment_schedule"),
-    "custom_billhook",
+    *("custom_billhook", "taxes"),
 ]
 _ITEM: Final = {
     *("item_code", "description", "qty", "rate", "income_account", "item_tax_template"),
     "cost_center",
 }
+_TAX: Final = {"charge_type", "account_head", "description", "tax_amount"}
+TAX_ACCOUNTS: Final = [
+    *(("VAT 19 - SN", "VAT 19", 19), ("VAT 8.1 - SN", "VAT 8.1", Decimal("8.1"))),
+    *(("VAT 7 - SN", "VAT 7", 7), ("Duty - SN", "Duty", 7), ("A - SN", "A", 0), ("B - SN", "B", 0)),
+]
+"""Accounts of taxes: name, account name, and rate, zero where none is kept."""
 _CUSTOMER: Final = ["customer_name", "customer_type", "customer_details", "tax_id", "email_id"]
 
 
@@ -114,7 +120,8 @@ class ErpnextStandIn(AccountingStandIn):
         if written["customer"] not in map(_customer_name, self.people.values()):
             raise ValidationError("LinkValidationError")
         lines, amounts = _items(written)
-        paper = self.enter(written, lines, amounts, written["currency"])
+        taxes = self._taxes(written, written["currency"])
+        paper = self.enter(written, lines, amounts, written["currency"], taxes)
         return told({"data": self._invoice(paper)})
 
     def show(self, request: Request, name: str) -> Response:
@@ -130,7 +137,8 @@ class ErpnextStandIn(AccountingStandIn):
         if paper.state != DRAFT:
             raise ValidationError("UpdateAfterSubmitError")
         lines, amounts = _items(written)
-        self.overwrite(paper, written, lines, amounts)
+        taxes = self._taxes({**paper.written, **written}, written["currency"])
+        self.overwrite(paper, written, lines, amounts, taxes)
         return told({"data": self._invoice(paper)})
 
     def delete(self, request: Request, name: str) -> Response:
@@ -153,6 +161,19 @@ class ErpnextStandIn(AccountingStandIn):
         paper.written["po_no"] = "PO-9999"
         paper.changed_at = self.tick()
 
+    def _taxes(self, written: Mapping[str, Any], currency: str) -> int:
+        """Return what the rows of taxes add: each as it stands, rounded as every amount is."""
+        places, taxes = exponent(currency), Decimal(0)
+        for row in written.get("taxes", ()):
+            if unknown := set(row) - _TAX:
+                raise ValidationError(f"unknown fields: {sorted(unknown)}")
+            if row["charge_type"] != "Actual" or not row["description"]:
+                raise ValidationError("MandatoryError")
+            if row["account_head"] not in [name for name, *_ in TAX_ACCOUNTS]:
+                raise ValidationError("LinkValidationError")
+            taxes += _kept(row["tax_amount"], places)
+        return int(taxes.scaleb(places))
+
     def _records(self, doctype: str) -> list[dict[str, Any]]:
         if doctype == "Sales Invoice":
             return [*map(self._invoice, self.papers.values()), *self._returns()]
@@ -162,6 +183,19 @@ class ErpnextStandIn(AccountingStandIn):
             return [
                 {"name": code, "number_format": told, "enabled": 1}
                 for code, told in FORMATS.items()
+            ]
+        if doctype == "Account":
+            return [
+                {
+                    "name": name,
+                    "account_name": called,
+                    "tax_rate": rate,
+                    "account_type": "Tax",
+                    "is_group": 0,
+                    "disabled": 0,
+                    "company": "Studio Nord",
+                }
+                for name, called, rate in TAX_ACCOUNTS
             ]
         if doctype == "Company":
             return [{"name": "Studio Nord", "default_currency": "EUR"}]

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.accounting import (
-    AccountingConnector,
     Api,
     Json,
     Sheet,
@@ -24,11 +23,13 @@ from connectors.accounting import (
     with_mark,
     without_mark,
 )
+from connectors.calculating import TAX_ROUNDING, CalculatingConnector
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number
 from connectors.oauth import OAuth2
 from connectors.rest import NotThereError
+from connectors.taxes import TaxThere, named
 from ledger.events import as_utc_text
 from ledger.invoices import BilledCustomer, InvoiceDraft
 from ledger.payments import Amounts
@@ -55,7 +56,7 @@ DOCUMENTS: Final = {
 """https://dev.freeagent.com/docs/invoices"""
 
 
-class FreeAgentConnector(AccountingConnector):
+class FreeAgentConnector(CalculatingConnector):
     """FreeAgent; it never marks anything as sent, and sends nothing."""
 
     key = "freeagent"
@@ -66,6 +67,7 @@ class FreeAgentConnector(AccountingConnector):
         Setting("client_secret", "Its OAuth secret", secret=True),
         Setting("account", "The income category of lines that name none: 001", required=False),
         Setting("item", f"The unit of lines that name none: Hours; else {NO_UNIT}", required=False),
+        TAX_ROUNDING,
         Setting("api_base", "Another address of the API, for the sandbox", required=False),
         Setting("token_url", "Another token endpoint, for the sandbox", required=False),
     )
@@ -84,6 +86,8 @@ class FreeAgentConnector(AccountingConnector):
         books=frozenset(("customer", "create", "item", "account")),
         # An invoice below zero is a credit note there.
         below_zero=False,
+        taxes=True,
+        calculates_taxes=True,
         settles_after=timedelta(minutes=2),
     )
     digits = Digits(quantity=2, price=PLACES)
@@ -157,6 +161,7 @@ class FreeAgentConnector(AccountingConnector):
 
     def _written(self, draft: InvoiceDraft) -> dict[str, Any]:
         self._must_be_kept(draft, PLACES)
+        self._must_have_cents(draft)
         text = texts(draft.memo, closing(draft))
         return {
             "dated_on": today().isoformat(),
@@ -166,18 +171,22 @@ class FreeAgentConnector(AccountingConnector):
             "po_reference": draft.purchase_order or "",
             "comments": with_mark(text, draft.reference),
             "invoice_items": [
-                self._line(line, position) for position, line in enumerate(self._priced(draft), 1)
+                self._line(line, tax, position)
+                for position, (line, tax) in enumerate(self._taxed(draft), 1)
             ],
         }
 
-    def _line(self, line: PricedLine, position: int) -> dict[str, Any]:
+    def _found(self, draft: InvoiceDraft) -> list[TaxThere | None]:
+        return named(draft)
+
+    def _line(self, line: PricedLine, tax: TaxThere | None, position: int) -> dict[str, Any]:
         written = {
             "position": position,
             "item_type": self._coded(line.coding, "item") or NO_UNIT,
             "description": line.description,
             "quantity": f"{line.quantity:f}",
             "price": f"{line.unit_price:f}",
-            "sales_tax_rate": "0.0",
+            "sales_tax_rate": "0.0" if tax is None else f"{tax.rate:f}",
         }
         if account := self._coded(line.coding, "account"):
             written["category"] = self._url("categories", account)

@@ -30,6 +30,7 @@ from connectors.stand_in_accounting import (
     Person,
     known,
     sent,
+    taxes_on,
     told,
 )
 from ledger.money import exponent
@@ -66,6 +67,11 @@ class FreeAgentStandIn(AccountingStandIn):
         Rule("/v2/contacts", endpoint="create_contact", methods=["POST"]),
     )
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_rounded_by_line = False
+        """How sales taxes are rounded: on each item, or on what has the same rate."""
+
     def authenticate(self, request: Request) -> None:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             raise Unauthorized("Access token not recognised")
@@ -97,7 +103,8 @@ class FreeAgentStandIn(AccountingStandIn):
         items, amounts = self._items(written, [])
         if written["contact"] not in map(_contact_url, self.people.values()):
             raise UnprocessableEntity("Contact can't be blank")
-        paper = self.enter(written, items, amounts, written["currency"])
+        taxes = self._taxes(items, amounts)
+        paper = self.enter(written, items, amounts, written["currency"], taxes)
         return told({"invoice": self._invoice(paper)}, 201)
 
     def show(self, request: Request, number: int) -> Response:
@@ -109,7 +116,7 @@ class FreeAgentStandIn(AccountingStandIn):
         paper = self.paper(number)
         written = _wrapped(request, "invoice", _INVOICE)
         items, amounts = self._items(written, paper.lines)
-        self.overwrite(paper, written, items, amounts)
+        self.overwrite(paper, written, items, amounts, self._taxes(items, amounts))
         return told({"invoice": {"url": _url(number)}})
 
     def delete(self, request: Request, number: int) -> Response:
@@ -128,6 +135,11 @@ class FreeAgentStandIn(AccountingStandIn):
         """Create a contact."""
         person = self.enter_person(_wrapped(request, "contact", _CONTACT))
         return told({"contact": _contact(person)}, 201)
+
+    def _taxes(self, items: Sequence[Mapping[str, Any]], amounts: Sequence[int]) -> int:
+        rates = [("", Decimal(each["sales_tax_rate"])) for each in items]
+        exact = taxes_on(amounts, rates, by_line=self.is_rounded_by_line)
+        return sum(int(tax.quantize(Decimal(1), rounding=ROUND_HALF_UP)) for tax in exact)
 
     def _items(
         self, written: dict[str, Any], before: Sequence[Mapping[str, Any]]

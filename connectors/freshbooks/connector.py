@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from connectors.accounting import (
-    AccountingConnector,
     Api,
     Json,
     Sheet,
@@ -26,11 +25,13 @@ from connectors.accounting import (
     with_mark,
     without_mark,
 )
+from connectors.calculating import TAX_ROUNDING, CalculatingConnector
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number
 from connectors.oauth import OAuth2
 from connectors.rest import NotThereError
+from connectors.taxes import TaxThere, named
 from ledger.errors import PermanentError
 from ledger.invoices import BilledCustomer, InvoiceDraft
 from ledger.payments import Amounts
@@ -52,7 +53,7 @@ DOCUMENTS: Final = {
 """By `v3_status`: https://www.freshbooks.com/api/invoices"""
 
 
-class FreshBooksConnector(AccountingConnector):
+class FreshBooksConnector(CalculatingConnector):
     """FreshBooks; it never marks anything as sent, and sends nothing."""
 
     key = "freshbooks"
@@ -63,6 +64,7 @@ class FreshBooksConnector(AccountingConnector):
         Setting("client_secret", "Its client secret", secret=True),
         Setting("account_id", "The id of the account; connecting shows it", required=False),
         Setting("item", "The name of the item of lines that name none", required=False),
+        TAX_ROUNDING,
         Setting("api_base", "Another address of the API, for a stand-in", required=False),
         Setting("token_url", "Another token endpoint, for a stand-in", required=False),
     )
@@ -88,6 +90,8 @@ class FreshBooksConnector(AccountingConnector):
         price_places=ANY_PLACES,
         books=frozenset(("customer", "create", "item")),
         below_zero=False,
+        taxes=True,
+        calculates_taxes=True,
         settles_after=timedelta(minutes=2),
     )
     digits = Digits(quantity=2, price=PLACES)
@@ -174,27 +178,31 @@ class FreshBooksConnector(AccountingConnector):
 
     def _written(self, draft: InvoiceDraft) -> dict[str, Any]:
         self._must_be_kept(draft, PLACES)
+        self._must_have_cents(draft)
         written: dict[str, Any] = {
             "create_date": today().isoformat(),
             "currency_code": draft.currency,
             "po_number": draft.purchase_order or "",
             "notes": with_mark(draft.memo or "", draft.reference),
             "terms": closing(draft),
-            "lines": [self._line(line, draft.currency) for line in self._priced(draft)],
+            "lines": [self._line(line, tax, draft.currency) for line, tax in self._taxed(draft)],
         }
         if draft.days_until_due is not None:
             written["due_offset_days"] = draft.days_until_due
         return written
 
-    def _line(self, line: PricedLine, currency: str) -> dict[str, Any]:
+    def _found(self, draft: InvoiceDraft) -> list[TaxThere | None]:
+        return named(draft)
+
+    def _line(self, line: PricedLine, tax: TaxThere | None, currency: str) -> dict[str, Any]:
         return {
             "type": 0,
             "name": self._coded(line.coding, "item") or "",
             "description": line.description,
             "qty": line.quantity,
             "unit_cost": {"amount": f"{line.unit_price:f}", "code": currency},
-            "taxName1": "",
-            "taxAmount1": 0,
+            "taxName1": "" if tax is None else tax.name,
+            "taxAmount1": 0 if tax is None else tax.rate,
             "taxName2": "",
             "taxAmount2": 0,
         }

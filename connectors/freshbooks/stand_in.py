@@ -28,6 +28,7 @@ from connectors.stand_in_accounting import (
     Person,
     known,
     sent,
+    taxes_on,
     told,
 )
 from ledger.money import exponent
@@ -75,6 +76,8 @@ class FreshBooksStandIn(AccountingStandIn):
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_rounded_by_line = False
+        """How taxes are rounded: on each line, or on what has the same tax."""
         self.deleted: set[int] = set()
         self.disputed: set[int] = set()
 
@@ -112,7 +115,8 @@ class FreshBooksStandIn(AccountingStandIn):
         lines, amounts = _lines(written)
         if written["customerid"] not in self.people:
             raise UnprocessableEntity("Client not found.")
-        paper = self.enter(written, lines, amounts, written["currency_code"])
+        taxes = self._taxes(lines, amounts)
+        paper = self.enter(written, lines, amounts, written["currency_code"], taxes)
         return _result("invoice", self._invoice(paper, asked))
 
     def show(self, request: Request, number: int) -> Response:
@@ -126,7 +130,7 @@ class FreshBooksStandIn(AccountingStandIn):
         paper = self.paper(number)
         written = _wrapped(request, "invoice", _INVOICE)
         lines, amounts = _lines(written)
-        self.overwrite(paper, written, lines, amounts)
+        self.overwrite(paper, written, lines, amounts, self._taxes(lines, amounts))
         return _result("invoice", self._invoice(paper, asked))
 
     def delete(self, request: Request, number: int) -> Response:
@@ -147,6 +151,17 @@ class FreshBooksStandIn(AccountingStandIn):
     def create_client(self, request: Request) -> Response:
         """Create a client."""
         return _result("client", _client(self.enter_person(_wrapped(request, "client", _CLIENT))))
+
+    def _taxes(self, lines: Sequence[Mapping[str, Any]], amounts: Sequence[int]) -> int:
+        rates = [
+            (line[f"taxName{place}"], Decimal(line[f"taxAmount{place}"]))
+            for place in (1, 2)
+            for line in lines
+        ]
+        if any(rate and not name for name, rate in rates):
+            raise UnprocessableEntity("A tax needs a name.")
+        exact = taxes_on([*amounts, *amounts], rates, by_line=self.is_rounded_by_line)
+        return sum(int(tax.quantize(Decimal(1), rounding=ROUND_HALF_UP)) for tax in exact)
 
     def _invoice(self, paper: Paper, asked: Mapping[str, str]) -> dict[str, Any]:
         status = "draft" if paper.state == DRAFT else "sent"

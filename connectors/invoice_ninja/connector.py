@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.accounting import (
-    AccountingConnector,
     Api,
     Json,
     Sheet,
@@ -25,13 +24,16 @@ from connectors.accounting import (
     objects,
     today,
 )
+from connectors.calculating import TAX_ROUNDING, CalculatingConnector
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number
 from connectors.http import Http
 from connectors.rest import NotThereError
+from connectors.taxes import TaxThere, is_all_inclusive, named
 from ledger.errors import TransientError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
+from ledger.money import Money
 from ledger.payments import Amounts
 from ledger.shown import ShownLine
 
@@ -48,7 +50,7 @@ DOCUMENTS: Final = {
 }
 
 
-class InvoiceNinjaConnector(AccountingConnector):
+class InvoiceNinjaConnector(CalculatingConnector):
     """Invoice Ninja; it never marks anything as sent, and sends nothing."""
 
     key = "invoice_ninja"
@@ -58,6 +60,7 @@ class InvoiceNinjaConnector(AccountingConnector):
         Setting("token", "An API token of the company", secret=True),
         Setting("url", f"The address of your own server; {HOSTED} without it", required=False),
         Setting("item", "The product key of lines that name none", required=False),
+        TAX_ROUNDING,
     )
     abilities: ClassVar[Abilities] = Abilities(
         native_draft=True,
@@ -68,6 +71,8 @@ class InvoiceNinjaConnector(AccountingConnector):
         quantity_places=ANY_PLACES,
         price_places=ANY_PLACES,
         books=frozenset(("customer", "create", "item")),
+        taxes=True,
+        calculates_taxes=True,
         settles_after=timedelta(minutes=2),
     )
     # They are kept as they are sent; more decimals would not survive a binary number for sure.
@@ -157,6 +162,7 @@ class InvoiceNinjaConnector(AccountingConnector):
             return self._sheet(told["data"])
 
     def _written(self, draft: InvoiceDraft) -> dict[str, Any]:
+        self._must_have_cents(draft)
         dated = today()
         return {
             "date": dated.isoformat(),
@@ -166,10 +172,22 @@ class InvoiceNinjaConnector(AccountingConnector):
             "footer": closing(draft),
             "discount": 0,
             **_NO_TAX,
-            "line_items": [self._line(line) for line in self._priced(draft)],
+            "uses_inclusive_taxes": self._is_inclusive(draft),
+            "line_items": [self._line(line, tax) for line, tax in self._taxed(draft)],
         }
 
-    def _line(self, line: PricedLine) -> dict[str, Any]:
+    def _header(self, draft: InvoiceDraft) -> Mapping[str, str]:
+        tax = f"{draft.tax}" if draft.tax.minor else None
+        return {**super()._header(draft), **header(tax=tax)}
+
+    def _is_inclusive(self, draft: InvoiceDraft) -> bool:
+        return is_all_inclusive(draft)
+
+    def _found(self, draft: InvoiceDraft) -> list[TaxThere | None]:
+        return named(draft)
+
+    def _line(self, line: PricedLine, tax: TaxThere | None) -> dict[str, Any]:
+        taken = {} if tax is None else {"tax_name1": _tax_name(tax), "tax_rate1": tax.rate}
         return {
             "product_key": self._coded(line.coding, "item") or "",
             "notes": line.description,
@@ -177,6 +195,7 @@ class InvoiceNinjaConnector(AccountingConnector):
             "cost": line.unit_price,
             "discount": 0,
             **_NO_TAX,
+            **taken,
         }
 
     def _invoices(self, **query: object) -> Iterator[Sheet]:
@@ -189,7 +208,7 @@ class InvoiceNinjaConnector(AccountingConnector):
         currency = self._code(there["client"]["settings"])
         status = str(there["status_id"])
         document = "deleted" if there["is_deleted"] else DOCUMENTS.get(status, "unknown")
-        total = minor(there["amount"], currency)
+        total, tax = minor(there["amount"], currency), minor(there.get("total_taxes"), currency)
         # What is owed counts from the day on that it is sent.
         owed = minor(there["balance"], currency) if document == "open" else None
         settled = 0 if owed is None else total - owed
@@ -222,6 +241,7 @@ class InvoiceNinjaConnector(AccountingConnector):
                 purchase_order=there["po_number"],
                 memo=there["public_notes"],
                 footer=there["footer"],
+                tax=f"{Money(tax, currency)}" if tax else None,
             ),
             number=there["number"] or None,
             url=f"{self._url}/#/invoices/{remote_id}/edit",
@@ -323,6 +343,11 @@ class InvoiceNinjaConnector(AccountingConnector):
             if page >= last:
                 return
             page += 1
+
+
+def _tax_name(tax: TaxThere) -> str:
+    """Return a tax's name; a tax whose name has only one letter is left out of the sum there."""
+    return tax.name if len(tax.name) > 1 else f"Tax {tax.name}"
 
 
 _NO_TAX: Final = {

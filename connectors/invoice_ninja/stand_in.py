@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from connectors.stand_in_accounting import (
     sent,
     told,
 )
-from ledger.money import line_amount
+from ledger.money import exponent, line_amount
 
 from .connector import InvoiceNinjaConnector
 
@@ -49,7 +49,7 @@ CURRENCIES: Final = {
 _TAXES: Final = [f"tax_{word}{n}" for word in ("name", "rate") for n in (1, 2, 3)]
 _INVOICE: Final = [
     *("client_id", "number", "private_notes", "date", "due_date", "po_number", "public_notes"),
-    *("footer", "discount", "line_items", *_TAXES),
+    *("footer", "discount", "line_items", "uses_inclusive_taxes", *_TAXES),
 ]
 _LINE: Final = ["product_key", "notes", "quantity", "cost", "discount", *_TAXES]
 _CLIENT: Final = [
@@ -108,8 +108,8 @@ class InvoiceNinjaStandIn(AccountingStandIn):
         if any(each.written["number"] == written["number"] for each in self.papers.values()):
             raise UnprocessableEntity("The number has already been taken.")
         currency = _code(client)
-        lines, amounts = _lines(written, currency)
-        paper = self.enter(written, lines, amounts, currency)
+        lines, amounts, taxes = _lines(written, currency)
+        paper = self.enter(written, lines, amounts, currency, taxes)
         return told({"data": self._invoice(paper)})
 
     def show(self, request: Request, remote_id: str) -> Response:
@@ -122,8 +122,8 @@ class InvoiceNinjaStandIn(AccountingStandIn):
         query(request, "include")
         paper = self._unlocked(remote_id)
         written = sent(request, *_INVOICE)
-        lines, amounts = _lines(written, paper.currency)
-        self.overwrite(paper, written, lines, amounts)
+        lines, amounts, taxes = _lines(written, paper.currency)
+        self.overwrite(paper, written, lines, amounts, taxes)
         return told({"data": self._invoice(paper)})
 
     def delete(self, request: Request, remote_id: str) -> Response:
@@ -189,6 +189,7 @@ class InvoiceNinjaStandIn(AccountingStandIn):
             **paper.written,
             "id": _hashed(paper.number),
             "amount": paper.decimal(paper.total),
+            "total_taxes": paper.written["total_taxes"],
             "balance": paper.decimal(paper.remaining if paper.state == OPEN else 0),
             "status_id": status,
             "is_deleted": paper.number in self.deleted,
@@ -201,14 +202,26 @@ class InvoiceNinjaStandIn(AccountingStandIn):
         }
 
 
-def _lines(written: Mapping[str, Any], currency: str) -> tuple[list[dict[str, Any]], list[int]]:
+def _lines(written: dict[str, Any], currency: str) -> tuple[list[dict[str, Any]], list[int], int]:
+    """Return lines, their amounts, and the tax that comes on top of them.
+
+    Each line's tax is rounded to two decimals, half up, and counts if its name is no single letter.
+    """
     lines = written["line_items"]
     for line in lines:
         known(line, *_LINE)
         if not all(isinstance(line[name], (int, Decimal)) for name in ("quantity", "cost")):
             raise UnprocessableEntity("a number is a number")
     amounts = [line_amount(each["quantity"], each["cost"], currency).minor for each in lines]
-    return lines, amounts
+    total = Decimal(0)
+    for line in lines:
+        amount, rate = line["quantity"] * line["cost"], Decimal(line["tax_rate1"])
+        if len(line["tax_name1"]) > 1:
+            base = 100 + rate if written["uses_inclusive_taxes"] else Decimal(100)
+            total += (amount * rate / base).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+    written["total_taxes"] = total
+    on_top = Decimal(0) if written["uses_inclusive_taxes"] else total
+    return lines, amounts, int(on_top.scaleb(exponent(currency)))
 
 
 def _client(person: Person) -> dict[str, Any]:

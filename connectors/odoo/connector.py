@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.accounting import (
-    AccountingConnector,
     Api,
     Json,
     Sheet,
@@ -28,27 +27,35 @@ from connectors.accounting import (
     texts,
     today,
 )
+from connectors.calculating import CalculatingConnector
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number, places_setting
 from connectors.http import Http
+from connectors.taxes import BY_LINE, ON_SUM, TaxThere, taxes_there
 from ledger.errors import RejectedError, TransientError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
+from ledger.money import Money, line_amount
 from ledger.payments import Amounts
 from ledger.shown import ShownLine
 
 MOVE: Final = [
     *("name", "state", "payment_state", "partner_id", "currency_id", "ref", "invoice_origin"),
     *("narration", "invoice_date", "invoice_date_due", "amount_total", "amount_residual"),
-    "write_date",
+    *("amount_tax", "write_date"),
 ]
-LINE: Final = ["move_id", "name", "quantity", "price_unit", "price_subtotal"]
+LINE: Final = [
+    *("move_id", "name", "quantity", "price_unit", "price_subtotal", "discount", "tax_ids"),
+]
+TAX: Final = ["name", "amount", "price_include"]
+ROUNDINGS: Final = {"round_per_line": BY_LINE, "round_globally": ON_SUM}
+"""Of a company, by the name that Odoo has for it."""
 PARTNER: Final = ["name", "email", "vat", "ref"]
 PAGE: Final = 100
 DOCUMENTS: Final = {"draft": "draft", "posted": "open", "cancel": "void"}
 
 
-class OdooConnector(AccountingConnector):
+class OdooConnector(CalculatingConnector):
     """Odoo; it never posts or sends anything."""
 
     key = "odoo"
@@ -62,7 +69,7 @@ class OdooConnector(AccountingConnector):
         Setting("journal", "The id of the sales journal", required=False),
         Setting("item", "The id of the product of lines that name none", required=False),
         Setting("account", "The id of the income account of such lines", required=False),
-        Setting("tax_code", "The id of the tax of such lines: one of 0 %", required=False),
+        Setting("tax_code", "The id of the tax of lines without ours: one of 0 %", required=False),
         Setting("quantity_places", "Decimals that Odoo keeps of quantities: 2", required=False),
         Setting("price_places", "Decimals that Odoo keeps of unit prices: 2", required=False),
     )
@@ -76,9 +83,16 @@ class OdooConnector(AccountingConnector):
         price_places=ANY_PLACES,
         books=frozenset(("customer", "create", "item", "account", "tax_code")),
         below_zero=False,
+        taxes=True,
+        calculates_taxes=True,
         # A server gives a request up after two minutes, unless it is configured otherwise; a copy
         # of the database that answers questions may be a little behind.
         settles_after=timedelta(minutes=5),
+    )
+
+    rounding_advice: ClassVar[str] = (
+        "set Rounding Method to Round Globally in Odoo's settings of Invoicing, put more work on a "
+        "line with one_line_per:, or send it elsewhere with send_to:"
     )
 
     def __init__(self, settings: Mapping[str, str], http: Http) -> None:
@@ -118,7 +132,9 @@ class OdooConnector(AccountingConnector):
             return f"{found[0]['name']}, {found[0]['currency_id'][1]}"
 
     def _header(self, draft: InvoiceDraft) -> Mapping[str, str]:
-        return header(purchase_order=draft.purchase_order, text=texts(draft.memo, closing(draft)))
+        tax = f"{draft.tax}" if draft.tax.minor else None
+        text = texts(draft.memo, closing(draft))
+        return header(purchase_order=draft.purchase_order, text=text, tax=tax)
 
     # Invoices.
 
@@ -181,16 +197,16 @@ class OdooConnector(AccountingConnector):
             "narration": as_html(text) if text else False,
             "invoice_date": dated.isoformat(),
             "invoice_line_ids": [
-                [0, 0, self._line(line, position)]
-                for position, line in enumerate(self._priced(draft), 1)
+                [0, 0, self._line(line, tax, position)]
+                for position, (line, tax) in enumerate(self._taxed(draft), 1)
             ],
         }
         if due := due_on(draft, dated):
             written |= {"invoice_payment_term_id": False, "invoice_date_due": due}
         return written
 
-    def _line(self, line: PricedLine, position: int) -> dict[str, Any]:
-        tax = self._coded(line.coding, "tax_code")
+    def _line(self, line: PricedLine, there: TaxThere | None, position: int) -> dict[str, Any]:
+        tax = self._coded(line.coding, "tax_code") if there is None else there.id
         written: dict[str, Any] = {
             "sequence": position,
             "name": line.description,
@@ -202,6 +218,50 @@ class OdooConnector(AccountingConnector):
             if coded := self._coded(line.coding, word):
                 written[field] = self._coded_id(word, coded)
         return written
+
+    # Taxes: Odoo calculates them, as its company says.
+
+    def _keeps_inside(self, draft: InvoiceDraft) -> bool:
+        return True
+
+    def _found(self, draft: InvoiceDraft) -> list[TaxThere | None]:
+        every = self._taxes_on_sales()
+        return taxes_there(self.key, self.name, draft, every, is_kept_inside=True)
+
+    def _taxes_on_sales(self) -> list[TaxThere]:
+        domain: list[Any] = [["type_tax_use", "=", "sale"], ["amount_type", "=", "percent"]]
+        if self._company:
+            domain.append(["company_id", "=", self._company])
+        found = self._search("account.tax", domain, TAX)
+        with self.api.reading("taxes"):
+            return [
+                TaxThere(
+                    str(each["id"]),
+                    str(each["name"]),
+                    number(each["amount"]),
+                    is_included=bool(each["price_include"]),
+                )
+                for each in found
+            ]
+
+    def _roundings(self) -> frozenset[str]:
+        company = self._company
+        fields = ["tax_calculation_rounding_method"]
+        found = self._search("res.company", [["id", "=", company]] if company else [], fields)
+        with self.api.reading("the company"):
+            told = [ROUNDINGS[each["tax_calculation_rounding_method"]] for each in found]
+            return frozenset(told)
+
+    def _included(self, lines: Iterable[Json]) -> frozenset[int]:
+        """Return the taxes on some lines that their prices hold."""
+        ids = sorted({tax for line in lines for tax in line["tax_ids"]})
+        if not ids:
+            return frozenset()
+        # Also those that are switched off meanwhile.
+        domain = [["id", "in", ids], ["active", "in", [True, False]]]
+        found = self._search("account.tax", domain, ["price_include"])
+        with self.api.reading("taxes"):
+            return frozenset(each["id"] for each in found if each["price_include"])
 
     def _coded_id(self, word: str, coded: str) -> int:
         if not coded.isdecimal():
@@ -240,10 +300,13 @@ class OdooConnector(AccountingConnector):
                 LINE,
             )
             notes = self._credits(paid) if paid else {}
+            with self.api.reading("the lines of invoices"):
+                included = self._included(line for some in lines.values() for line in some)
             for each in moves:
                 with self.api.reading(f"invoice {each.get('id')}"):
                     remote_id = each["id"]
-                    sheet = self._sheet(each, lines.get(remote_id, []), notes.get(remote_id, []))
+                    credits = notes.get(remote_id, [])
+                    sheet = self._sheet(each, lines.get(remote_id, []), credits, included)
                 yield sheet
 
     def _credits(self, ids: list[int]) -> dict[int, list[Json]]:
@@ -263,9 +326,14 @@ class OdooConnector(AccountingConnector):
                 by_move.setdefault(each[field][0], []).append(each)
         return by_move
 
-    def _sheet(self, there: Json, lines: Sequence[Json], credits: Sequence[Json]) -> Sheet:
+    def _sheet(
+        self, there: Json, lines: Sequence[Json], credits: Sequence[Json], included: frozenset[int]
+    ) -> Sheet:
         currency = str(there["currency_id"][1])
-        total, owed = (minor(there[name], currency) for name in ("amount_total", "amount_residual"))
+        total, owed, tax = (
+            minor(there[name], currency)
+            for name in ("amount_total", "amount_residual", "amount_tax")
+        )
         document = DOCUMENTS.get(there["state"], "unknown")
         is_open = document == "open"
         settled = total - owed if is_open else 0
@@ -289,13 +357,17 @@ class OdooConnector(AccountingConnector):
             lines=tuple(
                 ShownLine(
                     each["name"] or "",
-                    minor(each["price_subtotal"], currency),
+                    _amount(each, currency, included),
                     number(each["quantity"]),
                     number(each["price_unit"]),
                 )
                 for each in lines
             ),
-            header=header(purchase_order=there["ref"] or None, text=from_html(there["narration"])),
+            header=header(
+                purchase_order=there["ref"] or None,
+                text=from_html(there["narration"]),
+                tax=f"{Money(tax, currency)}" if tax else None,
+            ),
             number=there["name"] or None if is_open else None,
             url=f"{self.configured['url'].rstrip('/')}/odoo/account.move/{remote_id}",
         )
@@ -403,6 +475,13 @@ class OdooConnector(AccountingConnector):
             if len(page) < PAGE:
                 return
             offset += PAGE
+
+
+def _amount(line: Json, currency: str, included: frozenset[int]) -> int:
+    """Return a line's amount as its price is meant: with the tax that the price holds."""
+    if included.isdisjoint(line["tax_ids"]) or number(line["discount"]):
+        return minor(line["price_subtotal"], currency)
+    return line_amount(number(line["quantity"]), number(line["price_unit"]), currency).minor
 
 
 def _id(told: str) -> int:

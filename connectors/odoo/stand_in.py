@@ -23,7 +23,6 @@ from connectors.http import Request as Outgoing
 from connectors.http import Response as Answer
 from connectors.stand_in import InProcess, serve_for_ever
 from connectors.stand_in_accounting import DRAFT, OPEN, AccountingStandIn, Paper, known, sent, told
-from ledger.money import line_amount
 
 from .connector import OdooConnector
 
@@ -32,6 +31,16 @@ SETTINGS: Final = {"url": "https://acme.odoo.example", "api_key": KEY, "database
 CURRENCIES: Final = {"USD": (1, 2), "EUR": (2, 2), "JPY": (25, 0), "KWD": (97, 3), "CHF": (5, 2)}
 """Which are active: id and decimal places."""
 PLACES: Final = Decimal("0.01")
+TAXES: Final[dict[int, tuple[str, Decimal, bool]]] = {
+    number: (name, Decimal(rate), is_included)
+    for number, name, rate, is_included in (
+        *((1, "19%", "19", False), (2, "7%", "7", False), (3, "8.1%", "8.1", False)),
+        *((4, "10%", "10", False), (5, "5%", "5", False), (6, "1%", "1", False)),
+        *((7, "24%", "24", False), (8, "19% incl.", "19", True), (9, "7% incl.", "7", True)),
+        *((10, "RC", "0", False), (12, "Exempt", "0", False)),
+    )
+}
+"""On sales: name, percent, and whether prices hold it."""
 _LINE: Final = {"sequence", "name", "quantity", "price_unit", "tax_ids", "product_id", "account_id"}
 _MOVE: Final = {
     *("move_type", "partner_id", "invoice_origin", "currency_id", "ref", "narration", "company_id"),
@@ -52,6 +61,9 @@ class OdooStandIn(AccountingStandIn):
 
     def __init__(self) -> None:
         super().__init__()
+        self.taxes = dict(TAXES)
+        self.rounding = "round_globally"
+        """How the company rounds taxes."""
         self.settling: set[int] = set()
         """Invoices whose payments the bank has not confirmed."""
 
@@ -106,7 +118,8 @@ class OdooStandIn(AccountingStandIn):
             raise UnprocessableEntity("there is no such partner")
         currency = self._currency(values)
         lines = [self._line(values, each) for each in values["invoice_line_ids"]]
-        return self.enter(values, lines, _amounts(lines, currency), currency).number
+        amounts, taxes = self._amounts(lines, currency)
+        return self.enter(values, lines, amounts, currency, taxes).number
 
     def _write(self, paper: Paper, values: Mapping[str, Any]) -> None:
         known(values, *_MOVE)
@@ -114,7 +127,35 @@ class OdooStandIn(AccountingStandIn):
         if clear != [5, 0, 0]:
             raise UnprocessableEntity("the old lines would stay")
         lines = [self._line(values, each) for each in commands]
-        self.overwrite(paper, values, lines, _amounts(lines, paper.currency))
+        self.overwrite(paper, values, lines, *self._amounts(lines, paper.currency))
+
+    def _amounts(self, lines: Sequence[Mapping[str, Any]], currency: str) -> tuple[list[int], int]:
+        """Return the net of each line and the tax of all, in minor units.
+
+        "Round Globally" rounds the sums of one tax, and lets a line of it take the difference;
+        "Round per Line" rounds each line. The price holds the tax or it does not.
+        """
+        places = dict(CURRENCIES.values())
+        digits = places[CURRENCIES[currency][0]]
+        nets, taxes = [], 0
+        groups: dict[object, list[tuple[int, Decimal, Decimal]]] = {}
+        for at, line in enumerate(lines):
+            price = Decimal(line["quantity"] * line["price_unit"]).scaleb(digits)
+            (ids,) = (command[2] for command in line["tax_ids"])
+            if not ids:
+                nets.append(_whole(price))
+                continue
+            _, rate, is_included = self.taxes[ids[0]]
+            tax = price * rate / (100 + rate if is_included else 100)
+            net = price - tax if is_included else price
+            nets.append(_whole(net))
+            group = ids[0] if self.rounding == "round_globally" else f"line {at}"
+            groups.setdefault(group, []).append((at, net, tax))
+        for group in groups.values():
+            taxes += _whole(sum(tax for _, _, tax in group))
+            together = _whole(sum(net for _, net, _ in group))
+            nets[group[-1][0]] += together - sum(nets[at] for at, _, _ in group)
+        return nets, taxes
 
     def _line(self, values: Mapping[str, Any], command: Sequence[Any]) -> dict[str, Any]:
         if command[:2] != [0, 0]:
@@ -123,8 +164,12 @@ class OdooStandIn(AccountingStandIn):
         known(line, *_LINE)
         if not all(isinstance(line[name], (int, Decimal)) for name in ("quantity", "price_unit")):
             raise UnprocessableEntity("a number is a number")
+        ((_, _, ids),) = line["tax_ids"]
+        if not set(ids) <= set(self.taxes):
+            raise UnprocessableEntity("there is no such tax")
         return {
             "id": self.next_number(),
+            "discount": 0,
             **line,
             "quantity": _kept(line["quantity"]),
             "price_unit": _kept(line["price_unit"]),
@@ -156,10 +201,24 @@ class OdooStandIn(AccountingStandIn):
                 {"id": number, "name": code, "decimal_places": places}
                 for code, (number, places) in CURRENCIES.items()
             ]
+        if model == "account.tax":
+            return [
+                {
+                    "id": number,
+                    "name": name,
+                    "amount": rate,
+                    "price_include": is_included,
+                    "amount_type": "percent",
+                    "type_tax_use": "sale",
+                    "active": True,
+                }
+                for number, (name, rate, is_included) in self.taxes.items()
+            ]
         if model == "res.country":
             return [{"id": 57, "code": "DE"}]
         if model == "res.company":
-            return [{"id": 1, "name": "Studio Nord", "currency_id": [2, "EUR"]}]
+            company = {"id": 1, "name": "Studio Nord", "currency_id": [2, "EUR"]}
+            return [{**company, "tax_calculation_rounding_method": self.rounding}]
         raise NotFound(f"the model {model!r} does not exist")
 
     def _move(self, paper: Paper) -> dict[str, Any]:
@@ -185,6 +244,7 @@ class OdooStandIn(AccountingStandIn):
             "state": {"void": "cancel", OPEN: "posted"}.get(paper.state, paper.state),
             "payment_state": payment,
             "currency_id": [paper.written["currency_id"], paper.currency],
+            "amount_tax": paper.decimal(paper.taxes),
             "amount_total": paper.decimal(paper.total),
             "amount_residual": paper.decimal(owed),
             "reversed_entry_id": False,
@@ -210,14 +270,20 @@ def _lines(paper: Paper) -> list[dict[str, Any]]:
     note = {"id": 0, "display_type": "line_note", "name": "A note of somebody's", "sequence": 99}
     move = {"move_id": [paper.number, f"Draft ({paper.number})"]}
     products = [
-        {**line, **move, "display_type": "product", "price_subtotal": paper.decimal(amount)}
+        {
+            **line,
+            **move,
+            "display_type": "product",
+            "price_subtotal": paper.decimal(amount),
+            "tax_ids": line["tax_ids"][0][2],
+        }
         for line, amount in zip(paper.lines, paper.amounts, strict=True)
     ]
     return [*products, {**note, **move}]
 
 
-def _amounts(lines: Sequence[Mapping[str, Any]], currency: str) -> list[int]:
-    return [line_amount(each["quantity"], each["price_unit"], currency).minor for each in lines]
+def _whole(minor: Decimal | int) -> int:
+    return int(Decimal(minor).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def _kept(number: int | Decimal) -> Decimal:

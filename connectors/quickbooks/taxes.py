@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.errors import RejectedError, UnsupportedError
+from connectors.taxes import nets as nets_of
+from ledger.errors import RejectedError
 from ledger.invoices import InvoiceDraft
-from ledger.money import Money, exponent
-from ledger.taxes import line_taxes, tax_of
+from ledger.money import Money
 
 from .api import Json, number
 
@@ -35,18 +35,7 @@ def nets(draft: InvoiceDraft) -> list[int]:
 
     Raise UnsupportedError for a tax that QuickBooks cannot keep.
     """
-    step = 10 ** max(0, exponent(draft.currency) - AMOUNT_PLACES)
-    try:
-        inside = line_taxes([(line.tax, line.amount) for line in draft.lines], step)
-    except ValueError:
-        raise UnsupportedError(
-            f"quickbooks: {draft.reference}: its taxes in {draft.currency} have more than "
-            f"{AMOUNT_PLACES} decimal places - send it elsewhere with send_to:"
-        ) from None
-    return [
-        line.amount - tax if line.tax and tax_of(line.tax).is_included else line.amount
-        for line, tax in zip(draft.lines, inside, strict=True)
-    ]
+    return nets_of("quickbooks", "QuickBooks", draft, places=AMOUNT_PLACES)
 
 
 def codes_of(

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from connectors.accounting import (
-    AccountingConnector,
     Api,
     Json,
     Sheet,
@@ -25,14 +24,17 @@ from connectors.accounting import (
     texts,
     today,
 )
+from connectors.calculating import TAX_ROUNDING, CalculatingConnector
 from connectors.connector import ANY_PLACES, Abilities, RemoteInvoice, Setting
 from connectors.customers import CustomerThere
 from connectors.digits import Digits, PricedLine, minor, number
 from connectors.http import Http
 from connectors.oauth import OAuth2
 from connectors.rest import NotThereError
+from connectors.taxes import TaxThere, is_all_inclusive, taxes_there
 from ledger.errors import ConfigurationError, PermanentError, UnsupportedError
 from ledger.invoices import BilledCustomer, InvoiceDraft
+from ledger.money import Money, line_amount
 from ledger.payments import Amounts
 from ledger.shown import ShownLine
 
@@ -57,7 +59,7 @@ DOCUMENTS: Final = {
 """https://www.zoho.com/books/api/v3/invoices/"""
 
 
-class ZohoBooksConnector(AccountingConnector):
+class ZohoBooksConnector(CalculatingConnector):
     """Zoho Books; it never marks anything as sent, and sends nothing."""
 
     key = "zoho_books"
@@ -72,7 +74,8 @@ class ZohoBooksConnector(AccountingConnector):
         Setting("data_center", f"Where it lives: {', '.join(DATA_CENTERS)}", required=False),
         Setting("item", "The id of the item of lines that name none", required=False),
         Setting("account", "The id of the income account of such lines", required=False),
-        Setting("tax_code", "The id of the tax of such lines: one of 0 %", required=False),
+        Setting("tax_code", "The id of the tax of lines without ours: one of 0 %", required=False),
+        TAX_ROUNDING,
         Setting("api_base", "Another address of the API, for a stand-in", required=False),
         Setting("token_url", "The token endpoint of another data center", required=False),
         Setting("authorize_url", "The consent page of another data center", required=False),
@@ -95,6 +98,8 @@ class ZohoBooksConnector(AccountingConnector):
         price_places=ANY_PLACES,
         books=frozenset(("customer", "create", "item", "account", "tax_code")),
         below_zero=False,
+        taxes=True,
+        calculates_taxes=True,
         settles_after=timedelta(minutes=2),
     )
     digits = Digits(quantity=2, price=None)
@@ -147,7 +152,8 @@ class ZohoBooksConnector(AccountingConnector):
             }
 
     def _header(self, draft: InvoiceDraft) -> Mapping[str, str]:
-        return header(notes=_notes(draft), terms=closing(draft))
+        tax = f"{draft.tax}" if draft.tax.minor else None
+        return header(notes=_notes(draft), terms=closing(draft), tax=tax)
 
     # Invoices.
 
@@ -207,16 +213,31 @@ class ZohoBooksConnector(AccountingConnector):
             "date": dated.isoformat(),
             "notes": _notes(draft),
             "terms": closing(draft),
-            "is_inclusive_tax": False,
+            "is_inclusive_tax": self._is_inclusive(draft),
             "line_items": [
-                self._line(line, position) for position, line in enumerate(self._priced(draft), 1)
+                self._line(line, tax, position)
+                for position, (line, tax) in enumerate(self._taxed(draft), 1)
             ],
         }
         if due := due_on(draft, dated):
             written |= {"payment_terms": draft.days_until_due, "due_date": due}
         return written
 
-    def _line(self, line: PricedLine, position: int) -> dict[str, Any]:
+    def _is_inclusive(self, draft: InvoiceDraft) -> bool:
+        return is_all_inclusive(draft)
+
+    def _found(self, draft: InvoiceDraft) -> list[TaxThere | None]:
+        told = self.api.get("/settings/taxes", **self._query)
+        with self.api.reading("taxes"):
+            every = [
+                TaxThere(str(each["tax_id"]), str(each["tax_name"]), number(each["tax_percentage"]))
+                for each in objects(told["taxes"])
+                # One on top of another tax takes more than its rate.
+                if each.get("tax_type") != "compound_tax" and each.get("status") != "Inactive"
+            ]
+        return taxes_there(self.key, self.name, draft, every)
+
+    def _line(self, line: PricedLine, tax: TaxThere | None, position: int) -> dict[str, Any]:
         written: dict[str, Any] = {
             "item_order": position,
             "description": line.description,
@@ -226,15 +247,21 @@ class ZohoBooksConnector(AccountingConnector):
         for word, field in (("item", "item_id"), ("account", "account_id"), ("tax_code", "tax_id")):
             if coded := self._coded(line.coding, word):
                 written[field] = coded
+        if tax is not None:
+            written["tax_id"] = tax.id
         return written
 
     def _sheet(self, there: Json) -> Sheet:
         currency = str(there["currency_code"])
         document = DOCUMENTS.get(there["status"], "unknown")
-        total, owed, paid, credited, written_off = (
+        total, tax, owed, paid, credited, written_off = (
             minor(there.get(name), currency)
-            for name in ("total", "balance", "payment_made", "credits_applied", "write_off_amount")
+            for name in (
+                *("total", "tax_total", "balance", "payment_made", "credits_applied"),
+                "write_off_amount",
+            )
         )
+        is_inclusive = bool(there.get("is_inclusive_tax"))
         if written_off > 0 and document == "open":
             document = "written_off"
         amounts = Amounts(
@@ -258,13 +285,17 @@ class ZohoBooksConnector(AccountingConnector):
             lines=tuple(
                 ShownLine(
                     str(each["description"]),
-                    minor(each["item_total"], currency),
+                    _amount(each, currency, is_inclusive=is_inclusive),
                     number(each["quantity"]),
                     number(each["rate"]),
                 )
                 for each in items
             ),
-            header=header(notes=there.get("notes"), terms=there.get("terms")),
+            header=header(
+                notes=there.get("notes"),
+                terms=there.get("terms"),
+                tax=f"{Money(tax, currency)}" if tax else None,
+            ),
             number=there.get("invoice_number") or None,
         )
         terms = there.get("payment_terms")
@@ -348,6 +379,13 @@ class ZohoBooksConnector(AccountingConnector):
             if is_last:
                 return
             page += 1
+
+
+def _amount(item: Json, currency: str, *, is_inclusive: bool) -> int:
+    """Return a line's amount as its price is meant; Zoho's own is always without tax."""
+    if not is_inclusive or number(item.get("discount_amount")):
+        return minor(item["item_total"], currency)
+    return line_amount(number(item["quantity"]), number(item["rate"]), currency).minor
 
 
 def _notes(draft: InvoiceDraft) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,17 @@ SETTINGS: Final = {
 }
 CURRENCIES: Final = {"USD": 2, "EUR": 2, "CHF": 2, "JPY": 0, "KWD": 3}
 """Decimal places of those that the organization has; its ids are made of the code."""
+TAXES: Final = {
+    "t-19": ("VAT 19", "19"),
+    "t-7": ("VAT 7", "7"),
+    "t-81": ("VAT 8.1", "8.1"),
+    "460-4": ("None", "0"),
+    "t-10": ("Sales 10", "10"),
+    "t-5": ("GST", "5"),
+    "t-1": ("Levy", "1"),
+    "t-0": ("RC", "0"),
+}
+"""Name and percentage, by id."""
 _INVOICE: Final = [
     *("customer_id", "reference_number", "currency_id", "date", "due_date", "payment_terms"),
     *("notes", "terms", "is_inclusive_tax", "line_items"),
@@ -65,6 +76,7 @@ class ZohoBooksStandIn(AccountingStandIn):
     routes = (
         Rule("/books/v3/organizations", endpoint="organizations", methods=["GET"]),
         Rule("/books/v3/settings/currencies", endpoint="currencies", methods=["GET"]),
+        Rule("/books/v3/settings/taxes", endpoint="tax_list", methods=["GET"]),
         Rule("/books/v3/invoices", endpoint="invoices", methods=["GET"]),
         Rule("/books/v3/invoices", endpoint="create", methods=["POST"]),
         Rule("/books/v3/invoices/<int:number>", endpoint="show", methods=["GET"]),
@@ -73,6 +85,12 @@ class ZohoBooksStandIn(AccountingStandIn):
         Rule("/books/v3/contacts", endpoint="contacts", methods=["GET"]),
         Rule("/books/v3/contacts", endpoint="create_contact", methods=["POST"]),
     )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taxes = dict(TAXES)
+        self.is_rounded_by_line = False
+        """How the organization rounds taxes: on each line item, or for the whole transaction."""
 
     def authenticate(self, request: Request) -> None:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -97,6 +115,32 @@ class ZohoBooksStandIn(AccountingStandIn):
         ]
         return _told({"currencies": there})
 
+    def tax_list(self, request: Request) -> Response:
+        """List taxes."""
+        there = [
+            {"tax_id": each, "tax_name": name, "tax_percentage": Decimal(rate), "tax_type": "tax"}
+            for each, (name, rate) in self.taxes.items()
+        ]
+        return _told({"taxes": there})
+
+    def _taxed(self, written: dict[str, Any]) -> tuple[list[dict[str, Any]], list[int], str, int]:
+        """Return lines, their amounts without tax, the currency, and the tax of all."""
+        lines, amounts, currency = _lines(written)
+        gross = sum(amounts)
+        by_tax: dict[object, Decimal] = {}
+        for at, line in enumerate(lines):
+            rate = Decimal(self.taxes[line["tax_id"]][1]) if line.get("tax_id") else Decimal(0)
+            tax = amounts[at] * rate / (100 + rate if written["is_inclusive_tax"] else 100)
+            if written["is_inclusive_tax"]:
+                amounts[at] -= _whole(tax)
+            group = at if self.is_rounded_by_line else line.get("tax_id")
+            by_tax[group] = by_tax.get(group, Decimal(0)) + tax
+        taxes = sum(map(_whole, by_tax.values()))
+        if written["is_inclusive_tax"]:
+            # The items sum to what is left of the prices.
+            amounts[-1] += gross - taxes - sum(amounts)
+        return lines, amounts, currency, taxes
+
     def invoices(self, request: Request) -> Response:
         """List invoices, without their lines."""
         filters = ("reference_number", "last_modified_time")
@@ -112,10 +156,10 @@ class ZohoBooksStandIn(AccountingStandIn):
     def create(self, request: Request) -> Response:
         """Create a draft."""
         written = sent(request, *_INVOICE)
-        lines, amounts, currency = _lines(written)
+        lines, amounts, currency, taxes = self._taxed(written)
         if int(written["customer_id"]) not in self.people:
             raise BadRequest("Customer does not exist.")
-        paper = self.enter(written, lines, amounts, currency)
+        paper = self.enter(written, lines, amounts, currency, taxes)
         return _told({"invoice": self._invoice(paper)}, 201)
 
     def show(self, request: Request, number: int) -> Response:
@@ -126,8 +170,8 @@ class ZohoBooksStandIn(AccountingStandIn):
         """Change an invoice."""
         paper = self.paper(number)
         written = sent(request, *_INVOICE)
-        lines, amounts, _ = _lines(written)
-        self.overwrite(paper, written, lines, amounts)
+        lines, amounts, _, taxes = self._taxed(written)
+        self.overwrite(paper, written, lines, amounts, taxes)
         return _told({"invoice": self._invoice(paper)})
 
     def delete(self, request: Request, number: int) -> Response:
@@ -167,6 +211,7 @@ class ZohoBooksStandIn(AccountingStandIn):
             "invoice_number": f"INV-{paper.number % 1000:06}",
             "status": status,
             "currency_code": paper.currency,
+            "tax_total": paper.decimal(paper.taxes),
             "total": paper.decimal(paper.total),
             "balance": paper.decimal(owed),
             "payment_made": paper.decimal(paper.paid),
@@ -190,6 +235,10 @@ def _lines(written: dict[str, Any]) -> tuple[list[dict[str, Any]], list[int], st
         line["quantity"], line["rate"] = _kept(line["quantity"], 2), _kept(line["rate"], places)
         amounts.append(int(_kept(line["quantity"] * line["rate"], places).scaleb(places)))
     return lines, amounts, currency
+
+
+def _whole(minor: Decimal) -> int:
+    return int(minor.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def _kept(number: Any, places: int) -> Decimal:

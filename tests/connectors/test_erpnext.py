@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ from connectors.http import Request, Response
 from connectors.stand_in import InProcess
 from connectors.stand_in_accounting import told
 from ledger.errors import RejectedError, TransientError, UnsupportedError
-from ledger.invoices import Coding
-from tests.contracts.billing import DRAFT, draft_of, line, push
+from ledger.invoices import Coding, PrintedLine
+from ledger.taxes import TaxWords
+from tests.contracts.billing import DRAFT, assert_shows, draft_of, line, push
 
 
 @pytest.fixture
@@ -138,3 +140,106 @@ def test_a_submitted_invoice_is_not_deleted(
     with pytest.raises(RejectedError, match="no draft any more"):
         connector.delete_draft(remote_id, idempotency_key="key-2")
     assert len(site.papers) == 1
+
+
+def taxed(tax: str, quantity: str = "1", price: str = "100.00", **coding: Any) -> PrintedLine:
+    return replace(line(quantity, price, "EUR"), tax=tax, coding=Coding(**coding))
+
+
+def rows(site: ErpnextStandIn) -> list[tuple[str, str, Decimal]]:
+    """Return account, description and amount of the taxes of the only invoice there."""
+    (paper,) = site.papers.values()
+    return [
+        (each["account_head"], each["description"], each["tax_amount"])
+        for each in paper.written["taxes"]
+    ]
+
+
+def test_taxes_stand_there_as_amounts_one_for_each_account(
+    site: ErpnextStandIn, connector: ErpnextConnector
+) -> None:
+    # Each line for itself would be 0.01.
+    cents = [taxed("A 19 %", price="0.03")] * 10
+    coded = taxed("B 7 %", tax_code="Duty - SN")
+    words = {"A": TaxWords("VAT"), "RC": TaxWords("VAT", "You owe the tax.")}
+    draft = replace(draft_of(*cents, coded, taxed("RC reverse charge")), tax_words=words)
+    remote_id = push(connector, draft)
+    assert rows(site) == [
+        ("A - SN", "VAT 19 %", Decimal("0.06")),
+        ("Duty - SN", "B 7 %", Decimal("7.00")),
+    ]
+    (paper,) = site.papers.values()
+    assert "item_tax_template" not in paper.lines[10]
+    assert "<p>You owe the tax.</p>" in paper.written["terms"]
+    there = connector.fetch_invoice(remote_id)
+    assert there.amounts.total == 20030 + 706
+    assert_shows(connector, draft, there)
+
+
+def test_of_a_price_with_tax_in_it_the_net_is_sent_with_the_arithmetic(
+    site: ErpnextStandIn, connector: ErpnextConnector
+) -> None:
+    draft = draft_of(taxed("A 19 % included", "3", "11.90"), taxed("A 19 %", price="0.05"))
+    remote_id = push(connector, draft)
+    (paper,) = site.papers.values()
+    first, second = paper.lines
+    assert first["description"] == "<p>Engineering (3.00 x 11.90 EUR with tax)</p>"
+    assert (first["rate"], second["rate"]) == (Decimal("30.00"), Decimal("0.05"))
+    assert [amount for *_, amount in rows(site)] == [Decimal("5.70"), Decimal("0.01")]
+    assert_shows(connector, draft, connector.fetch_invoice(remote_id))
+
+
+@pytest.mark.parametrize(
+    ("tax", "settings", "account"),
+    [
+        ("VAT 8.1 %", {}, "VAT 8.1 - SN"),
+        ("DE19 19 %", {}, "VAT 19 - SN"),
+        ("DE19 19 %", {"tax_account": "A - SN"}, "A - SN"),
+        ("B 19 %", {"tax_account": "A - SN"}, "B - SN"),
+    ],
+)
+def test_the_account_of_a_tax_is_found(
+    site: ErpnextStandIn, tax: str, settings: dict[str, str], account: str
+) -> None:
+    push(ErpnextConnector({**SETTINGS, **settings}, InProcess(site)), draft_of(taxed(tax)))
+    assert [found for found, *_ in rows(site)] == [account]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (taxed("VAT 20 %"), "has no tax of 20 % for prices without it"),
+        (taxed("VAT 7 %"), "several taxes for VAT 7 %: VAT 7 .*Duty"),
+        (taxed("VAT 7 %", tax_code="VAT 19 - SN"), "takes 19 % there, and VAT 7 % is ours"),
+        (taxed("VAT 7 %", tax_code="Sales - SN"), 'has no tax "Sales - SN"'),
+    ],
+)
+def test_no_account_of_a_tax_is_guessed(
+    site: ErpnextStandIn, connector: ErpnextConnector, line: PrintedLine, told: str
+) -> None:
+    with pytest.raises(RejectedError, match=told):
+        push(connector, draft_of(line))
+    assert site.papers == {}
+
+
+def test_taxes_come_and_go_when_a_draft_is_brought_up_to_date(site: ErpnextStandIn) -> None:
+    connector = ErpnextConnector({**SETTINGS, "tax_code": "None"}, InProcess(site))
+    remote_id = push(connector, DRAFT)
+    with_tax = replace(DRAFT, lines=tuple(replace(each, tax="A 19 %") for each in DRAFT.lines))
+    for draft, template in ((with_tax, ""), (DRAFT, "None")):
+        updated = connector.update_draft(draft, remote_id, idempotency_key=f"key-{template}")
+        assert updated.amounts.total == draft.total.minor
+        assert_shows(connector, draft, updated)
+        (paper,) = site.papers.values()
+        assert paper.written["taxes_and_charges"] == template
+
+
+def test_what_is_paid_and_owed_is_with_the_tax(
+    site: ErpnextStandIn, connector: ErpnextConnector
+) -> None:
+    remote_id = push(connector, draft_of(taxed("A 19 %")))
+    happen = site.happenings("finalize", "pay", number_of=lambda _: next(iter(site.papers)))
+    happen["finalize"](remote_id, 0)
+    happen["pay"](remote_id, 10000)
+    amounts = connector.fetch_invoice(remote_id).amounts
+    assert (amounts.total, amounts.paid, amounts.remaining) == (11900, 10000, 1900)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,11 @@ from connectors.http import Request, Response
 from connectors.odoo.connector import OdooConnector
 from connectors.odoo.stand_in import SETTINGS, OdooStandIn
 from connectors.stand_in import InProcess
+from connectors.taxes import TaxesDifferError
 from ledger.errors import ConfigurationError, RejectedError, TransientError
-from ledger.invoices import Address, Coding
-from tests.contracts.billing import DRAFT, draft_of, line, push
+from ledger.invoices import Address, Coding, PrintedLine
+from ledger.taxes import TaxWords
+from tests.contracts.billing import DRAFT, assert_shows, draft_of, line, push
 
 
 @pytest.fixture
@@ -114,3 +118,117 @@ def test_an_empty_list_alone_does_not_prove_that_an_invoice_is_gone(site: OdooSt
     remote_id = push(OdooConnector(SETTINGS, InProcess(site)), DRAFT)
     with pytest.raises(TransientError, match="none came"):
         OdooConnector(SETTINGS, Hiding()).fetch_invoice(remote_id)
+
+
+def taxed(tax: str, quantity: str = "1", price: str = "100.00", **coding: Any) -> PrintedLine:
+    return replace(line(quantity, price, "EUR"), tax=tax, coding=Coding(**coding))
+
+
+def tax_ids(site: OdooStandIn) -> list[list[int]]:
+    (paper,) = site.papers.values()
+    return [each["tax_ids"][0][2] for each in paper.lines]
+
+
+def test_a_tax_is_found_by_code_name_or_rate(site: OdooStandIn, connector: OdooConnector) -> None:
+    site.taxes[11] = ("DE7", Decimal(7), False)
+    draft = replace(
+        draft_of(
+            *(taxed("DE19 19 %"), taxed("DE7 7 %"), taxed("X 7 %", tax_code="2")),
+            *(taxed("G 19 % included"), taxed("RC reverse charge"), taxed("EX exempt"), taxed("")),
+            taxed("Y exempt", tax_code="12"),
+        ),
+        tax_words={"RC": TaxWords("VAT", "You owe the tax.")},
+    )
+    there = connector.fetch_invoice(push(connector, draft))
+    assert tax_ids(site) == [[1], [11], [2], [8], [10], [], [], [12]]
+    assert_shows(connector, draft, there)
+    assert (there.header["tax"], there.lines and there.lines[3].amount) == ("48.97 EUR", 10000)
+    assert "You owe the tax." in there.header["text"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (taxed("V 20 %"), "has no tax of 20 % for prices without it"),
+        (taxed("V 8.1 % included"), "has no tax of 8.1 % for prices that hold it"),
+        (taxed("V 5 %"), "several taxes for V 5 %: 5% .5., 5% services .11."),
+        (taxed("V 5 %", tax_code="1"), "takes 19 % there, and V 5 % is ours"),
+        (taxed("V 19 %", tax_code="8"), 'has no tax "8"'),
+        (taxed("RC reverse charge", tax_code="1"), "takes 19 % there"),
+    ],
+)
+def test_no_tax_is_guessed(
+    site: OdooStandIn, connector: OdooConnector, line: PrintedLine, told: str
+) -> None:
+    site.taxes[11] = ("5% services", Decimal(5), False)
+    with pytest.raises(RejectedError, match=told):
+        push(connector, draft_of(line))
+    assert site.papers == {}
+
+
+CENTS = [taxed("A 19 %", price="0.03")] * 10
+
+
+def test_a_tax_that_odoo_would_round_otherwise_is_refused(
+    site: OdooStandIn, connector: OdooConnector
+) -> None:
+    site.rounding = "round_per_line"
+    told = (
+        r"would come to 0.10 EUR of tax \(rounded on each line\), 0.04 EUR more than our 0.06 EUR "
+        "- set Rounding Method to Round Globally"
+    )
+    with pytest.raises(TaxesDifferError, match=told):
+        push(connector, draft_of(*CENTS))
+    assert site.papers == {}
+    remote_id = push(connector, DRAFT)
+    with pytest.raises(TaxesDifferError):
+        connector.update_draft(replace(DRAFT, lines=(*CENTS,)), remote_id, idempotency_key="key-2")
+    assert connector.fetch_invoice(remote_id).amounts.total == DRAFT.total.minor
+    site.rounding = "round_globally"
+    there = connector.update_draft(
+        replace(DRAFT, lines=(*CENTS,)), remote_id, idempotency_key="key-3"
+    )
+    assert there.amounts.total == 36
+
+
+def test_prices_that_hold_their_tax_are_rounded_on_each_line_or_refused(
+    site: OdooStandIn, connector: OdooConnector
+) -> None:
+    site.rounding = "round_per_line"
+    # 1.596..., taken out of each, is 1.60; out of both together it is 3.19.
+    draft = draft_of(*[taxed("G 19 % included", price="10.00")] * 2)
+    with pytest.raises(TaxesDifferError, match=r"0\.01 EUR more than our 3\.19 EUR"):
+        push(connector, draft)
+    site.rounding = "round_globally"
+    assert_shows(connector, draft, connector.fetch_invoice(push(connector, draft)))
+
+
+def test_net_and_tax_that_may_both_be_rounded_up_are_refused(
+    site: OdooStandIn, connector: OdooConnector
+) -> None:
+    site.taxes[11] = ("20 % incl.", Decimal(20), True)
+    with pytest.raises(TaxesDifferError, match="just between two minor units"):
+        push(connector, draft_of(taxed("G 20 % included", price="0.03")))
+    draft = draft_of(taxed("G 20 % included", price="0.04"))
+    assert connector.fetch_invoice(push(connector, draft)).amounts.total == 4
+
+
+def test_a_taxed_line_is_of_whole_cents(site: OdooStandIn, connector: OdooConnector) -> None:
+    lines = [taxed("A 19 %", "0.33", "0.31"), taxed("A 19 %", "0.50", "0.30")]
+    push(connector, draft_of(*lines))
+    (paper,) = site.papers.values()
+    first, second = paper.lines
+    assert (first["name"], first["price_unit"]) == (
+        "Engineering (0.33 x 0.31 EUR)",
+        Decimal("0.10"),
+    )
+    assert (second["quantity"], second["price_unit"]) == (Decimal("0.50"), Decimal("0.30"))
+
+
+def test_what_is_paid_and_owed_is_with_the_tax(site: OdooStandIn, connector: OdooConnector) -> None:
+    remote_id = push(connector, draft_of(taxed("A 19 %"), taxed("G 7 % included")))
+    happen = site.happenings("finalize", "pay")
+    happen["finalize"](remote_id, 0)
+    happen["pay"](remote_id, 20000)
+    amounts = connector.fetch_invoice(remote_id).amounts
+    assert (amounts.total, amounts.paid, amounts.remaining) == (21900, 20000, 1900)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from connectors.http import Request, Response
 from connectors.stand_in import InProcess
 from connectors.stand_in_accounting import Bearer
+from connectors.taxes import TaxesDifferError
 from connectors.zoho_books.connector import ZohoBooksConnector
 from connectors.zoho_books.stand_in import ORGANIZATION, SETTINGS, TOKEN, ZohoBooksStandIn
 from ledger.errors import ConfigurationError, PermanentError, RejectedError, UnsupportedError
-from ledger.invoices import Address, Coding
-from tests.contracts.billing import DRAFT, draft_of, line, push
+from ledger.invoices import Address, Coding, PrintedLine
+from ledger.taxes import TaxWords
+from tests.contracts.billing import DRAFT, assert_shows, draft_of, line, push
 
 
 @pytest.fixture
@@ -110,3 +114,102 @@ def test_a_new_customer_has_an_address_and_the_drafts_currency(
     assert person.written["billing_address"]["city"] == "Berlin"
     assert person.written["contact_persons"][0]["email"] == "ap@acme.example"
     assert person.written["currency_id"] == "c-EUR"
+
+
+def taxed(tax: str, quantity: str = "1", price: str = "100.00", **coding: Any) -> PrintedLine:
+    return replace(line(quantity, price, "EUR"), tax=tax, coding=Coding(**coding))
+
+
+def test_a_tax_is_found_by_code_name_or_rate(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector
+) -> None:
+    site.taxes["t-7b"] = ("Books", "7")
+    draft = replace(
+        draft_of(
+            *(taxed("DE19 19 %"), taxed("BOOKS 7 %"), taxed("X 7 %", tax_code="t-7")),
+            *(taxed("RC reverse charge"), taxed("EX exempt"), taxed("")),
+        ),
+        tax_words={"RC": TaxWords("VAT", "You owe the tax.")},
+    )
+    there = connector.fetch_invoice(push(connector, draft))
+    (paper,) = site.papers.values()
+    found = [each.get("tax_id") for each in paper.lines]
+    assert found == ["t-19", "t-7b", "t-7", "t-0", None, None]
+    assert_shows(connector, draft, there)
+    assert there.header["terms"] == "Thank you\n\nYou owe the tax."
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (taxed("V 20 %"), "has no tax of 20 %"),
+        (taxed("V 7 %"), r"several taxes for V 7 %: VAT 7 .t-7., Books .t-7b."),
+        (taxed("V 7 %", tax_code="VAT 19"), "takes 19 % there, and V 7 % is ours"),
+    ],
+)
+def test_no_tax_is_guessed(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector, line: PrintedLine, told: str
+) -> None:
+    site.taxes["t-7b"] = ("Books", "7")
+    with pytest.raises(RejectedError, match=told):
+        push(connector, draft_of(line))
+    assert site.papers == {}
+
+
+@pytest.mark.parametrize("rounding", ["line", "sum"])
+def test_how_zoho_rounds_is_said_or_both_ways_must_come_to_ours(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector, rounding: str
+) -> None:
+    site.is_rounded_by_line = rounding == "line"
+    http = Bearer(InProcess(site), TOKEN)
+    told = ZohoBooksConnector({**SETTINGS, "tax_rounding": rounding}, http)
+    cents = draft_of(*[taxed("A 19 %", price="0.03")] * 10)
+    with pytest.raises(TaxesDifferError, match=r"on each line\), 0\.04 EUR more .*tax_rounding:"):
+        push(connector, cents)
+    if rounding == "line":
+        with pytest.raises(TaxesDifferError, match=r"0\.10 EUR of tax"):
+            push(told, cents)
+        assert site.papers == {}
+    else:
+        assert_shows(told, cents, told.fetch_invoice(push(told, cents)))
+    unknown = ZohoBooksConnector({**SETTINGS, "tax_rounding": "up"}, http)
+    with pytest.raises(ConfigurationError, match="tax_rounding: is line or sum"):
+        push(unknown, replace(cents, reference="acme-2"))
+
+
+def test_prices_with_tax_in_them_make_the_whole_invoice_inclusive(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector
+) -> None:
+    draft = draft_of(taxed("G 19 % included", "3", "11.90"), taxed("RC reverse charge"))
+    there = connector.fetch_invoice(push(connector, draft))
+    (paper,) = site.papers.values()
+    assert paper.written["is_inclusive_tax"] is True
+    assert (paper.lines[0]["quantity"], paper.lines[0]["rate"]) == (3, Decimal("11.90"))
+    assert there.amounts.total == 3570 + 10000
+    assert_shows(connector, draft, there)
+
+
+def test_where_only_some_prices_hold_their_tax_their_net_is_sent(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector
+) -> None:
+    draft = draft_of(taxed("G 19 % included", "3", "11.90"), taxed("A 7 %"))
+    there = connector.fetch_invoice(push(connector, draft))
+    (paper,) = site.papers.values()
+    assert paper.written["is_inclusive_tax"] is False
+    first = paper.lines[0]
+    assert (first["description"], first["rate"]) == (
+        "Engineering (3.00 x 11.90 EUR with tax)",
+        Decimal("30.00"),
+    )
+    assert_shows(connector, draft, there)
+
+
+def test_what_is_paid_and_owed_is_with_the_tax(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector
+) -> None:
+    remote_id = push(connector, draft_of(taxed("A 19 %")))
+    happen = site.happenings("finalize", "pay")
+    happen["finalize"](remote_id, 0)
+    happen["pay"](remote_id, 10000)
+    amounts = connector.fetch_invoice(remote_id).amounts
+    assert (amounts.total, amounts.paid, amounts.remaining) == (11900, 10000, 1900)

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from connectors.connector import BillingConnector, RemoteInvoice, misfits
 from connectors.contract import ContractRig
 from connectors.registry import billing_connectors
+from connectors.taxes import TaxesDifferError, holds_tax, takes_tax
 from ledger.errors import UnsupportedError
 from ledger.invoices import Address, BilledCustomer, InvoiceDraft, PrintedLine
 from ledger.money import line_amount
@@ -100,8 +101,13 @@ def push_if_possible(connector: BillingConnector, draft: InvoiceDraft) -> str | 
     Nothing of it is there then.
     """
     fits = not any(misfits(connector.abilities, connector.name, draft))
+    may_refuse = connector.abilities.calculates_taxes and _may_be_rounded_otherwise(draft)
     try:
         pushed = push(connector, draft)
+    except TaxesDifferError:
+        assert may_refuse
+        assert connector.find_invoice(draft.reference, remote_customer=None) is None
+        return None
     except UnsupportedError as error:
         # That an account keeps its books without a currency, only the account tells.
         if fits and (draft.currency == "EUR" or draft.currency not in str(error)):
@@ -109,6 +115,12 @@ def push_if_possible(connector: BillingConnector, draft: InvoiceDraft) -> str | 
         assert connector.find_invoice(draft.reference, remote_customer=None) is None
         return None
     return pushed
+
+
+def _may_be_rounded_otherwise(draft: InvoiceDraft) -> bool:
+    """Return whether the tax depends on how it is rounded: not that of one line without it."""
+    taxed = [each for each in draft.lines if takes_tax(each)]
+    return len(taxed) > 1 or any(map(holds_tax, taxed))
 
 
 def assert_shows(
