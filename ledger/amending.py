@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from .auditlog import note
 from .claims import Claim, hold_one, needing, released
@@ -51,6 +51,12 @@ KEEP: Final = ("theirs", "ours")
 EVERYTHING_TAKEN_BACK: Final = "everything on it is taken back: approving it deletes the draft at "
 _THERE: Final = ("update:", "delete:", "lines:")
 """What the operations of intents begin with that change what stands there."""
+_TRIED: Final = select(intent.c.operation).where(
+    intent.c.invoice_id == bindparam("invoice_id"),
+    # One that was given up for a new key may have got half-way.
+    intent.c.state.in_(("sent", "uncertain", "refused", "absent")),
+    or_(*(intent.c.operation.startswith(each) for each in _THERE)),
+)
 
 
 class ConflictError(BillhookError):
@@ -107,14 +113,7 @@ def billed_lines(connection: Connection, row: Mapping[Any, Any]) -> list[Numbere
 
 def has_tried(connection: Connection, row: Mapping[Any, Any]) -> bool:
     """Return whether something of a later revision may stand there than the one pushed last."""
-    tried = connection.execute(
-        select(intent.c.operation).where(
-            intent.c.invoice_id == row["id"],
-            # One that was given up for a new key may have got half-way.
-            intent.c.state.in_(("sent", "uncertain", "refused", "absent")),
-            or_(*(intent.c.operation.startswith(each) for each in _THERE)),
-        )
-    ).scalars()
+    tried = connection.scalars(_TRIED, {"invoice_id": row["id"]})
     return any(int(each.rpartition(":")[2]) > (row["pushed_revision"] or 0) for each in tried)
 
 

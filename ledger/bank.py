@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     case,
     func,
     select,
@@ -140,11 +141,15 @@ def account_key(text: str) -> str:
 
 def recorded_on(connection: Connection, invoice_id: int) -> Recorded:
     """Return what the payments come to that are counted on an invoice."""
-    amount = recorded_payment.c.amount
-    row = connection.execute(
-        select(
-            func.sum(case((amount > 0, amount), else_=0)).label("paid"),
-            func.sum(case((amount < 0, -amount), else_=0)).label("refunded"),
-        ).where(recorded_payment.c.invoice_id == invoice_id, recorded_payment.c.state == "counted")
-    ).one()
+    row = connection.execute(_RECORDED, {"invoice_id": invoice_id}).one()
     return Recorded(int(row.paid or 0), int(row.refunded or 0))
+
+
+_AMOUNT: Final = recorded_payment.c.amount
+_RECORDED: Final = select(
+    func.sum(case((_AMOUNT > 0, _AMOUNT), else_=0)).label("paid"),
+    func.sum(case((_AMOUNT < 0, -_AMOUNT), else_=0)).label("refunded"),
+).where(
+    recorded_payment.c.invoice_id == bindparam("invoice_id"),
+    recorded_payment.c.state == "counted",
+)

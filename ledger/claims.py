@@ -292,7 +292,6 @@ def hand_back(
     """End a claim as if it had never been made: what broke was not the rows' doing."""
     table = claimed.table
     connection.execute(
-        update(table)
-        .where(table.c.id.in_(claimed.ids), table.c.lease_token == claimed.token)
-        .values({**postponed(now, 1, at_least=after_seconds), "attempts": table.c.attempts - 1})
+        _ours(table).values(attempts=table.c.attempts - 1),
+        {"ids": claimed.ids, "token": claimed.token, **postponed(now, 1, at_least=after_seconds)},
     )

@@ -32,7 +32,8 @@ from .tables import approval, intent, invoice, line_item
 
 KEY_MARGIN: Final = timedelta(hours=1)
 """How long before the end of its life a key is no longer relied on."""
-# Made once: every request of a push is written down by them.
+# Made once: every push begins with the first, and each request is written down by the others.
+_BEGUN: Final = select(invoice).where(invoice.c.id == bindparam("begun_id"))
 _INTEND: Final = insert(intent)
 _LATEST: Final = (
     select(intent)
@@ -43,6 +44,7 @@ _LATEST: Final = (
     .order_by(intent.c.generation.desc())
     .limit(1)
 )
+_STANDS: Final = update(invoice).where(invoice.c.id == bindparam("saved_id"))
 _MARK: Final = update(intent).where(intent.c.id == bindparam("marked_id"))
 
 
@@ -111,7 +113,7 @@ def begin(connection: Connection, claimed: Claim, now: datetime) -> Push | None:
     Return None if its lines are no longer what was approved: it is assembled again first.
     """
     invoice_id = hold_one(connection, claimed)
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    row = connection.execute(_BEGUN, {"begun_id": invoice_id}).mappings().one()
     if row["state"] != "approved":
         # It was assembled anew between the claim and now, which has voided its approval.
         connection.execute(update(invoice).where(invoice.c.id == invoice_id).values(released()))
@@ -307,11 +309,8 @@ def save_remote(
     connection: Connection, push: Push, *, remote_id: str, number: str | None, url: str | None
 ) -> None:
     """Remember where the invoice stands at the billing system."""
-    connection.execute(
-        update(invoice)
-        .where(invoice.c.id == push.invoice_id)
-        .values(remote_id=remote_id, remote_number=number, remote_url=url)
-    )
+    stands = {"remote_id": remote_id, "remote_number": number, "remote_url": url}
+    connection.execute(_STANDS, {"saved_id": push.invoice_id, **stands})
 
 
 def finish(

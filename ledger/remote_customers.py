@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from .auditlog import note
 from .tables import invoice
@@ -23,17 +23,22 @@ def last_id(connection: Connection, row: Mapping[Any, Any]) -> str | None:
 
     That invoice itself does not count.
     """
-    return connection.scalar(
-        select(invoice.c.remote_customer)
-        .where(
-            invoice.c.customer == row["customer"],
-            invoice.c.connector == row["connector"],
-            invoice.c.id != row["id"],
-            invoice.c.remote_customer.is_not(None),
-        )
-        .order_by(invoice.c.id.desc())
-        .limit(1)
+    of = {name: row[name] for name in ("customer", "connector", "id")}
+    last: str | None = connection.scalar(_LAST_ID, of)
+    return last
+
+
+_LAST_ID: Final = (
+    select(invoice.c.remote_customer)
+    .where(
+        invoice.c.customer == bindparam("customer"),
+        invoice.c.connector == bindparam("connector"),
+        invoice.c.id != bindparam("id"),
+        invoice.c.remote_customer.is_not(None),
     )
+    .order_by(invoice.c.id.desc())
+    .limit(1)
+)
 
 
 def save(connection: Connection, push: Push, remote_customer: str, now: datetime) -> None:

@@ -67,8 +67,11 @@ def waiting_since(connection: Connection) -> datetime | None:
 
 def last_restored(connection: Connection) -> Restored | None:
     """Return the last copy that this ledger came from, None if it never was one."""
-    row = connection.execute(select(restoration).order_by(restoration.c.id.desc()).limit(1)).first()
+    row = connection.execute(_LAST).first()
     return None if row is None else Restored(row.id, row.copied_at)
+
+
+_LAST: Final = select(restoration).order_by(restoration.c.id.desc()).limit(1)
 
 
 def mark(connection: Connection, copied_at: datetime) -> None:

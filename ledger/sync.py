@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, insert, or_, select, update
 
 from .amending import IS_AMENDED, hand_back, is_amended
 from .auditlog import note
@@ -36,6 +36,13 @@ STANDS_THERE: Final = and_(
     or_(invoice.c.state == "pushed", and_(invoice.c.state.in_(LOOKED_AT), IS_AMENDED)),
 )
 """The condition of those that do. Of credit notes nothing is looked at: their invoice is."""
+_INVOICE: Final = select(invoice).where(invoice.c.id == bindparam("id"))
+_LAST: Final = (
+    select(payment)
+    .where(payment.c.invoice_id == bindparam("invoice_id"))
+    .order_by(payment.c.id.desc())
+    .limit(1)
+)
 NOTED_TWICE: Final = (
     "payments of it are noted both at {connector} and here: what stands in both is counted twice - "
     "take it out there, or here with `flask payments take-back`"
@@ -203,7 +210,7 @@ def no_draft_any_more(
 
 
 def _hand_back(connection: Connection, invoice_id: int, document: str, now: datetime) -> None:
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    row = connection.execute(_INVOICE, {"id": invoice_id}).mappings().one()
     hand_back(connection, row, f"it is {document} at {row['connector']} and no draft", now)
 
 
@@ -220,7 +227,7 @@ def recount(
         # The clock of who looked at it last may be ahead of ours.
         said = replace(said, observed_at=max(now, last.observed_at))
     else:
-        row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).one()
+        row = connection.execute(_INVOICE, {"id": invoice_id}).one()
         said = Amounts("draft", currency=row.currency, total=row.total, observed_at=now)
     if _seen(connection, invoice_id, said, now, actor=actor) is not None:
         expect_reports(connection, invoice_id, told, now)
@@ -248,12 +255,7 @@ def said_there(last: Any) -> Amounts:
 
 def _last(connection: Connection, invoice_id: int) -> Any:
     """Return the newest snapshot of an invoice, None if there is none."""
-    return connection.execute(
-        select(payment)
-        .where(payment.c.invoice_id == invoice_id)
-        .order_by(payment.c.id.desc())
-        .limit(1)
-    ).first()
+    return connection.execute(_LAST, {"invoice_id": invoice_id}).first()
 
 
 def _seen(
@@ -268,7 +270,7 @@ def _seen(
 
     With what is recorded here; `actor` has just done that.
     """
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    row = connection.execute(_INVOICE, {"id": invoice_id}).mappings().one()
     last = _last(connection, invoice_id)
     observed_at = said.observed_at or now
     if said.document == "deleted":
@@ -396,7 +398,7 @@ def expect_reports(
     Only tools whose endpoint is in `endpoints` are told. Return how many notes there are; one
     that says the same already is left alone.
     """
-    row = connection.execute(select(invoice).where(invoice.c.id == invoice_id)).mappings().one()
+    row = connection.execute(_INVOICE, {"id": invoice_id}).mappings().one()
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     works = connection.execute(
         select(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, exists, or_, select
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, exists, or_, select
 
 from .corrections import LineItem
 from .facts import wake
@@ -103,19 +104,29 @@ def ended(connection: Connection, invoice_id: int, now: datetime) -> None:
 
     Called in the transaction that ends it, before its lines leave it. The caller holds the row.
     """
-    other = line_item.alias()
-    ids = select(line_item.c.id).where(line_item.c.invoice_id == invoice_id)
-    subjects = select(line_item.c.subject_id).where(
-        line_item.c.invoice_id == invoice_id, line_item.c.subject_id.is_not(None)
-    )
-    own = select(invoice.c.customer).where(invoice.c.id == invoice_id).scalar_subquery()
-    changes_it = or_(other.c.corrects_id.in_(ids), other.c.adjusts_id.in_(ids))
-    is_beside = or_(other.c.invoice_id.is_(None), other.c.invoice_id != invoice_id)
     customers: set[str] = set()
-    for is_related in (and_(other.c.customer == own, changes_it), other.c.subject_id.in_(subjects)):
-        waiting = select(other.c.customer).where(other.c.state == "open", is_beside, is_related)
-        customers |= set(connection.scalars(waiting.distinct()))
+    for waiting in _waiting():
+        customers |= set(connection.scalars(waiting, {"ended_id": invoice_id}))
     changed(connection, customers, now)
+
+
+@cache
+def _waiting() -> tuple[Select[Any], Select[Any]]:
+    """Return the queries for customers with open lines that a push has to do with: by what they
+    change, and by what they are about."""
+    other, ended_id = line_item.alias(), bindparam("ended_id", type_=Integer())
+    ids = select(line_item.c.id).where(line_item.c.invoice_id == ended_id)
+    subjects = select(line_item.c.subject_id).where(
+        line_item.c.invoice_id == ended_id, line_item.c.subject_id.is_not(None)
+    )
+    own = select(invoice.c.customer).where(invoice.c.id == ended_id).scalar_subquery()
+    changes_it = or_(other.c.corrects_id.in_(ids), other.c.adjusts_id.in_(ids))
+    is_beside = or_(other.c.invoice_id.is_(None), other.c.invoice_id != ended_id)
+    waiting = select(other.c.customer).where(other.c.state == "open", is_beside).distinct()
+    return (
+        waiting.where(other.c.customer == own, changes_it),
+        waiting.where(other.c.subject_id.in_(subjects)),
+    )
 
 
 def came_to_nothing(connection: Connection, invoice_id: int, now: datetime) -> None:

@@ -99,9 +99,8 @@ class Explorer:
         """Play calmly, forking a child for each wanted schedule; return the calm play."""
         firm = self.scenario.begin()
         firm.effects.decide = self._decide
-        # What is shared with the children is not looked through again, and so not copied.
-        gc.collect()
-        gc.freeze()
+        # What is shared with the children is not looked through by them, and so not copied.
+        gc.disable()
         try:
             broken: list[str] = []
             self.scenario.play(firm)
@@ -115,7 +114,7 @@ class Explorer:
             self._end(broken)
         while self._running:
             self._wait_for_one()
-        gc.unfreeze()
+        gc.enable()
         return self._played(broken)
 
     def _decide(self, effect: Effect) -> str | None:
@@ -129,7 +128,6 @@ class Explorer:
             sys.stdout.flush()
             child = os.fork()
             if child == 0:
-                gc.disable()
                 signal.alarm(CHILD_SECONDS)
                 self._blows, self._hit = blows, (*self._hit, f"{effect.port} {effect.name}")
                 self._after, self._running = [], {}

@@ -328,11 +328,8 @@ class Firm:
 
     def _help(self) -> bool:
         """Do what an invoice that has stopped asks a person to do; return whether one did."""
-        stopped = select(tables.invoice.c.reference).where(
-            tables.invoice.c.state == "approved", tables.invoice.c.next_at == NEVER
-        )
         with self.line.database.read() as connection:
-            references = list(connection.scalars(stopped))
+            references = list(connection.scalars(_STOPPED))
         for reference in references:
             again = partial(pushing.try_again, reference=reference, actor="mia")
             self.line.database.write(partial(again, now=self.time.now()))
@@ -405,6 +402,9 @@ def _due() -> str:
     return f"SELECT min(at) FROM ({rows}) WHERE at > :now"
 
 
+_STOPPED: Final = select(tables.invoice.c.reference).where(
+    tables.invoice.c.state == "approved", tables.invoice.c.next_at == NEVER
+)
 _OR_BY_ITSELF: Final = " OR approval = 'automatic' AND warnings = '[]' AND due_at <= :now"
 
 

@@ -86,12 +86,19 @@ def no_fencing() -> Iterator[None]:
     def hold(_: Connection, claimed: Claim) -> list[int]:
         return sorted(claimed.ids)
 
+    def hold_one(_: Connection, claimed: Claim) -> int:
+        return claimed.ids[0]
+
     def renew(connection: Connection, claimed: Claim, now: datetime) -> None:
         ours = claimed.table.c.id.in_(claimed.ids)
         until = now + timedelta(seconds=LEASE_SECONDS)
         connection.execute(update(claimed.table).where(ours).values(lease_until=until))
 
-    with instead_of(claims.hold, hold), instead_of(claims.renew, renew):
+    with (
+        instead_of(claims.hold, hold),
+        instead_of(claims.hold_one, hold_one),
+        instead_of(claims.renew, renew),
+    ):
         yield
 
 
