@@ -315,7 +315,7 @@ def test_the_clock_never_jumps_ahead_by_more_than_the_quiet_period_has_to_spare(
         seen.append(float(offset.read_text()))
     nemesis.rest()
     seen.append(float(offset.read_text()))
-    # What is late comes a second before the quiet period is over, see `connector.register`.
+    # What is late is shown a second before the quiet period is over, see `scaled.shrink`.
     assert max(after - before for before, after in pairwise(seen)) <= 0.5
     assert -2 <= min(seen) < -1
     assert 0 < max(seen) <= 2

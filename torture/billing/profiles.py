@@ -55,4 +55,4 @@ class Timings:
 REAL: Final = Timings(
     client_timeout=30, late=20, stale=20, key_window=24 * 60 * 60, retry_after=7, delay=5
 )
-SCALED: Final = Timings(client_timeout=1, late=2.5, stale=3, key_window=6, retry_after=1, delay=0.3)
+SCALED: Final = Timings(client_timeout=1, late=2.5, stale=2, key_window=6, retry_after=1, delay=0.3)

@@ -63,7 +63,7 @@ PATIENCE: Final = 0.6
 STOPPED_SECONDS: Final = LEASE_SECONDS + 1.5
 STEPS: Final = (-1.5, 0.3, 0.45, 0.45)
 """By how much the clock is set, in seconds. A step forward shortens the quiet period by as much:
-that of 5 s has a second to spare where the sender was killed. One back lengthens every wait."""
+that of 7 s has a second to spare where the sender was killed. One back lengthens every wait."""
 FARTHEST: Final = 2.0
 """How far from the right time the clock ever is."""
 STOP_TRIES: Final = 8
