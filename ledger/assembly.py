@@ -16,6 +16,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select, update
 from . import amending, crediting, releasing
 from .claims import Claim, hold_one, needing, released
 from .drafts import NOTHING_LEFT, Checked, back_to_pushed, change, contents, save
+from .errors import StaleClaimError
 from .handwork import Arranged, Handwork, corrected_references, seen
 from .homes import (
     NEXT_INVOICE,
@@ -219,12 +220,17 @@ def _assemble(connection: Connection, key: str, terms: Terms, now: datetime) -> 
         if known is None:
             moves.setdefault(home, []).extend(each.id for each in by_hand.discounts)
         if home in moves:
-            connection.execute(
-                update(line_item)
-                .where(line_item.c.id.in_(moves[home]))
-                .values(invoice_id=invoice_id)
-            )
+            _move(connection, moves[home], invoice_id)
     hand.keep(connection, places)
+
+
+def _move(connection: Connection, ids: Sequence[int], invoice_id: int) -> None:
+    """Put open lines onto a draft; raise StaleClaimError if one was billed since it was read."""
+    is_open = and_(line_item.c.id.in_(ids), line_item.c.state == "open")
+    moved = connection.execute(update(line_item).where(is_open).values(invoice_id=invoice_id))
+    if moved.rowcount != len(ids):
+        # The push of the draft that it was on has begun: the next try sees it.
+        raise StaleClaimError("a push has just begun of what was on another draft")
 
 
 def _cancel_emptied(connection: Connection, key: str, now: datetime) -> None:

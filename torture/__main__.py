@@ -28,7 +28,7 @@ from .results import LayerResult
 ROOT: Final = Path(__file__).parent.parent
 SEEDS: Final = Path(__file__).parent / "seeds.json"
 LANES: Final = (
-    {"chaos": 0.8},
+    {"chaos": 0.85},
     {"crash": 1.0},
     {"mutants": 0.2, "model": 0.6, "fuzz": 0.1},
 )

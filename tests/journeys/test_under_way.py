@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+import worker
 from app import create_app
-from ledger import amending, approvals, tables
+from connectors.http import Request
+from ledger import amending, approvals, subjects, tables
 from ledger.approvals import ApprovalError
 from ledger.claims import NEVER
 from ledger.drafts import QUIET
@@ -40,14 +42,21 @@ def edit(office: Office, seconds: int, version: int = 2) -> None:
     office.tell({**body, "webhookEvent": "worklog_updated"})
 
 
-def begin(office: Office) -> None:
-    """Approve the draft of October; its push is begun, and its first answer is lost."""
+def lose_a_reply(office: Office, *, only_to_a_change: bool = False) -> None:
+    """Have the next answer from outside be lost."""
 
-    def lose(request: object) -> None:
+    def lose(request: Request) -> None:
+        if only_to_a_change and request.method == "GET":
+            return
         office.outside.after = lambda request: None
         raise OutcomeUnknownError("the reply was lost")
 
     office.outside.after = lose
+
+
+def begin(office: Office) -> None:
+    """Approve the draft of October; its push is begun, and its first answer is lost."""
+    lose_a_reply(office)
     office.approve(OCTOBER)
     office.settle()
     assert office.invoice(OCTOBER)["state"] == "approved"
@@ -289,3 +298,33 @@ def test_one_that_was_approved_all_the_same_is_not_pushed(
     assert_waits(office)
     go_on(office)
     assert_goes_on(office)
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_push_that_begins_while_its_customer_is_assembled_keeps_its_lines(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.bill(OCTOBER)
+    edit(office, 5400)
+    office.approve(OCTOBER)
+    changed_there = amending.changed_there
+    (push,) = (stage for stage in worker.STAGES if stage.name == "push")
+
+    def meanwhile(*given: Any) -> Any:
+        # The lines were read as open; what they are on is read once its push has begun.
+        monkeypatch.setattr(amending, "changed_there", changed_there)
+        lose_a_reply(office, only_to_a_change=True)
+        assert worker.run(office.line, push) == 1
+        return changed_there(*given)
+
+    monkeypatch.setattr(amending, "changed_there", meanwhile)
+    office.line.database.write(
+        lambda connection: subjects.changed(connection, ["acme"], office.clock.now())
+    )
+    office.settle()
+    assert office.violations() == []
+    go_on(office)
+    assert office.invoices() == {OCTOBER: ("pushed", 26000)}
+    assert office.violations() == []

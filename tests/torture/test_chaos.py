@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -300,6 +301,24 @@ def test_the_nemesis_strikes_each_in_its_turn_and_again_what_was_in_vain() -> No
         nemesis._next("kills", KILLS, kill, nemesis.kills)
     assert nemesis.kills == turns
     assert nemesis.in_vain == dict.fromkeys(turns, 1)
+
+
+def test_the_clock_never_jumps_ahead_by_more_than_the_quiet_period_has_to_spare(
+    tmp_path: Path,
+) -> None:
+    nothing, offset = mock.Mock(), tmp_path / "offset"
+    nemesis = Nemesis(mock.Mock(offset=offset), nothing, nothing, random.Random(1))
+    offset.write_text("0")
+    seen = [0.0]
+    for _ in range(200):
+        assert nemesis._happen("clock set")
+        seen.append(float(offset.read_text()))
+    nemesis.rest()
+    seen.append(float(offset.read_text()))
+    # What is late is shown a second before the quiet period is over, see `scaled.shrink`.
+    assert max(after - before for before, after in pairwise(seen)) <= 0.5
+    assert -2 <= min(seen) < -1
+    assert 0 < max(seen) <= 2
 
 
 def test_one_draft_of_three_is_left_alone_at_its_billing_system_and_paid_all_the_same() -> None:

@@ -52,7 +52,7 @@ ACCIDENTS: Final = {
     "embedded": {"stopped": 1, "restarted": 1, "clock set": 1, "project tool": 1, "disk full": 3},
 }
 """How often each accident happens in one round."""
-KILL_EVERY: Final = (0.5, 1.3)
+KILL_EVERY: Final = (0.4, 1.2)
 """Seconds between two kills, at least and at most, where a site is up within `UP_SECONDS`."""
 ACCIDENT_EVERY: Final = (1.6, 2.8)
 UP_SECONDS: Final = 1.0
@@ -61,9 +61,11 @@ strikes are further apart: what never gets to work is not tried at all."""
 PATIENCE: Final = 0.6
 """How long the nemesis waits for a victim that has work."""
 STOPPED_SECONDS: Final = LEASE_SECONDS + 1.5
-STEPS: Final = (-2.0, -1.0, 0.6, 1.2)
-"""How far the clock is set, in seconds. A step forward shortens the quiet period (5 s, of which
-late commits need up to 2.5) by as much; one back lengthens every wait."""
+STEPS: Final = (-1.5, 0.3, 0.45, 0.45)
+"""By how much the clock is set, in seconds. A step forward shortens the quiet period by as much:
+that of 7 s has a second to spare where the sender was killed. One back lengthens every wait."""
+FARTHEST: Final = 2.0
+"""How far from the right time the clock ever is."""
 STOP_TRIES: Final = 8
 FULL_SECONDS: Final = 2.0
 
@@ -127,11 +129,14 @@ class Nemesis:
         return max(1.0, self.site.up_in / UP_SECONDS)
 
     def rest(self) -> None:
-        """Undo what would last: the stopped go on, the disk has room, the clock is right."""
+        """Undo what would last: the stopped go on, the disk has room, the clock is not ahead.
+
+        One that is behind is left so: set right, it would end what is quiet before its time.
+        """
         for _, undo in self._later:
             undo()
         self._later.clear()
-        self.site.offset.write_text("0")
+        self.site.offset.write_text(str(min(float(self.site.offset.read_text()), 0.0)))
         if self.disk:
             self.disk.free()
 
@@ -228,7 +233,9 @@ class Nemesis:
         if what == "valkey flushed":
             return site.valkey is not None and site.valkey.flush()
         if what == "clock set":
-            site.offset.write_text(str(self.dice.choice(STEPS)))
+            offset = float(site.offset.read_text())
+            steps = [each for each in STEPS if abs(offset + each) <= FARTHEST]
+            site.offset.write_text(str(offset + self.dice.choice(steps)))
             return True
         if what == "project tool":
             do = self.dice.choice(["drop_request", "drop_reply", "html", "429", "500", "500_after"])

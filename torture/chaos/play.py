@@ -28,7 +28,7 @@ from .workload import Workload
 FAULTY_SHARE: Final = 0.28
 """Of the requests to a billing system. A push makes half a dozen, so most meet a fault;
 with many more, most invoices would wait for others, and few would be there to be corrected."""
-EVENTS_A_SECOND: Final = {"services": 18.0, "embedded": 12.0}
+EVENTS_A_SECOND: Final = {"services": 17.0, "embedded": 11.0}
 SETTLE_SECONDS: Final = 60
 """How long a site may take to come to rest once nobody posts and nothing strikes."""
 LAST_ROUNDS: Final = 2
