@@ -172,3 +172,11 @@ def test_taxes_come_and_go_when_a_draft_is_brought_up_to_date(house: House) -> N
         )
         assert updated.amounts.total == draft.total.minor
         assert_shows(connector, draft, updated)
+
+
+def test_a_line_that_takes_back_takes_its_tax_back(house: House) -> None:
+    lines = [taxed("A 19 %"), taxed("A 19 %", "-1", "50.00"), taxed("A 19 %", "-1", "10.00")]
+    for rounding in ("line", "sum"):
+        connector = house.connect(tax_rounding=rounding)
+        draft = draft_of(*lines, reference=f"acme-{rounding}")
+        assert connector.fetch_invoice(push(connector, draft)).amounts.total == 4000 + 760
