@@ -245,7 +245,9 @@ def contract_setup(folder: Path) -> ContractRig:
         return [str(site.enter_person(each).number) for each in entered]
 
     return ContractRig(
-        connect=lambda http: FreshBooksConnector(SETTINGS, Bearer(http, TOKEN)),
+        connect=lambda http: FreshBooksConnector(
+            {**SETTINGS, "tax_rounding": "sum"}, Bearer(http, TOKEN)
+        ),
         http=InProcess(site),
         secret=TOKEN,
         happenings={

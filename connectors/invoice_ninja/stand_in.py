@@ -268,7 +268,7 @@ def contract_setup(folder: Path) -> ContractRig:
         return [_hashed(site.enter_person(each).number) for each in entered]
 
     return ContractRig(
-        connect=lambda http: InvoiceNinjaConnector(SETTINGS, http),
+        connect=lambda http: InvoiceNinjaConnector({**SETTINGS, "tax_rounding": "line"}, http),
         http=InProcess(site),
         secret=TOKEN,
         happenings={

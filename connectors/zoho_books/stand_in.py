@@ -277,7 +277,9 @@ def contract_setup(folder: Path) -> ContractRig:
         return [str(site.enter_person(each).number) for each in entered]
 
     return ContractRig(
-        connect=lambda http: ZohoBooksConnector(SETTINGS, Bearer(http, TOKEN)),
+        connect=lambda http: ZohoBooksConnector(
+            {**SETTINGS, "tax_rounding": "sum"}, Bearer(http, TOKEN)
+        ),
         http=InProcess(site),
         secret=TOKEN,
         happenings=site.happenings("finalize", "pay", "credit", "void", "write_off", "delete"),

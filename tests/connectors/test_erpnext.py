@@ -243,3 +243,12 @@ def test_what_is_paid_and_owed_is_with_the_tax(
     happen["pay"](remote_id, 10000)
     amounts = connector.fetch_invoice(remote_id).amounts
     assert (amounts.total, amounts.paid, amounts.remaining) == (11900, 10000, 1900)
+
+
+def test_a_line_that_takes_back_takes_its_tax_back(
+    site: ErpnextStandIn, connector: ErpnextConnector
+) -> None:
+    backs = [taxed("A 19 %", "-1", "50.00"), taxed("B 7 %", "-1", "10.00")]
+    remote_id = push(connector, draft_of(taxed("A 19 %"), *backs))
+    assert [amount for *_, amount in rows(site)] == [Decimal("9.50"), Decimal("-0.70")]
+    assert connector.fetch_invoice(remote_id).amounts.total == 4000 + 880

@@ -20,6 +20,7 @@ from connectors.stand_in_accounting import AccountingStandIn, Bearer
 from connectors.taxes import TaxesDifferError
 from ledger.errors import UnsupportedError
 from ledger.invoices import PrintedLine
+from ledger.shown import differences
 from ledger.taxes import TaxWords
 from tests.contracts.billing import DRAFT, assert_shows, draft_of, line, push
 
@@ -172,3 +173,23 @@ def test_taxes_come_and_go_when_a_draft_is_brought_up_to_date(house: House) -> N
         )
         assert updated.amounts.total == draft.total.minor
         assert_shows(connector, draft, updated)
+
+
+def test_a_line_that_takes_back_takes_its_tax_back(house: House) -> None:
+    lines = [taxed("A 19 %"), taxed("A 19 %", "-1", "50.00"), taxed("A 19 %", "-1", "10.00")]
+    for rounding in ("line", "sum"):
+        connector = house.connect(tax_rounding=rounding)
+        draft = draft_of(*lines, reference=f"acme-{rounding}")
+        assert connector.fetch_invoice(push(connector, draft)).amounts.total == 4000 + 760
+
+
+def test_a_forecast_that_is_wrong_does_not_go_by_unnoticed(house: House) -> None:
+    if not hasattr(house.site, "is_rounded_by_line"):
+        pytest.skip("it rounds on each line, and nothing else")
+    house.site.is_rounded_by_line = True
+    connector = house.connect(tax_rounding="sum")
+    draft = draft_of(*[taxed("A 19 %", price="0.03")] * 10)
+    there = connector.fetch_invoice(push(connector, draft))
+    assert there.shown is not None
+    (told,) = differences(connector.shown(draft), there.shown)
+    assert told == "the total is 0.40 EUR where we sent 0.36 EUR"

@@ -232,3 +232,13 @@ def test_what_is_paid_and_owed_is_with_the_tax(site: OdooStandIn, connector: Odo
     happen["pay"](remote_id, 20000)
     amounts = connector.fetch_invoice(remote_id).amounts
     assert (amounts.total, amounts.paid, amounts.remaining) == (21900, 20000, 1900)
+
+
+@pytest.mark.parametrize("rounding", ["round_globally", "round_per_line"])
+def test_a_line_that_takes_back_takes_its_tax_back(
+    site: OdooStandIn, connector: OdooConnector, rounding: str
+) -> None:
+    site.rounding = rounding
+    backs = [taxed("A 19 %", "-1", "50.00"), taxed("G 19 % included", "-1", "11.90")]
+    there = connector.fetch_invoice(push(connector, draft_of(taxed("A 19 %"), *backs)))
+    assert (there.amounts.total, there.header["tax"]) == (5950 - 1190, "7.60 EUR")

@@ -213,3 +213,23 @@ def test_what_is_paid_and_owed_is_with_the_tax(
     happen["pay"](remote_id, 10000)
     amounts = connector.fetch_invoice(remote_id).amounts
     assert (amounts.total, amounts.paid, amounts.remaining) == (11900, 10000, 1900)
+
+
+@pytest.mark.parametrize("rounding", ["line", "sum"])
+def test_a_line_that_takes_back_takes_its_tax_back(site: ZohoBooksStandIn, rounding: str) -> None:
+    http = Bearer(InProcess(site), TOKEN)
+    connector = ZohoBooksConnector({**SETTINGS, "tax_rounding": rounding}, http)
+    backs = [taxed("A 19 %", "-1", "50.00"), taxed("A 19 %", "-1", "10.00")]
+    there = connector.fetch_invoice(push(connector, draft_of(taxed("A 19 %"), *backs)))
+    assert (there.amounts.total, there.header["tax"]) == (4760, "7.60 EUR")
+
+
+def test_taxes_come_and_go_when_a_draft_is_brought_up_to_date(
+    site: ZohoBooksStandIn, connector: ZohoBooksConnector
+) -> None:
+    remote_id = push(connector, DRAFT)
+    for lines in ([taxed("G 19 % included")], [taxed("A 7 %")], [taxed("")]):
+        draft = draft_of(*lines)
+        updated = connector.update_draft(draft, remote_id, idempotency_key=f"key-{lines[0].tax}")
+        assert_shows(connector, draft, updated)
+        assert updated.amounts.total == draft.total.minor
