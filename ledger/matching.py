@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select,
 from .bank import Entry
 from .money import Money
 from .recording import BY_HAND, Recorder, add, count, obstacle, take_back
+from .retold import Retold
 from .tables import invoice, payment, recorded_payment
 
 SHORTEST_NUMBER: Final = 6
@@ -68,7 +69,8 @@ def import_entries(connection: Connection, entries: Sequence[Entry], by: Recorde
     """
     named = _named(connection, entries)
     in_order = sorted(entries, key=lambda entry: entry.is_reversal)
-    return [_match(connection, entry, named[entry], by) for entry in in_order]
+    retold = Retold(connection, entries)
+    return [_match(connection, entry, named[entry], by, retold) for entry in in_order]
 
 
 def words_of(entry: Entry) -> set[str]:
@@ -117,7 +119,9 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _match(connection: Connection, entry: Entry, named: list[str], by: Recorder) -> Matched:
+def _match(
+    connection: Connection, entry: Entry, named: list[str], by: Recorder, retold: Retold
+) -> Matched:
     known = connection.execute(
         select(recorded_payment.c.id, recorded_payment.c.state, invoice.c.reference)
         .outerjoin(invoice, invoice.c.id == recorded_payment.c.invoice_id)
@@ -135,7 +139,7 @@ def _match(connection: Connection, entry: Entry, named: list[str], by: Recorder)
         why = f"{what}, and it names {', '.join(named)}: is it a refund?"
         return _ask(connection, entry, why, by)
     row = _only(connection, named)
-    same = _told_before(connection, entry, row)
+    same = retold.find(entry, None if row is None else row["id"])
     if same is not None:
         why = f"is payment {same['id']}, told by {same['source']} before"
         values = {"state": "same", "reason": why, "about_id": same["id"]}
@@ -204,35 +208,6 @@ def _undo(connection: Connection, entry: Entry, named: list[str], by: Recorder) 
     why = f"the bank took back payment {undone['id']}"
     take_back(connection, undone["id"], by, reason=f"by the bank on {entry.on}")
     return Matched(entry, "taken back", why, undone["reference"], number)
-
-
-def _told_before(connection: Connection, entry: Entry, row: RowMapping | None) -> RowMapping | None:
-    """Return the payment that this entry is, if another format or a person has told it before.
-
-    One told by hand has the same day, amount and invoice. Each is met only once by each format.
-    """
-    table, again = recorded_payment, recorded_payment.alias("again")
-    told_again = select(again.c.id).where(
-        again.c.about_id == table.c.id, again.c.source == entry.source, again.c.state == "same"
-    )
-    rows = connection.execute(
-        select(table)
-        .where(
-            table.c.on == entry.on,
-            table.c.amount == entry.amount,
-            table.c.currency == entry.currency,
-            _of_its_account(entry),
-            table.c.source != entry.source,
-            table.c.state.in_(("counted", "waiting", "taken back", "set aside")),
-            ~told_again.exists(),
-        )
-        .order_by(table.c.id)
-    ).mappings()
-    for found in rows:
-        is_the_same = row is not None and found["invoice_id"] == row["id"]
-        if is_the_same or (row is None and found["source"] not in BY_HAND):
-            return found
-    return None
 
 
 def _of_its_account(entry: Entry) -> ColumnElement[bool]:

@@ -6,15 +6,20 @@ are, so what it says of this small ledger holds for a large one.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, insert, select, update
 
+from ledger.bank import Entry, recorded_payment
 from ledger.claims import claim
 from ledger.database import Database
+from ledger.matching import import_entries
+from ledger.recording import Recorder
+from ledger.retold import Retold
 from ledger.tables import delivery
 from line import Line
 from tests.journeys.house import House, client, issue, post, worklog
@@ -139,3 +144,58 @@ def _store(database: Database, minutes_waited: list[int]) -> None:
         for minutes in minutes_waited
     ]
     database.write(lambda connection: connection.execute(insert(delivery), rows))
+
+
+def booked(source: str, count: int) -> list[Entry]:
+    """Return so many equal amounts of one day, as a format tells them."""
+    on = date(2026, 11, 16)
+    return [
+        Entry(source, "1", 12000, "EUR", on, (f"text {at}",), entry_reference=f"{source}-{at}")
+        for at in range(count)
+    ]
+
+
+def steps(database: Database, work: Callable[[Connection], object]) -> int:
+    """Return how many instructions SQLite carries out, in hundreds."""
+    counted = [0]
+
+    def count() -> int:
+        counted[0] += 1
+        return 0
+
+    def measured(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(count, 100)
+        try:
+            work(connection)
+        finally:
+            driver.set_progress_handler(None, 100)
+
+    database.write(measured)
+    return counted[0]
+
+
+@pytest.mark.parametrize("before", ["nothing", "told by another format", "one by one"])
+def test_equal_amounts_on_one_day_are_not_compared_with_each_other(line: Line, before: str) -> None:
+    by = Recorder("mia", "statement", frozenset({"files"}), (), NOW)
+
+    def imported(source: str, count: int) -> Callable[[Connection], object]:
+        entries = booked(source, count)
+        if before == "one by one":
+            return lambda connection: [
+                Retold(connection, entries).find(entry, at) for at, entry in enumerate(entries)
+            ]
+        return lambda connection: import_entries(connection, entries, by)
+
+    def each(count: int) -> float:
+        if before != "nothing":
+            line.database.write(
+                lambda connection: import_entries(connection, booked("mt940", count), by)
+            )
+        found = steps(line.database, imported("csv", count)) / count
+        line.database.write(lambda connection: connection.execute(recorded_payment.delete()))
+        return found
+
+    # Eight times as many take as much each.
+    few, many = each(50), each(400)
+    assert 0 < many < 1.5 * few
