@@ -25,7 +25,7 @@ from ..invoices import draft_from_json
 from ..layouts import layout_from_json
 from ..printing import NumberedLine, print_lines
 from ..tables import customer, invoice, line_item
-from .violations import NO_LIMIT, Invariant, Violation, stream
+from .violations import NO_LIMIT, Invariant, Violation, row_by_row, stream
 
 CONTENTS: Final = Invariant(
     "contents",
@@ -82,7 +82,7 @@ _LINES: Final = (
     .where(
         line_item.c.invoice_id.in_(bindparam("ids", expanding=True)),
         # What was released is void with its invoice, and was never printed.
-        line_item.c.state.in_(("open", "billed")),
+        row_by_row(line_item.c.state.in_(("open", "billed"))),
     )
     .order_by(line_item.c.invoice_id, line_item.c.id)
 )
@@ -130,7 +130,7 @@ def printed_again(
 
 def _lines_of(connection: Connection, ids: list[int]) -> dict[int, list[Any]]:
     rows = connection.execute(_LINES, {"ids": ids})
-    return {key: list(group) for key, group in groupby(rows, key=itemgetter(0))}
+    return {key: list(group) for key, group in groupby(rows.all(), key=itemgetter(0))}
 
 
 def _wrong(row: Any, lines: Sequence[Any]) -> Iterator[Violation]:

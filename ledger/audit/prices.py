@@ -35,7 +35,7 @@ from ..tables import (
     mapping_version,
     subject,
 )
-from .violations import NO_LIMIT, Invariant, Violation, stream
+from .violations import NO_LIMIT, Invariant, Violation, row_by_row, stream
 
 PRICES: Final = Invariant(
     "prices",
@@ -217,7 +217,7 @@ def _priced_again_query() -> Any:
             line_item.c.id.between(bindparam("first"), bindparam("last")),
             line_item.c.corrects_id.is_(None),
             event.c.kind != "time.total",
-            or_(is_present, is_complete),
+            row_by_row(or_(is_present, is_complete)),
         )
     )
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
 from ledger import auditlog
@@ -21,6 +21,7 @@ from ledger.audit.side_by_side import AuditBrokenOffError, examine_side_by_side
 from ledger.audit.violations import Violation
 from ledger.corrections import LineItem
 from ledger.events import Event
+from ledger.tables import event as told
 from ledger.tables import metadata
 from tests.databases import PostgresDatabases, copy_sqlite
 from tests.ledger.corruptions import CORRUPTIONS
@@ -131,6 +132,16 @@ def test_the_database_refuses_what_its_constraints_make_impossible(
 ) -> None:
     with pytest.raises(IntegrityError):
         firm.database.write(lambda connection: connection.exec_driver_sql(refused.sql))
+
+
+def test_a_fact_that_its_delivery_tells_in_two_ways_counts_once(
+    firm: SmallFirm, connection: Connection
+) -> None:
+    names = [name for name in told.c.keys() if name not in ("id", "digest")]  # noqa: SIM118
+    again = select(*(told.c[name] for name in names), literal("another").label("digest"))
+    again = again.where(told.c.subject == "worklog:7").limit(1)
+    connection.execute(insert(told).from_select([*names, "digest"], again))
+    assert found(firm, connection) == []
 
 
 def test_waiting_a_short_while_is_no_violation(firm: SmallFirm, connection: Connection) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert, select, update
 
+from ledger.audit.contents import printed_again
+from ledger.audit.prices import priced_again
 from ledger.bank import Entry, recorded_payment
 from ledger.claims import claim
 from ledger.database import Database
@@ -83,6 +85,26 @@ def test_nothing_that_a_delivery_sets_going_reads_a_whole_table(line: Line) -> N
                 pass
     assert plans.found
     assert plans.read_as_a_whole() == []
+
+
+def test_a_part_of_the_audit_looks_at_its_own_lines_alone(line: Line) -> None:
+    to = client(line)
+    for number, body in enumerate((issue(7), worklog(1, seconds=3600))):
+        assert post(to, body, f"delivery-{number}") == 202
+    for stage in STAGES:
+        if stage.name in ("normalize", "map", "assemble"):
+            while run(line, stage):
+                pass
+    plans = Plans(line.database)
+    with line.database.read() as connection:
+        assert [*priced_again(connection, lambda _version, _event: (), first=1, last=9)]
+        assert not [*printed_again(connection, first=1, last=9)]
+    looked_up = [plan.partition(" <- ")[0] for plan in plans.found if " line_item " in plan]
+    # An index of states would lead through all lines, for each part anew.
+    assert looked_up == [
+        "SEARCH line_item USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        "SEARCH line_item USING INDEX ix_line_item_invoice_id (invoice_id=?)",
+    ]
 
 
 def test_a_claim_does_not_sort_what_waits(line: Line) -> None:
