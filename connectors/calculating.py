@@ -6,7 +6,7 @@ What their taxes will come to is reckoned before anything is sent; see `connecto
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from ledger.errors import UnsupportedError
@@ -16,6 +16,7 @@ from ledger.money import exponent
 from .accounting import AccountingConnector
 from .connector import Setting
 from .digits import PricedLine
+from .http import Http
 from .taxes import BY_LINE, ON_SUM, TaxThere, must_come_to_ours, roundings_setting, takes_tax
 
 CENTS: Final = 2
@@ -35,13 +36,17 @@ class CalculatingConnector(AccountingConnector):
     )
     """What to do where its taxes do not come to ours."""
 
+    def __init__(self, settings: Mapping[str, str], http: Http) -> None:
+        super().__init__(settings, http)
+        self._rounded = roundings_setting(self.key, settings)
+
     @abstractmethod
     def _found(self, draft: InvoiceDraft) -> Sequence[TaxThere | None]:
         """Return the tax there of each line, by `taxes_there` or `named`; raise RejectedError."""
 
     def _roundings(self) -> frozenset[str]:
         """Return how the system may round; see `taxes.ROUNDINGS`."""
-        return roundings_setting(self.key, self.configured)
+        return self._rounded
 
     def _is_inclusive(self, draft: InvoiceDraft) -> bool:
         """Return whether the invoice there says as a whole that its prices hold their tax."""
