@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -46,6 +46,8 @@ def recover(line: Line, *, actor: str, tell: Callable[[str], None] = lambda _: N
     """
     with line.database.read() as connection:
         copied_at = restoring.waiting_since(connection)
+        # Before they are looked at: what was amended may have been finalized, too.
+        drafts = restoring.drafts_there(connection)
     if copied_at is None:
         return Recovered()
     # One that was void or deleted since has set its work free: it may stand on another by now.
@@ -56,7 +58,7 @@ def recover(line: Line, *, actor: str, tell: Callable[[str], None] = lambda _: N
     for name in sorted(book.workspace.connectors if book else ()):
         tell(f"{name}: looking for what went out since {copied_at:%Y-%m-%d %H:%M} UTC")
         try:
-            found = _made_since(line, name, copied_at)
+            found = _made_since(line, name, copied_at, drafts.get(name, ()))
         except BillhookError as error:
             problems.append(f"{name}: {error}")
             continue
@@ -70,7 +72,15 @@ def recover(line: Line, *, actor: str, tell: Callable[[str], None] = lambda _: N
     return recovered
 
 
-def _made_since(line: Line, connector: str, moment: datetime) -> list[Found]:
+def _made_since(line: Line, name: str, moment: datetime, drafts: Collection[str]) -> list[Found]:
+    """Return what was made since a moment, and some drafts that were made before as they are."""
+    connector = line.billing(name)
+    made = {each.remote_id: each for each in connector.made_since(moment)}
+    for remote_id in drafts:
+        if remote_id not in made:
+            there = connector.fetch_invoice(remote_id)
+            if there.reference is not None:
+                made[remote_id] = there
     return [
         Found(
             remote_id=each.remote_id,
@@ -79,7 +89,7 @@ def _made_since(line: Line, connector: str, moment: datetime) -> list[Found]:
             document=each.amounts.document,
             content_hash=each.content_hash,
         )
-        for each in line.billing(connector).made_since(moment)
+        for each in made.values()
     ]
 
 

@@ -12,14 +12,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from .approvals import ApprovalError, approve
 from .auditlog import note
 from .claims import since
 from .database import insert_for
 from .errors import BillhookError
+from .invoices import draft_from_json
 from .money import Money
+from .sync import STANDS_THERE
 from .tables import audit_entry, invoice, restoration, stray
 
 WAITS: Final = (
@@ -85,6 +98,28 @@ def last_trace(connection: Connection) -> datetime | None:
     return newest
 
 
+def drafts_there(connection: Connection) -> dict[str, list[str]]:
+    """Return by connector the remote ids of what stands there as a draft, as far as is known here.
+
+    It may have been amended since the copy. What was found to be so stays among them.
+    """
+    drafts = select(invoice.c.connector, invoice.c.remote_id).where(
+        STANDS_THERE,
+        invoice.c.remote_id.is_not(None),
+        func.coalesce(invoice.c.payment, "draft") == "draft",
+        invoice.c.conflict.is_(None),
+    )
+    named = (
+        select(stray.c.connector, stray.c.remote_id)
+        .join(invoice, invoice.c.remote_id == stray.c.remote_id)
+        .where(stray.c.settled_at.is_(None))
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(union(drafts, named).order_by("connector", "remote_id")):
+        found.setdefault(row.connector, []).append(row.remote_id)
+    return found
+
+
 def take_over(
     connection: Connection, *, connector: str, found: Sequence[Found], now: datetime
 ) -> int:
@@ -100,15 +135,22 @@ def take_over(
         some = select(invoice).where(invoice.c.reference.in_(names[start : start + 500]))
         rows |= {row["reference"]: row for row in connection.execute(some).mappings()}
     count = 0
+    amended = []
     for each in found:
         row = rows.get(each.reference)
         if row is not None and row["remote_id"] == each.remote_id:
+            if (told := _forgotten(row, each)) is not None:
+                amended.append(each.remote_id)
+                _keep_stray(connection, connector, each, told, now)
             continue
         if row is not None and not row["is_frozen"]:
             count += _take_over(connection, row, connector, each, now)
         elif (row is None or row["remote_id"]) and each.document not in ("void", "deleted"):
-            _keep_stray(connection, row, connector, each, now)
-    _forget_strays(connection, connector, found)
+            known = (
+                "no invoice here is called so" if row is None else f"here it is {row['remote_id']}"
+            )
+            _keep_stray(connection, connector, each, known, now)
+    _forget_strays(connection, connector, found, amended)
     return count
 
 
@@ -153,14 +195,25 @@ def _take_over(
     return False
 
 
+def _forgotten(row: Mapping[Any, Any], found: Found) -> str | None:
+    """Return in what an invoice differs there from what was sent, as far as is known here."""
+    if row["pushed_content"] is None or row["conflict"] or found.document in ("void", "deleted"):
+        return None
+    sent = draft_from_json(row["pushed_content"])
+    # Our own mark says what we have sent; what a person has changed there is the push's concern.
+    marked = found.content_hash
+    if marked == sent.content_hash() or (marked is None and found.total == sent.total):
+        return None
+    return (
+        f"what this ledger has sent is other content ({found.total} there, {sent.total} here): it "
+        "may have been amended after the copy was made - compare them; nothing is written over it "
+        "before a person has decided"
+    )
+
+
 def _keep_stray(
-    connection: Connection,
-    row: Mapping[Any, Any] | None,
-    connector: str,
-    found: Found,
-    now: datetime,
+    connection: Connection, connector: str, found: Found, known: str, now: datetime
 ) -> None:
-    known = "no invoice here is called so" if row is None else f"here it is {row['remote_id']}"
     statement = insert_for(connection, stray).values(
         connector=connector,
         remote_id=found.remote_id,
@@ -173,13 +226,22 @@ def _keep_stray(
     connection.execute(statement.on_conflict_do_nothing())
 
 
-def _forget_strays(connection: Connection, connector: str, found: Sequence[Found]) -> None:
-    """Drop strays that have gone there, or whose work has come back here."""
+def _forget_strays(
+    connection: Connection, connector: str, found: Sequence[Found], amended: Sequence[str]
+) -> None:
+    """Drop strays that have gone there, or whose work has come back here as it stands there."""
     standing = [each.remote_id for each in found if each.document not in ("void", "deleted")]
     is_known = exists(
         select(invoice.c.id).where(
             invoice.c.reference == stray.c.reference,
-            or_(invoice.c.remote_id.is_(None), invoice.c.remote_id == stray.c.remote_id),
+            or_(
+                invoice.c.remote_id.is_(None),
+                and_(
+                    invoice.c.remote_id == stray.c.remote_id,
+                    stray.c.connector == connector,
+                    stray.c.remote_id.not_in(amended),
+                ),
+            ),
         )
     )
     has_gone = and_(stray.c.connector == connector, stray.c.remote_id.not_in(standing))

@@ -189,6 +189,31 @@ def test_a_dump_that_is_put_back_as_the_guide_says_bills_nothing_twice(firm: Res
     promises_are_kept(office)
 
 
+def test_a_draft_that_was_amended_after_the_copy_is_named_before_anything_is_pushed(
+    firm: Restorable,
+) -> None:
+    office = firm.office
+    log(office, 1, 3600)
+    office.bill(OCTOBER)
+    office.clock.go_on(3 * 86_400)
+    restore = firm.back_up()
+    log(office, 1, 10_800)
+    office.bill(OCTOBER)
+    assert stripes(office) == [(OCTOBER, 36000, "draft")]
+
+    restore()
+    for _ in range(2):
+        told = firm.run(upkeep.sync, "--restored")
+        assert told.exit_code == 1
+        (named,) = office.rows(tables.stray)
+        assert named["reference"] == OCTOBER
+        assert "(360.00 EUR there, 120.00 EUR here)" in named["reason"]
+    firm.run(settle, OCTOBER)
+    assert firm.run(upkeep.sync, "--restored").exit_code == 0
+    office.settle()
+    assert stripes(office) == [(OCTOBER, 36000, "draft")]
+
+
 def test_pushing_waits_and_says_so_until_the_systems_were_asked(firm: Restorable) -> None:
     office = firm.office
     log(office, 1, 3600)
