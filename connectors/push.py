@@ -18,6 +18,7 @@ from ledger.errors import (
     OutcomeUnknownError,
     PermanentError,
     RejectedError,
+    StillUnderWayError,
     TransientError,
     UnsupportedError,
 )
@@ -110,7 +111,7 @@ class Pusher(Attempt):
     def _stands_there(self, customer: str) -> bool:
         """Return whether the draft stands there, at this customer; if not, nothing of it will come.
 
-        Raise TransientError as long as something may.
+        Raise StillUnderWayError as long as something may.
         """
         intended = self.intend("create")
         if intended.state in ("intended", "confirmed"):
@@ -120,7 +121,7 @@ class Pusher(Attempt):
             return True
         settles_after = self.connector.abilities.settles_after
         if wait := pushing.settles_in(intended, settles_after, self.clock.now()):
-            raise TransientError(
+            raise StillUnderWayError(
                 f"{self.connector.name}: {self.push.reference} may still come for customer "
                 f"{customer}, who was named before - it is looked up again in {wait} s",
                 wait,
