@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.database import upgrade
-from tests.databases import PostgresDatabases, database_name
+from tests.databases import PostgresDatabases, copy_sqlite, database_name
 from tests.services import Service, ServiceUnavailableError
 
 from .firm import Firm
@@ -54,13 +54,19 @@ def places() -> Iterator[list[Place]]:
         folder = Path(tempfile.mkdtemp(prefix="billhook-", dir="/tmp"))
         ending.callback(shutil.rmtree, folder)
         folder.chmod(0o711)
-        found = [sqlite_place(folder)]
+        template = folder / "template.sqlite3"
+        upgrade(f"sqlite:///{template}")
+        found = [sqlite_place(folder, template)]
         try:
             url = os.environ.get("TEST_DATABASE_URL") or _own_server(folder, ending)
         except ServiceUnavailableError as error:
             print(f"bench: PostgreSQL is left out: {error}", file=sys.stderr)
         else:
-            found.append(ending.enter_context(postgres_place(folder, PostgresDatabases(url))))
+            databases = PostgresDatabases(url)
+            empty = databases.create()
+            ending.callback(databases.drop, empty)
+            upgrade(empty)
+            found.append(postgres_place(folder, databases, database_name(empty)))
         yield found
 
 
@@ -74,13 +80,11 @@ def _own_server(folder: Path, ending: ExitStack) -> str:
     return server.url
 
 
-def sqlite_place(folder: Path) -> Place:
-    """Return a place for SQLite files."""
+def sqlite_place(folder: Path, template: Path) -> Place:
+    """Return a place for SQLite files: copies of one that is migrated and empty."""
 
     def new_database() -> str:
-        url = f"sqlite:///{folder / uuid.uuid4().hex}.sqlite3"
-        upgrade(url)
-        return url
+        return copy_sqlite(template, folder / f"{uuid.uuid4().hex}.sqlite3")
 
     def drop(url: str) -> None:
         path = url.removeprefix("sqlite:///")
@@ -90,13 +94,6 @@ def sqlite_place(folder: Path) -> Place:
     return Place("SQLite", folder, new_database, drop)
 
 
-@contextmanager
-def postgres_place(folder: Path, databases: PostgresDatabases) -> Iterator[Place]:
-    """Give a place on a PostgreSQL server, which is left as it was."""
-    empty = databases.create()
-    try:
-        upgrade(empty)
-        template = database_name(empty)
-        yield Place("PostgreSQL", folder, lambda: databases.create(template), databases.drop)
-    finally:
-        databases.drop(empty)
+def postgres_place(folder: Path, databases: PostgresDatabases, template: str) -> Place:
+    """Return a place on a PostgreSQL server: copies of a database that is migrated and empty."""
+    return Place("PostgreSQL", folder, lambda: databases.create(template), databases.drop)

@@ -9,8 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,24 +23,30 @@ from bench.results import Finding, as_json, median_ratio, percentile, table
 from bench.sizes import TINY
 from ledger.tables import delivery, event, invoice, line_item, subject
 from tests.conftest import ON_BOTH
+from tests.databases import PostgresDatabases
 
 ROOT = Path(__file__).parent.parent
 
 
-@contextmanager
-def _place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
-    if kind == "sqlite":
-        yield sqlite_place(folder)
-    else:
-        with postgres_place(folder, request.getfixturevalue("postgres_server")) as place:
-            yield place
+@pytest.fixture
+def on_sqlite(sqlite_template: Path, tmp_path: Path) -> Place:
+    """Give a place to measure on SQLite."""
+    return sqlite_place(tmp_path, sqlite_template)
+
+
+@pytest.fixture
+def on_postgres(
+    postgres_server: PostgresDatabases, postgres_template: str, tmp_path: Path
+) -> Place:
+    """Give a place to measure on PostgreSQL."""
+    return postgres_place(tmp_path, postgres_server, postgres_template)
 
 
 @pytest.fixture(params=ON_BOTH)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest) -> Place:
     """Give a place to measure on SQLite and on PostgreSQL."""
-    with _place(request.param, request, tmp_path) as found:
-        yield found
+    found: Place = request.getfixturevalue(f"on_{request.param}")
+    return found
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
@@ -55,8 +59,8 @@ def test_each_measurement_runs_and_finds_something(name: str, place: Place) -> N
     assert len({each.measured for each in findings}) == len(findings)
 
 
-def test_a_draft_takes_two_calls_however_long_it_is(tmp_path: Path) -> None:
-    findings = MEASUREMENTS["push"](sqlite_place(tmp_path), TINY)
+def test_a_draft_takes_two_calls_however_long_it_is(on_sqlite: Place) -> None:
+    findings = MEASUREMENTS["push"](on_sqlite, TINY)
     assert [each.ratio for each in findings] == [1.0, 1.0]
 
 
@@ -103,10 +107,10 @@ def test_a_multiplied_ledger_hangs_together(place: Place) -> None:
             assert connection.scalar(select(func.count()).select_from(line_item)) == 4 * 30 + 1
 
 
-def test_rules_that_fit_nothing_price_nothing_differently(tmp_path: Path) -> None:
+def test_rules_that_fit_nothing_price_nothing_differently(on_sqlite: Place) -> None:
     prices = []
     for rules in (10, 500):
-        with sqlite_place(tmp_path).firm(rules=rules) as firm:
+        with on_sqlite.firm(rules=rules) as firm:
             firm.store_issues()
             firm.store_worklogs(1, 20)
             firm.run("normalize", "map")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from ledger.tables import invoice
 from line import Line
 from mappings.book import Book
 from settings import Settings
-from tests.ledger.seed import VERSION, SmallFirm, month_of_work
+from tests.ledger.seed import VERSION, SmallFirm
 
 ACME = """
 format: 1
@@ -77,10 +76,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def firm(sqlite_url: str, folder: Path) -> Iterator[SmallFirm]:
+def firm(firm: SmallFirm, folder: Path) -> SmallFirm:
     """Give the small firm after a month, with the rules that its lines name."""
-    firm = SmallFirm(sqlite_url)
-    month_of_work(firm)
     workspace = WORKSPACE.replace("FOLDER", str(folder))
     book = Book.load({"workspace.yaml": workspace, "acme.yaml": ACME, "beta.yaml": BETA})
     firm.database.write(
@@ -94,8 +91,7 @@ def firm(sqlite_url: str, folder: Path) -> Iterator[SmallFirm]:
         # The lines that were billed name these rules from the beginning.
         firm.database.write(partial(frozen.remember, invoice_id=row["id"]))
     firm.settle()
-    yield firm
-    firm.close()
+    return firm
 
 
 @pytest.fixture
