@@ -37,7 +37,7 @@ run: setup ## Start web, worker and clock here; settings come from .env
 	@$(BIN)/honcho run sh -c "flask db upgrade && flask rules activate --yes --no-plan"
 	@HOST=127.0.0.1 $(BIN)/honcho start --port $${PORT:-8000} web worker clock
 
-test: setup ## Run the tests, each property with fewer examples (ARGS: more words for pytest)
+test: setup ## Run the tests with fewer examples, on one database each (ARGS: words for pytest)
 	@TEST_EXAMPLES=$${TEST_EXAMPLES:-20} $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 REAL := .venv-tryton/.ready

@@ -19,7 +19,7 @@ import redis
 
 from ledger.database import upgrade
 from tests.databases import PostgresDatabases, copy_sqlite, database_name, shared_statements
-from tests.examples import want_examples
+from tests.examples import left_out, want_examples
 from tests.services import Service, ServiceUnavailableError
 
 ON_BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -29,6 +29,14 @@ ON_BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 def pytest_configure() -> None:
     """Take the share of examples that this run wants."""
     want_examples()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take the share of tests that this run wants."""
+    if without := left_out(items):
+        gone = set(without)
+        items[:] = [item for item in items if item not in gone]
+        config.hook.pytest_deselected(items=without)
 
 
 def pytest_collection_finish() -> None:
