@@ -113,6 +113,8 @@ def odd_letters(text: str) -> str:
 
 def _printable(text: str) -> str:
     """Return a text that neither moves a terminal's cursor nor breaks the line."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

@@ -139,6 +139,8 @@ def _newest(rates: Sequence[Rate], seen: Seen) -> Rate:
     A newer rate replaces an older one unless they go by different labels: then both are meant.
     What a customer's own file says comes before what it takes over from other files.
     """
+    if len(rates) == 1:
+        return rates[0]
     own = [rate for rate in rates if rate.at.file == rates[0].at.file]
     newest: dict[frozenset[str], date] = {}
     for rate in own:
