@@ -33,6 +33,11 @@ FINAL: Final = (
 _credited = invoice.alias("credited")
 
 
+def is_final(payment: str | None) -> bool:
+    """Return whether an invoice with this payment word is final."""
+    return payment in FINAL
+
+
 @dataclass(slots=True)
 class Notes:
     """The credit notes of a customer: those that are drafts, and those that are called for."""

@@ -18,6 +18,7 @@ from .auditlog import note
 from .bank import recorded_on
 from .breakers import is_free
 from .claims import AFRESH, Claim, hold, hold_one, needing, released
+from .crediting import is_final
 from .database import insert_for
 from .money import Money
 from .payments import FINAL, Amounts, is_overdue, payment_of, together
@@ -317,8 +318,10 @@ def _seen(
     if not is_stale:
         if is_amended(row) and word != "draft":
             _hand_back(connection, invoice_id, amounts.document, now)
-        if "draft" in (row["payment"], word) and word != row["payment"]:
-            # What corrects it goes onto it while it is a draft there, and elsewhere afterwards.
+        is_moved = "draft" in (row["payment"], word) or is_final(row["payment"]) != is_final(word)
+        if is_moved and word != row["payment"]:
+            # What corrects it goes onto it while it is a draft there, onto a credit note while it
+            # is final, and elsewhere otherwise.
             changed(connection, [row["customer"]], now)
         values["problem"] = _released(connection, row, amounts, now)
         if recorded and (said.paid or said.refunded):

@@ -15,6 +15,7 @@ from ledger.auditlog import seal
 from mappings.judging import judge, sum_up
 
 from .model_ledger import Ledger
+from .model_truth import PHASE_PRICE, STAYS
 
 if TYPE_CHECKING:
     from ledger.events import Event
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .model_firm import Firm
     from .model_truth import Truth
 
-CUSTOMERS: Final = ("acme", "beta", "gamma")
+CUSTOMERS: Final = ("acme", "beta", "gamma", "delta")
 BY_HAND: Final = ("acme", "gamma")
 """The customers whose drafts a person approves."""
 
@@ -44,9 +45,14 @@ def check_at_rest(now: Ledger, firm: Firm, truth: Truth) -> None:
     _nothing_is_stuck(firm)
     for number in truth.entries:
         _entry(now, truth, number)
+    for number in truth.phases:
+        _phase(now, truth, number)
     for customer in CUSTOMERS:
         _money(now, truth, customer)
+    for row in now.invoices.values():
+        _credit(now, row)
     _same_at_stripe(now, firm)
+    _credited_at_stripe(now, firm)
 
 
 def check_audit(firm: Firm) -> None:
@@ -108,10 +114,17 @@ def _one_at_stripe(firm: Firm) -> None:
 
 
 def _as_approved(now: Ledger, firm: Firm) -> None:
-    """What goes out by hand is what a person has seen and approved, to the last letter."""
+    """What goes out by hand, or takes something back, a person has approved to the last letter."""
+    takes_back = {
+        line["invoice_id"]
+        for line in now.lines
+        if line["state"] == "billed" and line["corrects_id"] is not None
+    }
     for row in now.invoices.values():
         content = row["pushed_content"]
-        if row["customer"] in BY_HAND and content and content not in firm.approved:
+        if row["state"] != "pushed" or not content or content in firm.approved:
+            continue
+        if row["customer"] in BY_HAND or row["id"] in takes_back:
             raise Broken(f"{row['reference']} went out, and nobody has approved it as it is")
 
 
@@ -156,6 +169,53 @@ def _entry(now: Ledger, truth: Truth, number: int) -> None:
         raise Broken(f"entry {number} is paid by {payer}, and {on_lines} s of it are on lines")
 
 
+def _phase(now: Ledger, truth: Truth, number: int) -> None:
+    """What was billed of a milestone and opened again stands as it was agreed, in plain sight."""
+    row = now.subjects.get(f"milestone:{9000 + number}")
+    if row is None:
+        raise Broken(f"milestone {number} was told, and the ledger does not know it")
+    if truth.phases[number].is_closed:
+        stands, said = True, "priced"
+    else:
+        stands = now.is_billed(row["name"]) and truth.word(number) in STAYS
+        said = ("held" if truth.word(number) == "hold" else "priced") if stands else "gone"
+    amount = sum(line["amount"] for line in now.lines_of(row["name"]))
+    if (row["state"], amount) != (said, PHASE_PRICE if stands else 0):
+        raise Broken(f"milestone {number} is {row['state']} with {amount}, and {said} in truth")
+
+
+def _credit(now: Ledger, row: dict[str, Any]) -> None:
+    """What lowers a final invoice is on one credit note for it, where that is agreed."""
+    if row["kind"] == "credit note" and row["state"] != "canceled" and row["net"] >= 0:
+        raise Broken(f"{row['reference']} is a credit note of {row['net']}")
+    own = {
+        row["id"],
+        *(each["id"] for each in now.invoices.values() if each["credits_id"] == row["id"]),
+    }
+    billed = {line["id"] for line in now.lines if line["invoice_id"] in own}
+    # What a person keeps back is on no draft.
+    unbilled = [line for line in now.lines if line["state"] == "open" and not line["edit_id"]]
+    back = [line for line in unbilled if line["corrects_id"] in billed]
+    notes = {line["invoice_id"] for line in back} & own
+    if row["kind"] == "credit note" or not back:
+        return
+    if not now.is_creditable(row):
+        wrong = bool(notes - {row["id"]})
+    elif notes:
+        wrong = len({line["invoice_id"] for line in back}) > 1
+    else:
+        again = {line["subject_id"] for line in back}
+        noted = {each["id"] for each in now.invoices.values() if each["kind"] == "credit note"}
+        new = [
+            line
+            for line in unbilled
+            if line["subject_id"] in again and line["invoice_id"] not in noted
+        ]
+        wrong = sum(line["amount"] for line in new if line["customer"] == row["customer"]) < 0
+    if wrong:
+        raise Broken(f"{row['reference']} is not corrected where it was agreed")
+
+
 def _money(now: Ledger, truth: Truth, customer: str) -> None:
     """The invoices of a customer come to what the truth says, and so do its lines.
 
@@ -168,7 +228,10 @@ def _money(now: Ledger, truth: Truth, customer: str) -> None:
     }
     ours = [line for line in now.lines if line["customer"] == customer]
     work = [line for line in ours if line["kind"] != "discount"]
-    owed = truth.owed(customer) + sum(each["amount"] for each in work if each["subject_id"] in held)
+    billed = {each for each in truth.phases if now.is_billed(f"milestone:{9000 + each}")}
+    owed = truth.owed(customer, billed) + sum(
+        each["amount"] for each in work if each["subject_id"] in held
+    )
     on_lines = sum(line["amount"] for line in work)
     if on_lines != owed:
         raise Broken(f"{customer} owes {owed}, and its lines come to {on_lines}")
@@ -194,7 +257,7 @@ def _same_at_stripe(now: Ledger, firm: Firm) -> None:
     known = {
         row["reference"]: row
         for row in now.invoices.values()
-        if row["is_frozen"] or row["pushed_content"]
+        if row["kind"] == "invoice" and (row["is_frozen"] or row["pushed_content"])
     }
     for reference in there:
         if reference not in known:
@@ -220,6 +283,31 @@ def _same_at_stripe(now: Ledger, firm: Firm) -> None:
             written.discard(reference)
     if unknown := written - set(known):
         raise Broken(f"there is a file of {min(unknown)}, and it never went out")
+
+
+def _credited_at_stripe(now: Ledger, firm: Firm) -> None:
+    """Stripe has issued each of our credit notes once, for what it takes back, and no other one."""
+    there: dict[str, dict[str, Any]] = {}
+    for note in firm.stripe.book.table("credit_notes").values():
+        # Without our number it is somebody else's.
+        if reference := note["metadata"].get("billhook_reference"):
+            if reference in there:
+                raise Broken(f"Stripe has issued {reference} twice")
+            there[reference] = note
+    for row in now.invoices.values():
+        if row["kind"] != "credit note":
+            continue
+        note = there.pop(row["reference"], {})
+        if row["state"] != "pushed":
+            if note and not row["is_frozen"]:
+                raise Broken(f"Stripe has issued {row['reference']}, and here it is {row['state']}")
+            continue
+        credits = now.invoices[row["credits_id"]]
+        due = (credits["remote_id"], -row["total"])
+        if (note.get("invoice"), note.get("amount")) != due:
+            raise Broken(f"{row['reference']} should credit {due}, and Stripe has {note}")
+    if there:
+        raise Broken(f"Stripe has issued {min(there)}, and the ledger does not know it")
 
 
 def _is_settled(row: dict[str, Any]) -> bool:

@@ -16,8 +16,9 @@ from typing import Final
 
 from .model_checks import Broken
 from .model_firm import Firm
+from .model_ledger import CREDITABLE, NOTE, NOTED
 from .model_people import EDITS
-from .model_steps import Step
+from .model_steps import FLAGGED, HELD, Step
 from .model_world import World
 
 STEPS: Final = 60
@@ -25,9 +26,9 @@ LEAST_HITS: Final = 5
 """How often each pair must be hit, or the run says nothing."""
 TRIED: Final = 24
 """From how many possible steps the next one is chosen."""
-ROADS: Final = {
+ROADS: Final[dict[str, tuple[str | tuple[str, str], ...]]] = {
     "draft": ("log", "phase ends"),
-    "blocked": ("finalize", "approve", "less time", "log"),
+    "blocked": ("finalize", "approve", ("less time", "open"), "log"),
     "approved": ("approve", "log"),
     "frozen": ("trouble at Stripe", "approve", "log"),
     "draft there": ("approve", "log"),
@@ -37,8 +38,22 @@ ROADS: Final = {
     "settled": ("pay", "finalize", "approve", "log"),
     "void": ("void", "finalize", "approve", "log"),
     "deleted": ("delete", "approve", "log"),
+    "held": (("held phase opens again", "draft there"), "approve", "log"),
+    CREDITABLE: ("log to credit",),
+    NOTE: (("remove", CREDITABLE), ("less time", CREDITABLE), "log to credit"),
+    NOTED: (("approve", NOTE), ("less time", CREDITABLE), "log to credit"),
 }
-"""The steps that lead to a state: the first that can be done now brings it nearest."""
+"""The steps that lead to a state: the first that can be done now brings it nearest. Where work must
+be in some state for it, that one stands beside the step."""
+PHASES_OF: Final = {
+    "phase ends": (0, HELD, FLAGGED),
+    "phase opens again": (0, 1),
+    "held phase opens again": (HELD,),
+    "flagged phase opens again": (FLAGGED,),
+    "take back": (HELD, FLAGGED),
+    "keep": (HELD, FLAGGED),
+}
+"""The milestones that a step is about."""
 PASSING: Final = ("approved", "frozen")
 """The states that a worker ends: it works more seldom while something is in one."""
 ON_THE_ROAD: Final = 0.5
@@ -69,6 +84,8 @@ class Coverage:
     aim: tuple[str, str] | None = None
     """The pair that the explorer is on the way to."""
     patience: int = 0
+    given_up: set[tuple[str, str]] = field(default_factory=set)
+    """The pairs that were not come to in this run."""
     is_near: bool = False
     """What must be done before the aim has just been done: nothing else may come between."""
 
@@ -116,6 +133,7 @@ def explore(firm: Firm, seed: int, coverage: Coverage, *, steps: int = STEPS) ->
     moves: list[Move] = []
     world = World(firm)
     coverage.runs += 1
+    coverage.given_up.clear()
     try:
         for _ in range(steps):
             move, states = _next(world, rng, coverage)
@@ -151,8 +169,11 @@ def _towards_aim(
     world: World, rng: random.Random, coverage: Coverage
 ) -> tuple[Move, list[str]] | None:
     """Return a step towards a pair that was hit too seldom, or what hits it; None if none does."""
-    if coverage.aim not in coverage.missing(world.steps.values()) or not coverage.patience:
-        missing = coverage.missing(world.steps.values())
+    missing = coverage.missing(world.steps.values())
+    if coverage.aim not in missing or not coverage.patience:
+        if coverage.aim:
+            coverage.given_up.add(coverage.aim)
+        missing = [pair for pair in missing if pair not in coverage.given_up]
         here = set(world.steps["restart"].hits())
         # What can happen to work as it stands now comes first: that spares a road.
         near = [pair for pair in missing if pair[1] in here]
@@ -161,14 +182,17 @@ def _towards_aim(
     if coverage.aim is None:
         return None
     coverage.patience -= 1
-    coverage.is_near = False
+    was_near, coverage.is_near = coverage.is_near, False
     event, state = coverage.aim
-    for name in (event, *FIRST.get(event, ())):
+    for name in (event, *(() if was_near else FIRST.get(event, ()))):
         if numbers := _hitting(world.steps[name], state, rng):
             coverage.is_near = name != event
             works = name == event and rng.random() < 0.5
             return (name, numbers[0], works), list(world.steps[name].hits(*numbers[0]))
-    return _on_the_road(world, rng, state, of="phase ends" if "phase" in event else "log")
+    if was_near:
+        coverage.patience = 0
+        return None
+    return _on_the_road(world, rng, state, PHASES_OF.get(event, ()))
 
 
 def _hitting(step: Step, state: str, rng: random.Random) -> list[tuple[int, ...]]:
@@ -179,19 +203,33 @@ def _hitting(step: Step, state: str, rng: random.Random) -> list[tuple[int, ...]
 
 
 def _on_the_road(
-    world: World, rng: random.Random, state: str, *, of: str
+    world: World, rng: random.Random, state: str, phases: Sequence[int]
 ) -> tuple[Move, list[str]] | None:
-    """Return a step that brings work nearer to a state; `of` begins its road. None if none does."""
+    """Return a step that brings work nearer to a state; None if none does.
+
+    `phases` are the milestones that it is about; none: it is about an entry.
+    """
     nearer = world.people.towards_conflict() if state == "conflict" else None
     if nearer and (states := list(world.steps[nearer[0]].hits(*nearer[1]))):
         return (*nearer, True), states
-    for name in ("hear", *(of if each == "log" else each for each in ROADS.get(state, ()))):
+    for each in ("hear", *ROADS.get(state, ())):
+        if isinstance(each, tuple):
+            name, where = each
+            if found := _hitting(world.steps[name], where, rng):
+                return (name, found[0], True), [where]
+            continue
+        name = each.removesuffix(" to credit")
+        if phases and name == "log":
+            name = each = "phase ends"
         step = world.steps[name]
         # The last choice is the one that means all of them, where there is such a one.
-        for numbers in (
-            tuple(size - 1 for size in step.sizes),
-            tuple(rng.randrange(size) for size in step.sizes),
-        ):
+        last = tuple(size - 1 for size in step.sizes)
+        some = [tuple(rng.randrange(size) for size in step.sizes) for _ in range(3)]
+        if phases and name == "phase ends":
+            some = [(number,) for number in phases]
+        if each != name:
+            some = [(number, step.sizes[1] - 1, day) for number, _, day in some]
+        for numbers in (*some, last) if name in ("log", "phase ends") else (last, *some):
             if states := list(step.hits(*numbers)):
                 stays = name == "approve" and state in PASSING
                 return (name, numbers, not stays), states

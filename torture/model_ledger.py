@@ -10,6 +10,8 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .model_truth import CREDITED
+
 Row = dict[str, Any]
 SYSTEM_STATES: Final = {
     "draft": "draft there",
@@ -21,9 +23,12 @@ SYSTEM_STATES: Final = {
     "deleted": "deleted",
 }
 """The payment words, as far as it matters to what comes afterwards."""
+CREDITABLE, NOTE, NOTED = "to be credited", "credit note", "credited"
+"""Where credit notes are agreed: on a final invoice, on the draft of a note, on one that is out."""
 STATES: Final = (
     *("no line", "held", "draft", "blocked", "approved", "frozen", "amended", "conflict"),
     *dict.fromkeys(SYSTEM_STATES.values()),
+    *(CREDITABLE, NOTE, NOTED),
 )
 """Where the newest line of a piece of work can stand, and stands often enough."""
 _TABLES: Final = {
@@ -32,7 +37,7 @@ _TABLES: Final = {
     "billed_revision, edit_id",
     "invoice": "id, reference, customer, state, is_frozen, content_hash, payment, remote_id, "
     "connector, net, total, problem, content, pushed_content, pushed_revision, conflict, "
-    "released_at",
+    "released_at, kind, credits_id",
 }
 
 
@@ -77,6 +82,10 @@ class Ledger:
     def state_of_invoice(self, invoice_id: int) -> str:
         """Return which of `STATES` the lines of an invoice are in, or "just pushed"."""
         row = self.invoices[invoice_id]
+        if row["kind"] == "credit note":
+            return NOTED if row["state"] == "pushed" else NOTE
+        if self.is_creditable(row):
+            return CREDITABLE
         if row["conflict"] and json.loads(row["conflict"])["kept"] is None:
             return "conflict"
         if row["state"] != "pushed" and row["pushed_content"] and not row["is_frozen"]:
@@ -84,6 +93,17 @@ class Ledger:
         if row["state"] != "pushed":
             return "frozen" if row["is_frozen"] else str(row["state"])
         return SYSTEM_STATES.get(row["payment"], "just pushed")
+
+    def is_creditable(self, row: Row) -> bool:
+        """Return whether a credit note is what lowers an invoice."""
+        is_final = SYSTEM_STATES.get(row["payment"]) in ("open", "settled")
+        is_out = row["kind"] == "invoice" and row["state"] == "pushed" and is_final
+        return bool(is_out and row["customer"] in CREDITED and row["payment"] != "uncollectible")
+
+    def is_billed(self, name: str) -> bool:
+        """Return whether a piece of work stands on an invoice that went out."""
+        billed = [line for line in self.lines_of(name) if line["state"] != "open"]
+        return bool(sum(line["amount"] for line in billed) > 0)
 
     def released(self, name: str) -> int:
         """Return how many lines of a subject were released with their invoices."""

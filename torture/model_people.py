@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger import amending, edits
+from ledger import amending, edits, settling
 from ledger.errors import BillhookError
 
 if TYPE_CHECKING:
@@ -113,10 +112,17 @@ class People:
         for row in self.conflicts()[which : which + 1]:
             self._do(amending.resolve, row["reference"], keep, actor="mia")
 
-    def _do(self, change: Callable[..., object], *given: Any, **named: Any) -> None:
+    def settle(self, name: str, decision: str) -> bool:
+        """Say what becomes of billed work that was opened again; return whether that was asked."""
+        return self._do(settling.settle, name, decision, endpoint=None, actor="mia")
+
+    def _do(self, change: Callable[..., object], *given: Any, **named: Any) -> bool:
         firm = self._world.firm
         self._world.forget_copy()
-        with suppress(BillhookError):
+        try:
             firm.database.write(
                 lambda connection: change(connection, *given, **named, now=firm.clock.now())
             )
+        except BillhookError:
+            return False
+        return True

@@ -1,4 +1,4 @@
-"""The rules of the firm in the stateful test: three customers, each billed in another way."""
+"""The rules of the firm in the stateful test: four customers, each billed in another way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from connectors.stripe.stand_in.rig import BASE
 
-from .model_truth import RATES
+from .model_truth import CREDITED, RATES, REOPENED
 
 SECRET: Final = "only-the-torture-knows-this"
 STRIPE_KEY: Final = "sk_test_for_the_torture"
@@ -40,14 +40,12 @@ after_push: {after_push}
 terms: net 30
 invoice: monthly
 approval: {approval}
+corrections: {corrections}
 takes: {{project: [{takes}]}}
 rates:
 {rates}
 rules:
-  - rule: A finished phase
-    when: {{event: milestone.completed}}
-    bill: {{description: "{{title}}", quantity: 1, unit_price: 4500.00}}
-    invoice: at once
+{phases}
   - rule: A favour
     when: {{project: FREE}}
     bill: nothing
@@ -61,8 +59,17 @@ rules:
       one_line_per: [item, person]
 when_no_rule_fits: hold
 """
+PHASES: Final = "\n".join(
+    f"""\
+  - rule: A finished phase {number}
+    when: {{event: milestone.completed, title: "Phase {number}"}}
+    reopened: {reopened}
+    bill: {{description: "{{title}}", quantity: 1, unit_price: 4500.00}}
+    invoice: at once"""
+    for number, reopened in REOPENED.items()
+)
 CUSTOMERS: Final = (
-    # Drafts that stay drafts; the whole way by itself; files that people keep.
+    # Drafts that stay drafts; the whole way by itself; files that people keep; credit notes.
     {
         "key": "acme",
         "send_to": "stripe",
@@ -84,6 +91,13 @@ CUSTOMERS: Final = (
         "approval": "by hand",
         "takes": "GAMMA",
     },
+    {
+        "key": "delta",
+        "send_to": "stripe",
+        "after_push": "finalize",
+        "approval": "automatic",
+        "takes": "DELTA",
+    },
 )
 
 
@@ -96,6 +110,9 @@ def rules_of(folder: Path, rates: int) -> dict[str, str]:
     ]
     rules = {"workspace.yaml": WORKSPACE.replace("FOLDER", str(folder / "out"))}
     for customer in CUSTOMERS:
-        text = CUSTOMER.format(rates="\n".join(lines), **customer)
+        corrections = "credit note" if customer["key"] in CREDITED else "next invoice"
+        text = CUSTOMER.format(
+            rates="\n".join(lines), phases=PHASES, corrections=corrections, **customer
+        )
         rules[f"{customer['key']}.yaml"] = text
     return rules

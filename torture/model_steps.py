@@ -12,16 +12,18 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from .model_ledger import STATES, SYSTEM_STATES
+from .model_ledger import CREDITABLE, NOTE, NOTED, STATES, SYSTEM_STATES
 from .model_people import ALL, CHANGEABLE, EDITED, EDITS
-from .model_truth import PROJECTS, Entry
+from .model_truth import PROJECTS, Entry, Phase
 
 if TYPE_CHECKING:
     from .model_world import World
 
 ENTRIES: Final = 6
-ISSUES: Final = 3
-PHASES: Final = 2
+ISSUES: Final = 4
+PHASES: Final = 4
+HELD, FLAGGED = 2, 3
+"""The milestones that are held or flagged when they are opened again; the others are credited."""
 SECONDS: Final = (900, 2700, 3000, 5400)
 DAYS: Final = (date(2026, 10, 3), date(2026, 10, 28), date(2026, 11, 3), date(2026, 12, 5))
 WAITS: Final = (6, 61, 3600, 24 * 3600, 31 * 24 * 3600)
@@ -36,6 +38,9 @@ MOST_CRASHES: Final = 3
 """How often the process dies before one works to the end."""
 _ENOUGH: Final = frozenset({"draft", "approved", "draft there", "amended", "open", "settled"})
 _AT_SYSTEM: Final = frozenset(SYSTEM_STATES.values())
+_CREDITING: Final = frozenset({CREDITABLE, NOTE, NOTED})
+_OPENED: Final = frozenset({"draft", "frozen", "draft there", "open", "settled"})
+"""Where it matters what was agreed about milestones that are opened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Steps:
         anywhere = frozenset(STATES)
         # What was void or deleted is on another draft at once, unless it is gone.
         on_lines = anywhere - {"no line", "void", "deleted"}
-        for_phases = on_lines - {"held", "blocked"} | {"no line"}
+        for_phases = on_lines - {"held", "blocked"} - _CREDITING | {"no line"}
         entry = (ENTRIES,)
         one = partial(Step, can_hit=on_lines)
         # What changes nothing, or just what "more time" does too, is not tried everywhere.
@@ -91,13 +96,39 @@ class Steps:
             alike("oldest again", entry, world.oldest_again, self._told),
             alike("replay", entry, world.replay, self._told),
             one("issue moves", (ISSUES, len(PROJECTS)), world.move_issue, self._on_issue),
-            Step("phase ends", (PHASES,), partial(world.phase, True), self._phase_is, for_phases),
+            Step(
+                "phase ends",
+                (PHASES,),
+                partial(world.phase, True),
+                self._phase_is,
+                for_phases | {"held"},
+            ),
             Step(
                 "phase opens again",
-                (PHASES,),
+                (HELD,),
                 partial(world.phase, False),
                 self._phase_is,
                 for_phases,
+            ),
+            *(
+                Step(
+                    f"{word} phase opens again",
+                    (),
+                    partial(world.phase, False, number),
+                    partial(self._phase_is, number),
+                    _OPENED,
+                )
+                for word, number in (("held", HELD), ("flagged", FLAGGED))
+            ),
+            *(
+                Step(
+                    what,
+                    (2,),
+                    lambda which, what=what: world.settle(what, HELD + which),
+                    self._opened,
+                    frozenset({"held", "draft there", "open"}),
+                )
+                for what in ("take back", "keep")
             ),
             one("rates change", (3,), world.change_rates, self._everywhere),
             one("remap", (), world.firm.remap, self._everywhere),
@@ -123,7 +154,9 @@ class Steps:
                 )
                 for whose in ("ours", "theirs")
             ),
-            Step("approve", (ALL + 1,), world.approve, self._approvable, frozenset({"draft"})),
+            Step(
+                "approve", (ALL + 1,), world.approve, self._approvable, frozenset({"draft", NOTE})
+            ),
             *(
                 Step(what, (3,), partial(world.happen, what), partial(self._can, what), states)
                 for what, states in _WHERE.items()
@@ -178,11 +211,16 @@ class Steps:
     def _phase_is(self, number: int) -> list[str]:
         return [self._world.ledger.state_of(f"milestone:{9001 + number}")]
 
+    def _opened(self, which: int) -> list[str]:
+        present = self._world.of(Phase, HELD + which)
+        return self._phase_is(HELD + which) if present and not present.is_closed else []
+
     def _everywhere(self, *_: int) -> list[str]:
         return sorted({self._world.ledger.state_of(name) for name in self._world.ledger.subjects})
 
     def _approvable(self, which: int) -> list[str]:
-        return ["draft"] if self._world.drafts()[which % ALL :] else []
+        found = self._world.drafts()[slice(which, which + 1) if which < ALL else slice(None)]
+        return sorted({"draft" if row["kind"] == "invoice" else NOTE for row in found})
 
     def _editable(self, which: int, _: int) -> list[str]:
         found = self._world.people.editable()[which : which + 1]

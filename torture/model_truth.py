@@ -6,15 +6,22 @@ integer minor units, and every number here is worked out by hand, not by asking 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-PAYERS: Final = {"ACME": "acme", "SHOP": "acme", "BETA": "beta", "GAMMA": "gamma"}
+PAYERS: Final = {"ACME": "acme", "SHOP": "acme", "BETA": "beta", "GAMMA": "gamma", "DELTA": "delta"}
 """Who pays for the work of a project. FREE is acme's and costs nothing; LOST is nobody's."""
-PROJECTS: Final = (*PAYERS, "FREE", "LOST")
+PROJECTS: Final = ("ACME", "SHOP", "BETA", "GAMMA", "FREE", "LOST", "DELTA")
 PEOPLE: Final = {"ana": "senior", "ben": "junior"}
+CREDITED: Final = ("delta",)
+"""The customers with whom it is agreed that what lowers a final invoice is a credit note for it."""
 PHASE_PRICE: Final = 450_000
+STAYS: Final = ("hold", "flag", "keep")
+"""The words for what stays billed though it is open again; the others: it is taken back."""
+REOPENED: Final = {1: "credit", 2: "credit", 3: "hold", 4: "flag"}
+"""What is agreed about each milestone that is opened again after it was billed."""
 AUTUMN: Final = date(2026, 11, 1)
 """The day from which the second rate of each person holds."""
 Rates = dict[str, tuple[int, int]]
@@ -68,6 +75,8 @@ class Truth:
     """Which of `RATES` holds now."""
     rated: dict[int, int] = field(default_factory=dict)
     """With which of `RATES` each entry was priced last: what was billed keeps its price."""
+    decided: dict[int, str] = field(default_factory=dict)
+    """What a person has said of milestones that were opened again: "take back" or "keep"."""
 
     def hear(self, number: int, told: Told) -> None:
         """Take a delivery in: what is older than what is known changes nothing."""
@@ -79,6 +88,9 @@ class Truth:
         if number in known and known[number].version >= told.version:
             return
         known[number] = told
+        if isinstance(told, Phase) and told.is_closed:
+            # What was decided was about the time before.
+            self.decided.pop(number, None)
         for entry, present in self.entries.items():
             if (isinstance(told, Entry) and entry == number) or (
                 isinstance(told, Issue) and present.issue == number
@@ -115,8 +127,23 @@ class Truth:
         quarters = -(-entry.seconds // 900)
         return (2 * quarters * rate + 4) // 8
 
-    def owed(self, customer: str) -> int:
-        """Return what a customer owes for all that is neither held nor gone."""
+    def decide(self, number: int, decision: str) -> None:
+        """A person says what becomes of a milestone that was billed and opened again."""
+        self.decided[number] = decision
+
+    def word(self, number: int) -> str:
+        """Return what holds for a milestone that was billed, now that it is open."""
+        return self.decided.get(number, REOPENED[number])
+
+    def owed(self, customer: str, billed: Collection[int] = ()) -> int:
+        """Return what a customer owes for all that is neither held nor gone.
+
+        `billed` are the milestones that stand on an invoice which went out.
+        """
         hours = sum(self.amount(each) for each in self.entries if self.payer(each) == customer)
-        phases = sum(PHASE_PRICE for each in self.phases.values() if each.is_closed)
+        phases = sum(
+            PHASE_PRICE
+            for number, each in self.phases.items()
+            if each.is_closed or (number in billed and self.word(number) in STAYS)
+        )
         return hours + (phases if customer == "acme" else 0)

@@ -60,7 +60,7 @@ class World:
         every = Steps(self).every()
         self.steps = {step.name: step for step in every}
         assert len(self.steps) == len(every), "two steps have the same name"
-        for number, project in enumerate(("ACME", "BETA"), 1):
+        for number, project in ((1, "ACME"), (2, "BETA"), (4, "DELTA")):
             self._tell(Issue, number, Issue(1, project))
 
     # What the machine and the explorer call.
@@ -258,6 +258,13 @@ class World:
 
     # People and time.
 
+    def settle(self, decision: str, number: int) -> None:
+        """Decide about a milestone that was billed and is open again."""
+        self.work()
+        name = f"milestone:{9001 + number}"
+        if self.people.settle(name, decision):
+            self.truth.decide(number + 1, decision)
+
     def change_rates(self, which: int) -> None:
         self.work()
         kept = {
@@ -269,14 +276,12 @@ class World:
         self.firm.activate(which)
         self.truth.price_again(which, kept)
 
-    def drafts(self) -> list[str]:
-        return [
-            row["reference"] for row in self.ledger.invoices.values() if row["state"] == "draft"
-        ]
+    def drafts(self) -> list[dict[str, Any]]:
+        return [row for row in self.ledger.invoices.values() if row["state"] == "draft"]
 
     def approve(self, which: int) -> None:
-        for reference in self.drafts()[slice(which, which + 1) if which < ALL else slice(None)]:
-            self.firm.approve(reference)
+        for row in self.drafts()[slice(which, which + 1) if which < ALL else slice(None)]:
+            self.firm.approve(row["reference"])
 
     def _wait(self, seconds: int) -> None:
         self.firm.clock.moment += timedelta(seconds=seconds)

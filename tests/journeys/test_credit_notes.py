@@ -191,6 +191,19 @@ def test_files_take_credit_notes_too(office: Office) -> None:
     assert unsound(office) == []
 
 
+def test_an_invoice_that_is_written_off_is_credited_no_more(agreed: Office) -> None:
+    agreed.tell(gone(1))
+    assert agreed.invoice(NOTE)["state"] == "draft"
+    agreed.stripe.happen("write_off", agreed.invoice(OCTOBER)["remote_id"])
+    agreed.deliver_mail()
+    agreed.settle()
+    assert agreed.invoice(OCTOBER)["payment"] == "uncollectible"
+    # Stripe would refuse the note, so what it took back goes to the next invoice.
+    assert agreed.invoice(NOTE)["state"] == "canceled"
+    assert sum(net for state, net in agreed.invoices().values() if state == "blocked") == -14280
+    assert unsound(agreed) == []
+
+
 def test_without_the_policy_corrections_go_to_the_next_invoice(agreed: Office) -> None:
     agreed.tell(gone(1))
     assert NOTE in agreed.invoices()

@@ -122,3 +122,18 @@ def test_a_discount_on_one_of_two_new_drafts_stays_where_it_was_given(world: Wor
     world.play("time passes", 2, work=False)
     world.play("issue moves", 1, 0)
     world.end()
+
+
+def test_what_was_to_be_credited_goes_to_the_next_invoice_once_it_is_written_off(
+    world: World,
+) -> None:
+    # The work is moved to another customer, so a credit note takes it back. Then the invoice is
+    # written off, of which nothing can be credited any more: the note would only be refused.
+    world.play("log", 4, 3, 1)
+    world.play("approve", 3)
+    world.play("issue moves", 3, 1, work=False)
+    world.play("write_off", 0)
+    world.play("hear", 3)
+    (note,) = [row for row in world.ledger.invoices.values() if row["kind"] == "credit note"]
+    assert (note["state"], note["credits_id"]) == ("canceled", 1)
+    world.end()
