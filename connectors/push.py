@@ -152,6 +152,9 @@ class Pusher(Attempt):
         if intended.is_uncertain or not is_first or self.push.restored is not None:
             self.renew()
             found = self.connector.find_invoice(self.push.reference, remote_customer=customer)
+        if found is None and intended.remote_id is not None:
+            # A list may leave out for a moment what was seen there already.
+            found = self._seen_before(intended.remote_id)
         if intended.is_uncertain or self.push.has_forgotten(intended):
             intended = self.with_a_key_that_holds(intended, is_absent=found is None)
         if found is not None and not found.is_complete:
@@ -162,6 +165,12 @@ class Pusher(Attempt):
         self.compare(intended, remote)
         self.confirm_remote(intended, remote)
         return remote
+
+    def _seen_before(self, remote_id: str) -> RemoteInvoice | None:
+        """Return an invoice by its id, None if it counts no more there or is not ours any more."""
+        remote = self.connector.fetch_invoice(remote_id)
+        is_ours = remote.reference == self.push.reference
+        return remote if is_ours and remote.amounts.document not in ("void", "deleted") else None
 
     def _creating(
         self, customer: str, found: RemoteInvoice | None

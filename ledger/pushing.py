@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, case, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, insert, literal, select, update
 
 from . import amending, breakers, restoring, under_way
 from .auditlog import note
@@ -45,7 +45,12 @@ _LATEST: Final = (
     .limit(1)
 )
 _STANDS: Final = update(invoice).where(invoice.c.id == bindparam("saved_id"))
-_MARK: Final = update(intent).where(intent.c.id == bindparam("marked_id"))
+_MARK: Final = (
+    update(intent)
+    .where(intent.c.id == bindparam("marked_id"))
+    # What was seen there once is known from then on.
+    .values(remote_id=func.coalesce(bindparam("seen_id"), intent.c.remote_id))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +268,7 @@ def mark(
     reason: str | None = None,
 ) -> None:
     """Write down how far an intent has come: sent, uncertain, confirmed, refused or absent."""
-    told = {"state": state, "remote_id": remote_id, "reason": reason, "changed_at": now}
+    told = {"state": state, "seen_id": remote_id, "reason": reason, "changed_at": now}
     connection.execute(_MARK, {"marked_id": intended.id, **told})
 
 

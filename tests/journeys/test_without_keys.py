@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from connectors.connector import Abilities, BillingConnector, RemoteInvoice
-from ledger import tables
+from ledger import pushing, tables
 from ledger.errors import OutcomeUnknownError, RejectedError, TransientError
 from ledger.invoices import InvoiceDraft
 from ledger.payments import Amounts
@@ -45,7 +46,12 @@ class Books(BillingConnector):
         self.late: list[Callable[[], None]] = []
         self.calls: list[str] = []
         self.faults: list[str] = []
-        """What happens to the next changes: "" (nothing), lost, unheard, late, busy."""
+        """What happens to the next changes: "" (nothing), lost, unheard, late, busy, wrong."""
+        self.busy_times = 0
+        """How often what was found cannot be completed."""
+        self.is_list_behind = False
+        """What is there is left out of its list."""
+        self.deleted: set[str] = set()
 
     def check(self) -> str:
         return self.name
@@ -55,8 +61,9 @@ class Books(BillingConnector):
 
     def find_invoice(self, reference: str, *, remote_customer: str | None) -> RemoteInvoice | None:
         found = [at for at, draft in enumerate(self.drafts) if draft.reference == reference]
+        found = [at for at in found if f"{at}" not in self.deleted]
         assert len(found) < 2, "there are two of them"
-        return self._remote(found[0]) if found else None
+        return self._remote(found[0]) if found and not self.is_list_behind else None
 
     def create_draft(
         self, draft: InvoiceDraft, *, remote_customer: str, idempotency_key: str
@@ -72,6 +79,9 @@ class Books(BillingConnector):
     def complete_draft(
         self, draft: InvoiceDraft, found: RemoteInvoice, *, idempotency_key: str
     ) -> RemoteInvoice:
+        if self.busy_times:
+            self.busy_times -= 1
+            raise TransientError("books: busy", 1)
         return found
 
     def add_lines(
@@ -123,15 +133,19 @@ class Books(BillingConnector):
             raise TransientError("books: busy", 1)
         if fault == "late":
             self.late.append(change)
-        if fault in ("", "unheard"):
+        if fault in ("", "unheard", "wrong"):
             change()
-        if fault:
+        if fault == "wrong":
+            first = self.lines[-1][0]
+            self.lines[-1][0] = replace(first, amount=first.amount + 1)
+        elif fault:
             raise OutcomeUnknownError("books: no answer")
 
     def _remote(self, at: int) -> RemoteInvoice:
         at %= len(self.drafts)
         draft, lines = self.drafts[at], tuple(self.lines[at])
-        amounts = Amounts("draft", draft.currency, sum(line.amount for line in lines))
+        document = "deleted" if f"{at}" in self.deleted else "draft"
+        amounts = Amounts(document, draft.currency, sum(line.amount for line in lines))
         is_complete = len(lines) == len(draft.lines)
         return RemoteInvoice(f"{at}", draft.reference, amounts, lines, is_complete=is_complete)
 
@@ -247,4 +261,40 @@ def test_an_amendment_sends_only_the_lines_from_the_first_that_differs_on(
     (lines,) = books.lines
     assert [line.amount for line in lines] == [amount for *_, amount in office.printed(OCTOBER)]
     assert {call for call in books.calls if call.startswith("lines")} == {"lines:5"}
+    assert office.violations() == []
+
+
+def push_again(office: Office) -> None:
+    """Have a push go on that has stopped, as `flask invoices push` does."""
+    again = partial(pushing.try_again, reference=OCTOBER, actor="mia", now=office.clock.now())
+    office.line.database.write(again)
+    office.settle()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("tries_between", [0, 1])
+def test_an_invoice_that_was_seen_is_asked_for_by_its_id_where_a_list_leaves_it_out(
+    office: Office, books: Books, tries_between: int
+) -> None:
+    books.faults, books.busy_times = ["wrong"], tries_between
+    office.settle()
+    assert "mend or delete it there" in office.invoice(OCTOBER)["problem"]
+    for _ in range(tries_between):
+        push_again(office)
+    # A person mends it, and has the push go on.
+    books.lines[0] = [*books.shown(books.drafts[0]).lines]
+    books.is_list_behind = True
+    push_again(office) if not tries_between else wait(office, 30)
+    assert books.calls.count("create") == 1
+    assert_pushed_once(office, books)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_one_that_was_seen_and_is_deleted_is_made_once_more(office: Office, books: Books) -> None:
+    books.faults = ["wrong"]
+    office.settle()
+    books.deleted.add("0")
+    push_again(office)
+    assert books.calls == ["create", "create"]
+    assert office.invoices() == {OCTOBER: ("pushed", 84000)}
     assert office.violations() == []
