@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Connection,
     and_,
+    bindparam,
     or_,
     select,
     update,
@@ -23,6 +24,7 @@ from .claims import AFRESH, Claim, hold, released
 from .database import insert_for
 from .events import UNDOES, Delivery, Event, Reading
 from .facts import learn, wake
+from .reopening import OPENED_AGAIN
 from .tables import delivery, event, fact, hint, subject
 
 HINT: Final = "invoice.changed"
@@ -224,8 +226,27 @@ def _expect_facts(
     )
 
 
+_COMPLETES: Final = frozenset(each for kind in OPENED_AGAIN for each in UNDOES[kind])
+_FORGET: Final = (
+    update(subject)
+    .where(
+        subject.c.endpoint == bindparam("at"),
+        subject.c.name == bindparam("called"),
+        subject.c.settled.is_not(None),
+    )
+    .values(settled=None)
+)
+
+
 def _apply(connection: Connection, fresh: Sequence[tuple[int, Event, str]], now: datetime) -> None:
-    """Make the newest event of each subject its present one, unless a newer one is there."""
+    """Make the newest event of each subject its present one, unless a newer one is there.
+
+    What is completed forgets what a person decided when it was open, also where it is open again
+    before anybody judges it: opened once more, it is asked anew.
+    """
+    if done := {(said.endpoint, said.subject) for _, said, _ in fresh if said.kind in _COMPLETES}:
+        for endpoint, name in sorted(done):
+            connection.execute(_FORGET, {"at": endpoint, "called": name})
     newest: dict[tuple[str, str], tuple[int, Event, str]] = {}
     for row_id, said, digest in fresh:
         key = (said.endpoint, said.subject)

@@ -114,6 +114,24 @@ def test_held_work_stays_billed_until_a_person_decides(office: Office) -> None:
     assert [each["decision"] for each in office.log("subject.settled")] == ["keep", "take back"]
 
 
+def test_a_decision_is_forgotten_by_work_that_is_completed_and_at_once_open_again(
+    office: Office,
+) -> None:
+    rule_says(office, "hold")
+    tell(office, "closed", 8)
+    office.bill(FIRST)
+    tell(office, "opened", 9)
+    decide(office, "take back")
+    again = (
+        milestone(action, at=f"2026-10-05T{hour}:00:00Z")
+        for action, hour in (("closed", 10), ("opened", 11))
+    )
+    office.tell(*again, endpoint="github")
+    assert list(office.held()) == [subject(office)]
+    assert office.invoices() == {FIRST: ("pushed", 450000)}
+    assert is_sound(office)
+
+
 def test_it_is_decided_by_a_command(office: Office) -> None:
     app = Flask("billhook")
     app.extensions["billhook"] = office.line
