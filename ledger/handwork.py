@@ -148,6 +148,17 @@ class Handwork:
             found = [id_ for id_, key in keys.items() if key in hit]
             held = {**dict.fromkeys(found, hold.id), **held}
             self._standing |= {hold.id} if found else set()
+        # What takes a billed line back and is held keeps back, too, what bills the same anew: alone
+        # it would be billed twice.
+        backs = {
+            each.subject_id or each.line.pool: held[each.id]
+            for each in lines
+            if each.line.corrects_id is not None and each.id in held
+        }
+        for each in lines:
+            anew = each.subject_id or each.line.pool
+            if each.line.kind != "counted" and anew in backs:
+                held.setdefault(each.id, backs[anew])
         # What is counted in a pool goes with its sums.
         free = {each.line.pool for each in lines if each.line.kind == "sum" and each.id not in held}
         pools = {each.line.pool: held[each.id] for each in lines if each.id in held}

@@ -185,6 +185,25 @@ def test_a_line_that_is_held_back_waits_in_plain_sight_and_then_goes_to_todays_d
     assert is_sound(office)
 
 
+def test_what_takes_a_billed_line_back_is_held_back_with_what_bills_it_anew(
+    office: Office,
+) -> None:
+    three_lines(office)
+    office.bill(OCTOBER)
+    office.tell(again(1, 5400))
+    before = office.printed(TODAY)
+    assert sorted(amount for _, _, amount in before) == [-12000, 18000]
+    back = next(number for number, line in enumerate(before, 1) if line[2] < 0)
+    # Without it the entry would be billed twice: 1.00 h in October, and 1.50 h now.
+    held = edit(office, HoldBack(back), TODAY)
+    assert office.invoices() == {OCTOBER: ("pushed", 44000)}
+    assert held_lines(office)[0].startswith('"Correction to acme-2026-10: ')
+    assert is_sound(office)
+    take_out(office, held, TODAY)
+    assert office.printed(TODAY) == before
+    assert is_sound(office)
+
+
 def test_nothing_is_left_on_a_draft_of_which_all_is_held_back(office: Office) -> None:
     office.tell(issue(7), worklog(1, seconds=3600))
     held = edit(office, HoldBack(1))
