@@ -150,7 +150,9 @@ def _must_be_untouched(
     if not found or theirs == attempt.push.overwrites:
         return
     ours = connector.shown(attempt.push.draft)
-    if attempt.push.has_tried and not list(differences(ours, theirs, in_order=in_order)):
+    # A restored copy may have forgotten that it has tried.
+    may_be_ours = attempt.push.has_tried or attempt.push.restored is not None
+    if may_be_ours and not list(differences(ours, theirs, in_order=in_order)):
         return
     if intended.is_uncertain or intended.state == "intended":
         attempt.mark(intended, "absent")

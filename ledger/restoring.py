@@ -202,7 +202,10 @@ def _forgotten(row: Mapping[Any, Any], found: Found) -> str | None:
     sent = draft_from_json(row["pushed_content"])
     # Our own mark says what we have sent; what a person has changed there is the push's concern.
     marked = found.content_hash
-    if marked == sent.content_hash() or (marked is None and found.total == sent.total):
+    # Or it has got there just what is to go out anyway.
+    if marked in (sent.content_hash(), row["content_hash"]):
+        return None
+    if marked is None and found.total == sent.total:
         return None
     return (
         f"what this ledger has sent is other content ({found.total} there, {sent.total} here): it "

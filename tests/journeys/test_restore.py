@@ -200,6 +200,8 @@ def test_a_draft_that_was_amended_after_the_copy_is_named_before_anything_is_pus
     log(office, 1, 10_800)
     office.bill(OCTOBER)
     assert stripes(office) == [(OCTOBER, 36000, "draft")]
+    # What is told again comes to something else by now.
+    log(office, 1, 7200)
 
     restore()
     for _ in range(2):
@@ -212,6 +214,24 @@ def test_a_draft_that_was_amended_after_the_copy_is_named_before_anything_is_pus
     assert firm.run(upkeep.sync, "--restored").exit_code == 0
     office.settle()
     assert stripes(office) == [(OCTOBER, 36000, "draft")]
+
+
+def test_a_draft_that_was_amended_to_what_is_told_again_needs_nobody(firm: Restorable) -> None:
+    office = firm.office
+    log(office, 1, 3600)
+    office.bill(OCTOBER)
+    office.clock.go_on(3 * 86_400)
+    restore = firm.back_up()
+    log(office, 1, 10_800)
+    office.bill(OCTOBER)
+    restore()
+    # The work of that time is told again, and comes to what stands there.
+    assert firm.run(upkeep.sync, "--restored").exit_code == 0
+    assert office.rows(tables.stray) == []
+    office.bill(OCTOBER)
+    assert office.invoices() == {OCTOBER: ("pushed", 36000)}
+    assert stripes(office) == [(OCTOBER, 36000, "draft")]
+    promises_are_kept(office)
 
 
 def test_pushing_waits_and_says_so_until_the_systems_were_asked(firm: Restorable) -> None:
