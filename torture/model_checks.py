@@ -204,7 +204,10 @@ def _credit(now: Ledger, row: dict[str, Any]) -> None:
     elif notes:
         wrong = len({line["invoice_id"] for line in back}) > 1
     else:
-        again = {line["subject_id"] for line in back}
+        # What a void invoice has set free ties together those that had corrected each other: then
+        # what is left may go to the next invoice, below zero and so in plain sight.
+        freed = {line["subject_id"] for line in now.lines if line["state"] == "released"}
+        again = {line["subject_id"] for line in back} - freed
         noted = {each["id"] for each in now.invoices.values() if each["kind"] == "credit note"}
         new = [
             line

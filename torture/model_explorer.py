@@ -21,7 +21,7 @@ from .model_people import EDITS
 from .model_steps import FLAGGED, HELD, Step
 from .model_world import World
 
-STEPS: Final = 60
+STEPS: Final = 100
 LEAST_HITS: Final = 5
 """How often each pair must be hit, or the run says nothing."""
 TRIED: Final = 24

@@ -45,7 +45,7 @@ def test_what_hypothesis_thinks_of_does_no_harm_either(firm: Firm) -> None:
 
 def test_the_explorer_goes_where_least_was_tried(firm: Firm) -> None:
     coverage = Coverage()
-    explore(firm, 9, coverage)
+    explore(firm, 9, coverage, steps=60)
     # By chance alone most steps would hit drafts, again and again.
     assert len(coverage.hits) > 40
     assert max(coverage.hits.values()) < 10
