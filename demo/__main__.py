@@ -67,7 +67,17 @@ def main() -> int:
 
 
 def _stay(site: Site) -> None:
-    """Leave everything running until Ctrl-C."""
+    """Leave everything running until Ctrl-C, also while it is being said what runs."""
+    try:
+        _say_what_runs(site)
+        while True:
+            site.processes.look_after()
+            threading.Event().wait(1)
+    except KeyboardInterrupt:
+        say("\nStopping.")
+
+
+def _say_what_runs(site: Site) -> None:
     link = site.processes.command("signin-link").split()[-1]
     folder = site.processes.folder.path
     title("It goes on running. Ctrl-C stops it")
@@ -82,12 +92,6 @@ def _stay(site: Site) -> None:
     say("Commands by hand, in another terminal, here:")
     say(f"  source {folder}/environment && .venv/bin/flask invoices list")
     say(f"The logs are in {folder}/logs")
-    try:
-        while True:
-            site.processes.look_after()
-            threading.Event().wait(1)
-    except KeyboardInterrupt:
-        say("\nStopping.")
 
 
 def _stop(*_: int | FrameType | None) -> None:
