@@ -19,7 +19,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 from .auditlog import note
 from .claims import Claim, hold_one, needing, released
 from .corrections import LineItem
-from .errors import BillhookError
+from .errors import BillhookError, StaleClaimError
 from .events import as_utc_text
 from .frozen import remember
 from .handwork import IDLE
@@ -80,6 +80,7 @@ def changed_there(
     """Return where the billed lines stand that open ones change, if that can be amended.
 
     By their ids; they are taken back, or agreements take something off them. And the invoices.
+    Raise StaleClaimError if the push of one has just begun: then it is amended no more.
     """
     ids = {id_ for line in lines if (id_ := changed_id(line)) is not None}
     if not ids:
@@ -93,10 +94,13 @@ def changed_there(
             or_(IS_AMENDABLE, IS_AMENDED),
         )
     ).all()
+    on = {row.invoice_id for row in stands_on}
     rows = connection.execute(
-        select(invoice).where(invoice.c.id.in_({row.invoice_id for row in stands_on}))
+        select(invoice).where(invoice.c.id.in_(on), or_(IS_AMENDABLE, IS_AMENDED))
     ).mappings()
     invoices = {row["id"]: dict(row) for row in rows}
+    if on - invoices.keys():
+        raise StaleClaimError("a push has just begun of what is to be corrected")
     homes = {row.id: home_of(invoices[row.invoice_id]) for row in stands_on}
     return homes, {home_of(row): row for row in invoices.values()}
 

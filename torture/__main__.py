@@ -30,7 +30,7 @@ SEEDS: Final = Path(__file__).parent / "seeds.json"
 LANES: Final = (
     {"chaos": 0.85},
     {"crash": 1.0},
-    {"mutants": 0.2, "model": 0.7, "fuzz": 0.1},
+    {"mutants": 0.15, "model": 0.75, "fuzz": 0.1},
 )
 """What runs one after the other, with each one's share of the time; the lanes run together."""
 NICENESS: Final = {"chaos": 0, "crash": 10}
