@@ -124,6 +124,19 @@ def log(office: Office, number: int, seconds: int, on: str = "2026-10-20") -> No
     office.settle()
 
 
+def amended_after_a_copy(firm: Restorable) -> Callable[[], None]:
+    """Have a draft of 120 EUR amended to 360 EUR after a copy was made; return what restores it."""
+    office = firm.office
+    log(office, 1, 3600)
+    office.bill(OCTOBER)
+    office.clock.go_on(3 * 86_400)
+    restore = firm.back_up()
+    log(office, 1, 10_800)
+    office.bill(OCTOBER)
+    assert stripes(office) == [(OCTOBER, 36000, "draft")]
+    return restore
+
+
 def stripes(office: Office) -> list[tuple[str, int, str]]:
     """Return reference, total and status of every invoice that Stripe holds."""
     book = office.stripe.book
@@ -192,14 +205,7 @@ def test_a_dump_that_is_put_back_as_the_guide_says_bills_nothing_twice(firm: Res
 def test_a_draft_that_was_amended_after_the_copy_is_named_before_anything_is_pushed(
     firm: Restorable,
 ) -> None:
-    office = firm.office
-    log(office, 1, 3600)
-    office.bill(OCTOBER)
-    office.clock.go_on(3 * 86_400)
-    restore = firm.back_up()
-    log(office, 1, 10_800)
-    office.bill(OCTOBER)
-    assert stripes(office) == [(OCTOBER, 36000, "draft")]
+    office, restore = firm.office, amended_after_a_copy(firm)
     # What is told again comes to something else by now.
     log(office, 1, 7200)
 
@@ -217,13 +223,7 @@ def test_a_draft_that_was_amended_after_the_copy_is_named_before_anything_is_pus
 
 
 def test_a_draft_that_was_amended_to_what_is_told_again_needs_nobody(firm: Restorable) -> None:
-    office = firm.office
-    log(office, 1, 3600)
-    office.bill(OCTOBER)
-    office.clock.go_on(3 * 86_400)
-    restore = firm.back_up()
-    log(office, 1, 10_800)
-    office.bill(OCTOBER)
+    office, restore = firm.office, amended_after_a_copy(firm)
     restore()
     # The work of that time is told again, and comes to what stands there.
     assert firm.run(upkeep.sync, "--restored").exit_code == 0
