@@ -87,10 +87,11 @@ def claim(
 ) -> Claim:
     """Claim up to `most` waiting rows, oldest first; the claim is empty if nothing waits.
 
-    `only` returns a further condition, given the present moment. Rows that were tried before are
-    claimed fewer at a time, by `SHRINKS` with each try: of a batch of 500 the bad row is alone at
-    its fourth try, and the good ones have gone on. One whose worker has died `MOST_ATTEMPTS` times
-    in a row is not claimed any more: it gets the values of `aside`, which keep it from waiting.
+    `only` returns a further condition, given the present moment as a parameter; its statement is
+    kept, so it is a function of a module. Rows that were tried before are claimed fewer at a time,
+    by `SHRINKS` with each try: of a batch of 500 the bad row is alone at its fourth try, and the
+    good ones have gone on. One whose worker has died `MOST_ATTEMPTS` times in a row is not claimed
+    any more: it gets the values of `aside`, which keep it from waiting.
     """
     oldest = _oldest(table, state, only)
     first = connection.execute(oldest, {"now": now}).first()
